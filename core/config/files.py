@@ -1,0 +1,166 @@
+"""Plans as YAML: reading with the key and line of what is wrong, writing, and ``--set key=value`` changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from core.config.plan import Plan
+from core.errors import ConfigError
+
+__all__ = ["apply_sets", "load_plan", "plan_from_dict", "plan_from_yaml", "plan_to_yaml", "problems"]
+
+_MAX_BYTES = 1_000_000
+
+
+def plan_to_yaml(plan: Plan) -> str:
+    """Return the plan as YAML, every field included, in the order of the schema."""
+    return yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def load_plan(path: str | Path, sets: Iterable[str] = ()) -> Plan:
+    """Read a plan from a YAML file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sets
+        Changes of the form ``key.path=value`` (``stages.0.lr=3e-5``), applied before validation.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or is not a valid plan; the key and its line are named.
+    """
+    file = Path(path)
+    try:
+        if file.stat().st_size > _MAX_BYTES:
+            raise ConfigError("The plan file is larger than 1 MB.", where=str(file), expected="a YAML plan of a few kB")
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError("The plan file does not exist.", where=str(file), advice="`bertloom plan new` writes one.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The plan file cannot be read: {error}.", where=str(file), expected="UTF-8 text") from error
+    return plan_from_yaml(text, where=str(file), sets=sets)
+
+
+def plan_from_yaml(text: str, *, where: str = "plan", sets: Iterable[str] = ()) -> Plan:
+    """Parse and validate a plan; see :func:`load_plan`."""
+    try:
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
+        raise ConfigError(
+            f"This is not valid YAML: {getattr(error, 'problem', None) or error}.", where=place, expected="a YAML mapping"
+        ) from error
+    if not isinstance(data, dict):
+        raise ConfigError("The plan is not a YAML mapping.", where=where, expected="keys such as data, model, stages")
+    return plan_from_dict(apply_sets(data, sets), where=where, lines=_lines(text))
+
+
+def plan_from_dict(data: dict[str, Any], *, where: str = "plan", lines: dict[str, int] | None = None) -> Plan:
+    """Validate a plan given as nested dictionaries."""
+    try:
+        return Plan.model_validate(data)
+    except ValidationError as error:
+        found = problems(error)
+        texts = []
+        for key, message in found.items():
+            line = _line_of(key, lines or {})
+            texts.append(f"{key or 'plan'}{f' (line {line})' if line else ''}: {message}")
+        raise ConfigError(
+            "The plan is not valid: " + "; ".join(texts) + ".",
+            where=where,
+            advice="`bertloom plan new` writes a complete plan to start from; docs/plan.md lists every key.",
+        ) from error
+
+
+def problems(error: ValidationError) -> dict[str, str]:
+    """Return the messages of a validation error by dotted key, in words that a form can show beside the field."""
+    found: dict[str, str] = {}
+    for item in error.errors(include_url=False):
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            message = "unknown key"
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            if item["type"] not in ("missing", "value_error"):
+                message += f", got {str(item['input'])[:80]!r}"
+        found[key] = message
+    return found
+
+
+def apply_sets(data: dict[str, Any], sets: Iterable[str]) -> dict[str, Any]:
+    """Apply ``key.path=value`` changes to nested dictionaries and lists; values are read as YAML."""
+    for item in sets:
+        key, separator, value = item.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"The change {item!r} is not of the form key=value.", expected="for example stages.0.lr=3e-5")
+        try:
+            parsed = yaml.safe_load(value)
+            if isinstance(parsed, str):  # YAML 1.1 takes 3e-5 for a string
+                try:
+                    parsed = float(parsed)
+                except ValueError:
+                    pass
+        except yaml.YAMLError as error:
+            raise ConfigError(f"The value of {key!r} is not valid YAML: {value!r}.", where=key) from error
+        _set(data, key, parsed)
+    return data
+
+
+def _set(data: dict[str, Any], key: str, value: Any) -> None:
+    target: Any = data
+    parts = key.split(".")
+    for position, part in enumerate(parts):
+        last = position == len(parts) - 1
+        try:
+            if isinstance(target, list):
+                index = int(part)
+                if last:
+                    target[index] = value
+                else:
+                    target = target[index]
+            elif last:
+                target[part] = value
+            else:
+                if target.get(part) is None:
+                    target[part] = [{}] if parts[position + 1] == "0" else {}
+                target = target[part]
+        except (ValueError, IndexError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"The key {key!r} does not lead to a field.", where=key, expected="for example stages.0.lr or data.source"
+            ) from error
+
+
+def _lines(text: str) -> dict[str, int]:
+    """Return the line (from 1) of every dotted key of a YAML text."""
+    found: dict[str, int] = {}
+
+    def walk(node: yaml.Node | None, prefix: str) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                name = f"{prefix}.{key.value}" if prefix else str(key.value)
+                found[name] = key.start_mark.line + 1
+                walk(value, name)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                found[f"{prefix}.{index}"] = value.start_mark.line + 1
+                walk(value, f"{prefix}.{index}")
+
+    walk(yaml.compose(text, Loader=yaml.SafeLoader), "")
+    return found
+
+
+def _line_of(key: str, lines: dict[str, int]) -> int | None:
+    while key:
+        if key in lines:
+            return lines[key]
+        key = key.rpartition(".")[0]
+    return None

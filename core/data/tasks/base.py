@@ -1,0 +1,122 @@
+"""What a task is. A new task is one module with a class of this shape and one line in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from core.config import TaskConfig
+
+if TYPE_CHECKING:
+    import torch
+    from datasets import Dataset
+
+__all__ = ["Encoded", "Evaluation", "Prediction", "Task"]
+
+
+@dataclass
+class Encoded:
+    """A tokenised role.
+
+    Parameters
+    ----------
+    features
+        One dictionary a window: ``input_ids`` (list of int), ``attention_mask``, where the model has them
+        ``token_type_ids``, the gold under ``labels`` (absent when predicting), and what decoding needs.
+    lengths
+        Sub-words of each feature.
+    owner
+        Index of the row that each feature belongs to (several windows may belong to one row), non-decreasing.
+    cut
+        Number of rows that were cut at the maximum length (always 0 for tagging: windows lose nothing).
+    """
+
+    features: list[dict[str, Any]]
+    lengths: list[int]
+    owner: list[int]
+    cut: int = 0
+
+
+@dataclass
+class Prediction:
+    """One row's prediction, ready for JSON.
+
+    Parameters
+    ----------
+    text
+        The row's text.
+    label
+        Classification: the label (multi-label: list of labels). Tagging: list of IOB2 tags, one a word.
+    scores
+        Classification: probability by label. Tagging: list of the probability of each word's tag.
+    """
+
+    text: str
+    label: Any
+    scores: Any
+    words: list[str] | None = None
+    entities: list[dict[str, Any]] | None = None
+
+
+@dataclass
+class Evaluation:
+    """Scores of one role.
+
+    Parameters
+    ----------
+    metrics
+        Flat numbers, e.g. ``accuracy``, ``macro_f1``, ``mcc``, ``loss``; ``strict_f1`` for tagging.
+    details
+        JSON-ready: ``intervals`` {metric: [low, high]} (95 %, bootstrap over rows, seeded), ``confusion``
+        {"labels", "matrix" (gold × predicted)} or ``entities`` [{"type", "precision", "recall", "f1", "support",
+        "interval"}], ``worst`` [{"row", "text", "gold", "predicted", "loss", "confidence"}] (the 50 with the highest loss),
+        ``majority`` (the score of always answering the most frequent label, where that has a meaning), ``n``.
+    """
+
+    metrics: dict[str, float]
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """Format, collation, head, loss, decoding and metrics of one kind of task."""
+
+    kind: str
+    #: Name of the transformers class that gives the head, e.g. ``AutoModelForSequenceClassification``.
+    auto_class: str
+    #: Metric that picks the best checkpoint unless the stage names another; larger is better.
+    primary_metric: str
+    #: Names of all metrics that :meth:`evaluate` returns, with ``loss``; all but ``loss`` are better when larger.
+    metric_names: tuple[str, ...]
+
+    def __init__(self, config: TaskConfig, labels: Sequence[str]) -> None: ...
+
+    def model_kwargs(self) -> dict[str, Any]:
+        """Return keyword arguments for the model's config (``num_labels``, ``id2label``, ``problem_type`` …)."""
+        ...
+
+    def encode(self, rows: Dataset, tokenizer: Any, max_length: int, *, labelled: bool = True) -> Encoded:
+        """Tokenise rows (standard columns, see docs/architecture.md) into features."""
+        ...
+
+    def collate(self, features: Sequence[dict[str, Any]], tokenizer: Any, *, pad_to: int | None = None) -> dict[str, torch.Tensor]:
+        """Pad features into tensors: ``input_ids``, ``attention_mask`` of shape (batch, length), ``labels``."""
+        ...
+
+    def loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, *, label_smoothing: float = 0.0, class_weights: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (sum of the weighted losses, sum of the weights), so that micro-batches add up exactly."""
+        ...
+
+    def label_counts(self, encoded: Encoded) -> list[int]:
+        """Count the gold labels, in the order of ``labels``, for balanced class weights."""
+        ...
+
+    def decode(self, logits: Sequence[Any], encoded: Encoded, rows: Dataset) -> list[Prediction]:
+        """Turn logits (one numpy array a feature, without padding) into one prediction a row."""
+        ...
+
+    def evaluate(self, logits: Sequence[Any], encoded: Encoded, rows: Dataset, *, details: bool = False) -> Evaluation:
+        """Score logits against the gold; `details` adds intervals, tables and the worst predictions."""
+        ...

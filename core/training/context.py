@@ -1,0 +1,111 @@
+"""What training may ask of whoever runs it: record numbers, tell progress, and hear requests.
+
+The runs room implements it on the store; tests and benchmarks use :class:`MemoryContext`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["MemoryContext", "Outcome", "Request", "RunContext"]
+
+
+class Request(StrEnum):
+    """What a person asked of a running run. Read between two steps."""
+
+    NONE = "none"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+    SAVE = "save"
+
+
+class Outcome(StrEnum):
+    """How :func:`core.training.train` returned. Failures are exceptions."""
+
+    FINISHED = "finished"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+class RunContext(Protocol):
+    """The training's only way out. No method may raise or block for longer than a queue put, but `flush`."""
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder: checkpoints/, best/, results.json and data_report.json go here."""
+        ...
+
+    @property
+    def cache(self) -> Path:
+        """The home's cache folder, shared between runs."""
+        ...
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Queue values of the series ``train/loss``, ``train/grad_norm``, ``lr/<group>``, ``gate/<metric>`` … at a step."""
+        ...
+
+    def event(self, kind: str, message: str, *, step: int | None = None, data: Mapping[str, Any] | None = None) -> None:
+        """Queue an event (kinds: stage, eval, checkpoint, best, guard, decision, info, warning, error)."""
+        ...
+
+    def progress(self, **values: Any) -> None:
+        """Update the run's progress: any of phase, step, total_steps, epoch, eta_s, best (dict), examples_per_s."""
+        ...
+
+    def request(self) -> Request:
+        """Return what was asked since the last call. PAUSE and CANCEL stay, SAVE is returned once."""
+        ...
+
+    def flush(self) -> None:
+        """Write everything queued; called before a checkpoint and at the end."""
+        ...
+
+
+@dataclass
+class MemoryContext:
+    """A context that keeps everything in memory; `at` maps a step to the request to answer from that step on."""
+
+    folder: Path
+    cache: Path
+    at: dict[int, Request] = field(default_factory=dict)
+    points: dict[tuple[str, int], float] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+    step: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Keep values."""
+        with self._lock:
+            self.step = max(self.step, step)
+            self.points.update({(name, step): value for name, value in values.items()})
+
+    def event(self, kind: str, message: str, *, step: int | None = None, data: Mapping[str, Any] | None = None) -> None:
+        """Keep an event."""
+        self.events.append({"kind": kind, "message": message, "step": step, "data": dict(data or {})})
+
+    def progress(self, **values: Any) -> None:
+        """Keep progress."""
+        self.state.update(values)
+
+    def request(self) -> Request:
+        """Return the request set for a step that was reached."""
+        due = [step for step in self.at if step <= self.step]
+        if not due:
+            return Request.NONE
+        asked = self.at[max(due)]
+        if asked is Request.SAVE:
+            del self.at[max(due)]
+        return asked
+
+    def flush(self) -> None:
+        """Nothing is queued."""
+
+    def series(self, name: str) -> list[tuple[int, float]]:
+        """Return one series as (step, value) pairs in order."""
+        return sorted((step, value) for (series, step), value in self.points.items() if series == name)
