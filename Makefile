@@ -1,0 +1,52 @@
+# Two commands do all the set-up: `make run` opens the dashboard, `make test` passes every test.
+# The environment is .venv in this folder; it is built when it is missing or older than its inputs.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+SAMPLES := $(VENV)/.samples
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: run test check bench verify samples clean env format
+.DEFAULT_GOAL := run
+
+run: $(SAMPLES)  ## open the dashboard with the bundled model and data
+	$(BIN)/bertloom ui
+
+test: $(SAMPLES)  ## every test: units, pages, browser
+	$(PYTEST)
+
+check: $(STAMP)  ## lint, types, import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+verify: $(SAMPLES)  ## the long proofs
+	$(PYTEST) -m verify --timeout 3600 --override-ini="addopts=-ra --strict-markers --strict-config" tests
+
+bench: $(SAMPLES)  ## ratios against named peers; set MINUTES to stop earlier or later
+	$(BIN)/python -m tests.benchmarks --minutes $(or $(MINUTES),60)
+
+samples: $(SAMPLES)  ## download, check and unpack the sample packages
+
+env: $(STAMP)
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format --quiet .
+
+$(STAMP): pyproject.toml requirements/constraints.txt
+	@test -n "$(PYTHON)" || { echo "Bertloom needs Python 3.11 or newer; none was found. Install one, or say which: make PYTHON=/path/to/python"; exit 1; }
+	@test -x $(BIN)/python && $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt --editable ".[dev]"
+	@touch $(STAMP)
+
+$(SAMPLES): $(STAMP) requirements/samples.txt
+	$(BIN)/python -m core.data.samples
+	@touch $(SAMPLES)
+
+clean:  ## remove the environment and caches (the home folder with runs stays)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache tests/e2e/artifacts
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,74 @@
+"""``bertloom data …``: checking a file before training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from core.cli.output import DONE, FAILED, USAGE, JsonOption, answer, console, errors, fail
+from core.config import plan_from_dict
+from core.errors import BertloomError, DataError
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Look at data before training.", no_args_is_help=True)
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+@app.command("check")
+def check(
+    file: Annotated[str, typer.Argument(help="A file, a bundled sample, or hub:NAME.")],
+    task: Annotated[str, typer.Option(help="classification or tagging.")] = "classification",
+    text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
+    text_pair: Annotated[str | None, typer.Option(help="Column with a second text.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column with the label.")] = None,
+    tokens: Annotated[str | None, typer.Option(help="Column with the words.")] = None,
+    tags: Annotated[str | None, typer.Option(help="Column with the tags.")] = None,
+    multi_label: Annotated[bool, typer.Option("--multi-label", help="A text may have several labels.")] = False,
+    format: Annotated[str, typer.Option(help="csv, tsv, jsonl, parquet, conll, conllu or auto.")] = "auto",
+    encoding: Annotated[str, typer.Option(help="Text encoding, or auto.")] = "auto",
+    model: Annotated[str, typer.Option(help="Encoder whose tokenizer cuts the texts.")] = "bundled",
+    max_length: Annotated[int, typer.Option(min=8, help="Sub-words a text may have.")] = 128,
+    as_json: bool = JsonOption,
+) -> None:
+    """Check a data set: 0 usable, 1 not usable, 2 unreadable."""
+    columns = {"text": text, "text_pair": text_pair, "label": label, "tokens": tokens, "tags": tags}
+    with errors(as_json):
+        plan = plan_from_dict(
+            {
+                "task": {"kind": task, "multi_label": multi_label},
+                "data": {"source": file, "format": format, "encoding": encoding, "columns": columns},
+                "model": {"source": model, "max_length": max_length},
+            },
+            where="data check",
+        )
+    report = _report(plan, as_json)
+    answer(report, as_json=as_json, text=None)
+    if not as_json:
+        _show(report)
+    raise typer.Exit(DONE if report["ok"] else FAILED)
+
+
+def _report(plan: Any, as_json: bool) -> dict[str, Any]:
+    from core.api import Studio
+
+    studio = Studio(watch=False)
+    try:
+        return studio.data.check(plan.data, plan.task, plan.model)
+    except DataError as error:
+        fail(error, as_json=as_json, status=USAGE)
+    except BertloomError as error:
+        fail(error, as_json=as_json, status=USAGE)
+    finally:
+        studio.close()
+
+
+def _show(report: dict[str, Any]) -> None:
+    for finding in report.get("findings", []):
+        colour = _COLOURS.get(finding["level"], "white")
+        parts = [finding["message"], f"({finding['where']})" if finding.get("where") else "", finding.get("advice") or ""]
+        console.print(f"[{colour}]{finding['level']:8}[/] {escape(' '.join(part for part in parts if part))}")
+    console.print("[green]usable[/]" if report["ok"] else "[red]not usable[/]")

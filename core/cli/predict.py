@@ -1,0 +1,115 @@
+"""``bertloom predict``: labels for new texts by a finished run or a model folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.output import JsonOption, answer, errors
+from core.errors import ConfigError, DataError
+
+__all__ = ["read_texts", "register"]
+
+_CHUNK = 512
+_MAX_TEXT = 1_000_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("predict")(predict)
+
+
+def predict(
+    source: Annotated[str, typer.Argument(metavar="ID|DIR", help="A run or a model folder.")],
+    text: Annotated[list[str] | None, typer.Option(help="A text. May be repeated.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A file: .txt has one text a line; .csv, .tsv and .jsonl have a column named text.")
+    ] = None,
+    column: Annotated[str, typer.Option(help="Column of the file with the text.")] = "text",
+    as_json: bool = JsonOption,
+) -> None:
+    """Predict labels for texts."""
+    from core.api import Studio
+
+    with errors(as_json):
+        texts = [*(text or []), *(read_texts(file, column) if file else [])]
+        if not texts:
+            raise ConfigError("There is no text to predict.", expected="--text \"…\" or --file FILE")
+        studio = Studio(watch=False)
+        try:
+            predictions: list[dict[str, Any]] = []
+            for start in range(0, len(texts), _CHUNK):
+                predictions += studio.predict(source, texts[start : start + _CHUNK])
+        finally:
+            studio.close()
+        lines = [f"{_label(item)}\t{item['text']}" for item in predictions]
+        answer({"predictions": predictions}, as_json=as_json, text="\n".join(lines))
+
+
+def _label(item: dict[str, Any]) -> str:
+    if item.get("words"):
+        return " ".join(f"{word}/{tag}" for word, tag in zip(item["words"], item["label"], strict=True))
+    if isinstance(item["label"], list):
+        return ", ".join(item["label"]) or "–"
+    score = item["scores"].get(item["label"]) if isinstance(item["scores"], dict) else None
+    return f"{item['label']} {score:.3f}" if score is not None else str(item["label"])
+
+
+def read_texts(file: Path, column: str = "text") -> list[str]:
+    """Read the texts of a file.
+
+    Parameters
+    ----------
+    file
+        ``.txt`` (one text a line), ``.csv``, ``.tsv`` or ``.jsonl`` (UTF-8).
+    column
+        Column (or key) that holds the text in the last three.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, a line is not valid, or the column is missing; the line is named.
+    """
+    try:
+        return list(_read(file, column))
+    except FileNotFoundError as error:
+        raise DataError("The file does not exist.", where=str(file)) from error
+    except UnicodeDecodeError as error:
+        raise DataError("The file is not UTF-8 text.", where=f"{file}, byte {error.start}", advice="Convert it to UTF-8.") from error
+    except (OSError, csv.Error) as error:
+        raise DataError(f"The file cannot be read: {error}.", where=str(file)) from error
+
+
+def _read(file: Path, column: str) -> Iterator[str]:
+    suffix = file.suffix.lower()
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        if suffix in (".csv", ".tsv"):
+            csv.field_size_limit(_MAX_TEXT)
+            reader = csv.DictReader(stream, delimiter="\t" if suffix == ".tsv" else ",")
+            if column not in (reader.fieldnames or []):
+                raise DataError(f"There is no column {column!r}.", where=str(file), expected=f"one of {list(reader.fieldnames or [])}")
+            for row in reader:
+                yield row[column] or ""
+        elif suffix in (".jsonl", ".ndjson"):
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield _json_text(line, column, f"{file}, line {number}")
+        else:
+            for line in stream:
+                if line.strip():
+                    yield line.rstrip("\r\n")
+
+
+def _json_text(line: str, column: str, where: str) -> str:
+    try:
+        value = json.loads(line)[column]
+    except json.JSONDecodeError as error:
+        raise DataError(f"This line is not valid JSON: {error.msg}.", where=where) from error
+    except (KeyError, TypeError) as error:
+        raise DataError(f"This line has no key {column!r}.", where=where, expected='an object such as {"text": "…"}') from error
+    return str(value)
