@@ -1,0 +1,17 @@
+"""Keys of widgets and containers that more than one module or a test needs. Tests find them by ``.st-key-<key>``."""
+
+from __future__ import annotations
+
+__all__ = ["HEADER", "LIVE_PLOT", "PRIMARY", "RUN_CARD", "RUN_ID", "RUN_NOTICE"]
+
+#: Page header (title, caption, actions) and the primary action inside it.
+HEADER = "page_header"
+PRIMARY = "primary_action"
+#: The card of the active run in the sidebar.
+RUN_CARD = "run_card"
+#: The live plot of the run page.
+LIVE_PLOT = "live_plot"
+#: Query parameter of the run page.
+RUN_ID = "id"
+#: Session state: a sentence to show as a toast after a page switch.
+RUN_NOTICE = "notice"
