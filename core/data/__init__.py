@@ -1,1 +1,1 @@
-"""Placeholder docstring; the room's builder replaces it."""
+"""Data: samples, readers, column mapping, the check before training, roles and the leakage guard."""
