@@ -1,7 +1,7 @@
 """Form ↔ plan, as pure functions.
 
-The state of a form is a flat dictionary: one entry for *every* value key of the plan (``data.source``, ``stages.0.lr`` …),
-whether the form shows it or not, so that nothing is lost between YAML, form and run.
+The state of a form is a flat dictionary with one entry for *every* value key of the plan (``data.source``,
+``stages.0.lr``), whether the form shows it or not, so that nothing is lost between YAML, form and run.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def read_state(state: Mapping[str, Any]) -> tuple[Plan | None, dict[str, str]]:
 def place_problems(found: Mapping[str, str], shown: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """Divide messages into those that stand beside a field that is shown and those that need a place of their own.
 
-    A message of a nested value (``stages.0.groups.1.lr``) stands beside the field that holds it. A message about several
+    A message of a nested value (``stages.0.groups.1.lr``) stands beside the field that holds it. One about several
     fields stands beside the first shown field whose name it mentions.
 
     Returns
