@@ -9,13 +9,15 @@ __all__ = ["FAMILIES", "WORDS", "tiny_encoder"]
 
 FAMILIES = ("bert", "distilbert", "roberta", "electra", "deberta-v2", "modernbert")
 
-#: Words that are one piece in the WordPiece vocabulary; any other word of ASCII letters falls into single characters.
-WORDS = (
+# One piece each in the WordPiece vocabulary; any other word of ASCII letters falls into single characters.
+_TEXT = (
     "the a an and or but not no is was are be it this that of in on at to for with from by as he she they we you i "
     "film movie plot story actor good bad great awful fine dull fun funny sad love hate best worst very too so "
     "cat dog man woman city river house day night year time people word words sentence run ran read new old "
-    "anna paul london paris berlin york acme inc bank lives works went said one two three four five ##s ##ed ##ing ##er ##ly"
-).split()
+    "anna paul london paris berlin york acme inc bank lives works went said one two three four five "
+    "##s ##ed ##ing ##er ##ly"
+)
+WORDS = tuple(_TEXT.split())
 _CJK = "我你他是不的很好坏电影中国人在北京上海爱看了这那"
 _CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[]_{}|~"
@@ -80,7 +82,8 @@ def _tokenizer(family: str) -> Any:
         return BertTokenizer(vocab=_vocabulary(), do_lower_case=True)
     if family == "deberta-v2":
         special = [(piece, 0.0) for piece in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "▁")]
-        characters = [(character, -8.0) for character in dict.fromkeys([*_CHARACTERS, *_CHARACTERS.upper()[:26], *_PUNCTUATION, *_CJK])]
+        alphabet = dict.fromkeys([*_CHARACTERS, *_CHARACTERS.upper()[:26], *_PUNCTUATION, *_CJK])
+        characters = [(character, -8.0) for character in alphabet]
         words = [(f"▁{word}", -4.0) for word in WORDS if not word.startswith("##")]
         return DebertaV2Tokenizer(vocab=[*special, *characters, *words], unk_id=1)
     vocabulary, merges = _byte_pairs()
@@ -122,8 +125,8 @@ def _modern_tokenizer(vocabulary: dict[str, int], merges: list[tuple[str, str]])
         single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", first), ("</s>", last)]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend, cls_token="<s>", sep_token="</s>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
-        model_input_names=["input_ids", "attention_mask"],
+        tokenizer_object=backend, cls_token="<s>", sep_token="</s>", pad_token="<pad>", unk_token="<unk>",
+        mask_token="<mask>", model_input_names=["input_ids", "attention_mask"],
     )  # fmt: skip
 
 
@@ -135,13 +138,16 @@ def _config(
     shared: dict[str, Any] = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
     usual = {
         **shared,
-        "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "intermediate_size": intermediate,
+        "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
+        "intermediate_size": intermediate,
     }  # fmt: skip
     dropouts = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     if family == "bert":
         return transformers.BertConfig(**usual, **dropouts, max_position_embeddings=positions)
     if family == "electra":
-        return transformers.ElectraConfig(**usual, **dropouts, embedding_size=hidden // 2, max_position_embeddings=positions)
+        return transformers.ElectraConfig(
+            **usual, **dropouts, embedding_size=hidden // 2, max_position_embeddings=positions
+        )
     if family == "roberta":  # positions start behind the padding index
         return transformers.RobertaConfig(**usual, **dropouts, max_position_embeddings=positions + 2, type_vocab_size=1)
     if family == "distilbert":
@@ -158,6 +164,7 @@ def _config(
     if family == "modernbert":
         return transformers.ModernBertConfig(
             **usual, max_position_embeddings=positions, embedding_dropout=dropout, attention_dropout=dropout,
-            mlp_dropout=dropout, classifier_dropout=dropout, bos_token_id=0, cls_token_id=0, eos_token_id=2, sep_token_id=2,
+            mlp_dropout=dropout, classifier_dropout=dropout, bos_token_id=0, cls_token_id=0, eos_token_id=2,
+            sep_token_id=2,
         )  # fmt: skip
     raise ValueError(f"unknown family {family!r}; one of {', '.join(FAMILIES)}")

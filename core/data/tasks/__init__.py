@@ -1,1 +1,49 @@
-"""Placeholder docstring; the room's builder replaces it."""
+"""Tasks: one module each with format, collation, head, loss, decoding and metrics.
+
+Adding a task is one module with a class of the shape of :class:`~core.data.tasks.base.Task` and one line in
+:data:`REGISTRY` (see docs/tasks.md). Importing this package imports neither torch nor any task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from core.config import TaskConfig
+from core.data.tasks.base import Encoded, Evaluation, Prediction, Rows, Task
+from core.errors import ConfigError
+
+__all__ = ["REGISTRY", "Encoded", "Evaluation", "Prediction", "Rows", "Task", "task_for"]
+
+#: Kind of task → module and class.
+REGISTRY: dict[str, tuple[str, str]] = {
+    "classification": ("core.data.tasks.classification", "Classification"),
+    "tagging": ("core.data.tasks.tagging", "Tagging"),
+}
+
+
+def task_for(config: TaskConfig, labels: Sequence[str]) -> Task:
+    """Return the task of a config, with its label list.
+
+    Parameters
+    ----------
+    config
+        What is learnt.
+    labels
+        Label names in the order of their indices; tagging: IOB2 tags, ``O`` first.
+
+    Raises
+    ------
+    ConfigError
+        If the kind is not registered.
+    DataError
+        If the labels do not fit the task (fewer than two classes, a tag that is not IOB2, repeated names).
+    """
+    try:
+        module, name = REGISTRY[config.kind]
+    except KeyError:
+        raise ConfigError(
+            f"There is no task of kind {config.kind!r}.", where="task.kind", expected=f"one of {', '.join(REGISTRY)}"
+        ) from None
+    task: Task = getattr(import_module(module), name)(config, list(labels))
+    return task

@@ -10,9 +10,18 @@ from core.config import TaskConfig
 
 if TYPE_CHECKING:
     import torch
-    from datasets import Dataset
 
-__all__ = ["Encoded", "Evaluation", "Prediction", "Task"]
+__all__ = ["Encoded", "Evaluation", "Prediction", "Rows", "Task"]
+
+
+class Rows(Protocol):
+    """What a task asks of rows in standard columns: a ``datasets.Dataset`` has it."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a dictionary of columns (lists) for a slice, or of values for an index."""
+        ...
 
 
 @dataclass
@@ -22,20 +31,24 @@ class Encoded:
     Parameters
     ----------
     features
-        One dictionary a window: ``input_ids`` (list of int), ``attention_mask``, where the model has them
-        ``token_type_ids``, the gold under ``labels`` (absent when predicting), and what decoding needs.
+        One dictionary a window: ``input_ids`` (int32 array), with pairs of texts ``token_type_ids`` where the model
+        has them, the gold under ``labels`` (absent when predicting), and what decoding needs. There is no
+        ``attention_mask``: a feature has no padding, and :meth:`Task.collate` makes the mask.
     lengths
         Sub-words of each feature.
     owner
         Index of the row that each feature belongs to (several windows may belong to one row), non-decreasing.
     cut
         Number of rows that were cut at the maximum length (always 0 for tagging: windows lose nothing).
+    empty_words
+        Tagging: number of words of which the tokeniser leaves nothing (they are answered with ``O``).
     """
 
     features: list[dict[str, Any]]
     lengths: list[int]
     owner: list[int]
     cut: int = 0
+    empty_words: int = 0
 
 
 @dataclass
@@ -50,6 +63,11 @@ class Prediction:
         Classification: the label (multi-label: list of labels). Tagging: list of IOB2 tags, one a word.
     scores
         Classification: probability by label. Tagging: list of the probability of each word's tag.
+    words
+        Tagging: the words.
+    entities
+        Tagging: the entities that the tags spell, {"type", "text", "start", "end" (characters of ``text``),
+        "first", "last" (words), "score" (mean probability of their tags)}.
     """
 
     text: str
@@ -57,6 +75,13 @@ class Prediction:
     scores: Any
     words: list[str] | None = None
     entities: list[dict[str, Any]] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the prediction for JSON; ``words`` and ``entities`` only where the task has them."""
+        found: dict[str, Any] = {"text": self.text, "label": self.label, "scores": self.scores}
+        if self.words is not None:
+            found.update(words=self.words, entities=self.entities)
+        return found
 
 
 @dataclass
@@ -69,9 +94,11 @@ class Evaluation:
         Flat numbers, e.g. ``accuracy``, ``macro_f1``, ``mcc``, ``loss``; ``strict_f1`` for tagging.
     details
         JSON-ready: ``intervals`` {metric: [low, high]} (95 %, bootstrap over rows, seeded), ``confusion``
-        {"labels", "matrix" (gold × predicted)} or ``entities`` [{"type", "precision", "recall", "f1", "support",
-        "interval"}], ``worst`` [{"row", "text", "gold", "predicted", "loss", "confidence"}] (the 50 with the highest loss),
-        ``majority`` (the score of always answering the most frequent label, where that has a meaning), ``n``.
+        {"labels", "matrix" (gold × predicted)}, ``per_label`` [{"label", "precision", "recall", "f1", "support",
+        "interval"}] or ``entities`` [{"type", "precision", "recall", "f1", "support", "interval"}], ``worst``
+        [{"row", "source", "text", "gold", "predicted", "loss", "confidence"}] (the 50 with the highest loss),
+        ``majority`` (accuracy of always answering the most frequent label, where that has a meaning) with
+        ``majority_label``, ``n``.
     """
 
     metrics: dict[str, float]
@@ -95,16 +122,23 @@ class Task(Protocol):
         """Return keyword arguments for the model's config (``num_labels``, ``id2label``, ``problem_type`` …)."""
         ...
 
-    def encode(self, rows: Dataset, tokenizer: Any, max_length: int, *, labelled: bool = True) -> Encoded:
+    def encode(self, rows: Rows, tokenizer: Any, max_length: int, *, labelled: bool = True) -> Encoded:
         """Tokenise rows (standard columns, see docs/architecture.md) into features."""
         ...
 
-    def collate(self, features: Sequence[dict[str, Any]], tokenizer: Any, *, pad_to: int | None = None) -> dict[str, torch.Tensor]:
+    def collate(
+        self, features: Sequence[dict[str, Any]], tokenizer: Any, *, pad_to: int | None = None
+    ) -> dict[str, torch.Tensor]:
         """Pad features into tensors: ``input_ids``, ``attention_mask`` of shape (batch, length), ``labels``."""
         ...
 
     def loss(
-        self, logits: torch.Tensor, labels: torch.Tensor, *, label_smoothing: float = 0.0, class_weights: torch.Tensor | None = None
+        self,
+        logits: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (sum of the weighted losses, sum of the weights), so that micro-batches add up exactly."""
         ...
@@ -113,10 +147,10 @@ class Task(Protocol):
         """Count the gold labels, in the order of ``labels``, for balanced class weights."""
         ...
 
-    def decode(self, logits: Sequence[Any], encoded: Encoded, rows: Dataset) -> list[Prediction]:
+    def decode(self, logits: Sequence[Any], encoded: Encoded, rows: Rows) -> list[Prediction]:
         """Turn logits (one numpy array a feature, without padding) into one prediction a row."""
         ...
 
-    def evaluate(self, logits: Sequence[Any], encoded: Encoded, rows: Dataset, *, details: bool = False) -> Evaluation:
+    def evaluate(self, logits: Sequence[Any], encoded: Encoded, rows: Rows, *, details: bool = False) -> Evaluation:
         """Score logits against the gold; `details` adds intervals, tables and the worst predictions."""
         ...

@@ -1,0 +1,364 @@
+"""Tagging: an IOB2 tag for each word, from the word's first sub-word."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.config import TaskConfig
+from core.data.tasks import scores
+from core.data.tasks.base import Encoded, Evaluation, Prediction, Rows
+from core.data.tasks.pieces import batches, frame_of, pad, piece_words
+from core.data.tasks.windows import plan_windows, window_of
+from core.data.tasks.words import spans
+from core.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["IGNORED", "Tagging", "entity_scores", "most_frequent_tagger"]
+
+#: Gold of a position that is not a word's first sub-word; torch's cross-entropy passes over it.
+IGNORED = -100
+_WORST = 50
+_SHOWN_WORDS = 300
+
+
+class Tagging:
+    """A tag a word; its first sub-word answers, in the window in which it has most context.
+
+    Parameters
+    ----------
+    config
+        ``stride`` counts here.
+    labels
+        IOB2 tags in the order of their indices, ``O`` first.
+
+    Raises
+    ------
+    DataError
+        If ``O`` is not first, a tag is not IOB2 or named twice, or there is no entity tag.
+    """
+
+    kind = "tagging"
+    auto_class = "AutoModelForTokenClassification"
+    primary_metric = "strict_f1"
+    metric_names: tuple[str, ...] = ("strict_f1", "precision", "recall", "token_accuracy", "loss")
+
+    def __init__(self, config: TaskConfig, labels: Sequence[str]) -> None:
+        self.config = config
+        self.labels = [str(label) for label in labels]
+        wrong = [tag for tag in self.labels if tag != "O" and not (tag[:2] in ("B-", "I-") and len(tag) > 2)]
+        if wrong or len(set(self.labels)) != len(self.labels) or self.labels[:1] != ["O"]:
+            raise DataError(
+                "The tags are not an IOB2 list.", where=f"tags: {', '.join(wrong or self.labels)[:200]}",
+                expected="O first, then each of B-TYPE and I-TYPE once",
+            )  # fmt: skip
+        if len(self.labels) < 2:
+            raise DataError(
+                "There is nothing to tag: every word is O.", expected="tags such as B-PER and I-PER",
+                advice="Look at the tag column: is it the right one?",
+            )  # fmt: skip
+        self.types = sorted({tag[2:] for tag in self.labels[1:]})
+
+    def model_kwargs(self) -> dict[str, Any]:
+        """Return the head's arguments as stock transformers configs name them."""
+        return {
+            "num_labels": len(self.labels),
+            "id2label": dict(enumerate(self.labels)),
+            "label2id": {label: index for index, label in enumerate(self.labels)},
+        }
+
+    def encode(self, rows: Rows, tokenizer: Any, max_length: int, *, labelled: bool = True) -> Encoded:
+        """Tokenise ``tokens`` into one feature a window.
+
+        A feature has ``positions`` (of the first sub-words that it answers for) and ``words`` (their words), and with
+        `labelled` the gold under ``labels``: -100 everywhere but there. Each word of which the tokeniser leaves
+        anything is answered for exactly once; a window that answers for no word is left out.
+
+        Raises
+        ------
+        ConfigError
+            If `max_length` leaves no room beside the special pieces.
+        """
+        frame = frame_of(tokenizer)
+        capacity = max_length - frame.size
+        if capacity < 1:
+            raise ConfigError(
+                f"A window of {max_length} sub-words has no room for words.", where="model.max_length",
+                expected=f"at least {frame.size + 1}",
+            )  # fmt: skip
+        stride = min(self.config.stride, capacity - 1)
+        before, behind = (np.asarray(part, dtype=np.int32) for part in (frame.before, frame.behind))
+        found = Encoded([], [], [])
+        row = 0
+        for batch in batches(rows):
+            for index, (ids, owners) in enumerate(piece_words(tokenizer, batch["tokens"])):
+                words, firsts = np.unique(owners, return_index=True)
+                found.empty_words += len(batch["tokens"][index]) - len(words)
+                gold = np.asarray(batch["tags"][index], dtype=np.int64)[words] if labelled else None
+                windows = plan_windows(len(ids), capacity, stride)
+                answering = window_of(firsts, windows) if len(windows) > 1 else np.zeros(len(words), dtype=np.int64)
+                for number, (start, end) in enumerate(windows):
+                    own = answering == number
+                    if not own.any():
+                        continue
+                    positions = (firsts[own] - start + len(before)).astype(np.int32)
+                    feature = {
+                        "input_ids": np.concatenate([before, ids[start:end], behind]),
+                        "positions": positions,
+                        "words": words[own].astype(np.int32),
+                    }
+                    if gold is not None:
+                        feature["labels"] = np.full(len(feature["input_ids"]), IGNORED, dtype=np.int32)
+                        feature["labels"][positions] = gold[own]
+                    found.features.append(feature)
+                    found.lengths.append(len(feature["input_ids"]))
+                    found.owner.append(row)
+                row += 1
+        return found
+
+    def collate(
+        self, features: Sequence[dict[str, Any]], tokenizer: Any, *, pad_to: int | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Pad features; ``labels`` is int64 of shape (batch, length), -100 where no word answers."""
+        import torch
+
+        batch = pad(features, tokenizer, pad_to)
+        if features and "labels" in features[0]:
+            labels = np.full(tuple(batch["input_ids"].shape), IGNORED, dtype=np.int64)
+            for row, feature in enumerate(features):
+                labels[row, : len(feature["labels"])] = feature["labels"]
+            batch["labels"] = torch.from_numpy(labels)
+        return batch
+
+    def loss(
+        self,
+        logits: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (sum of the weighted losses, sum of the weights) over words; see ``torch.nn.CrossEntropyLoss``.
+
+        Parameters
+        ----------
+        logits
+            Shape (batch, length, labels).
+        labels
+            Shape (batch, length), -100 where no word answers.
+        """
+        import torch
+        from torch.nn import functional
+
+        labels = labels.reshape(-1)
+        counted = labels != IGNORED
+        gold = labels[counted]
+        chosen = logits.reshape(-1, logits.shape[-1])[counted].float()
+        weights = None if class_weights is None else class_weights.to(logits.device, torch.float32)
+        total = functional.cross_entropy(
+            chosen, gold, weight=weights, label_smoothing=label_smoothing, reduction="sum"
+        )
+        return total, counted.sum().to(torch.float32) if weights is None else weights[gold].sum()
+
+    def label_counts(self, encoded: Encoded) -> list[int]:
+        """Count the gold tags of words."""
+        counts = np.zeros(len(self.labels), dtype=np.int64)
+        for feature in encoded.features:
+            counts += np.bincount(feature["labels"][feature["positions"]], minlength=len(self.labels))
+        return counts.tolist()
+
+    def decode(self, logits: Sequence[Any], encoded: Encoded, rows: Rows) -> list[Prediction]:
+        """Return the most probable tag of each word, and the entities that the tags spell strictly."""
+        sentences = [list(tokens) for batch in batches(rows) for tokens in batch["tokens"]]
+        answers = _answers(logits, encoded, [len(tokens) for tokens in sentences], len(self.labels))
+        found = []
+        for row, tokens in enumerate(sentences):
+            part = answers.part(row)
+            tags = [self.labels[index] for index in answers.tags[part]]
+            shares = [float(share) for share in answers.shares[part]]
+            found.append(Prediction(" ".join(tokens), tags, shares, tokens, _entities(tokens, tags, shares)))
+        return found
+
+    def evaluate(self, logits: Sequence[Any], encoded: Encoded, rows: Rows, *, details: bool = False) -> Evaluation:
+        """Score logits against the gold: strict entity precision, recall, F1; token accuracy; mean loss of a word."""
+        if not len(rows):
+            return Evaluation({}, {"n": 0})
+        gold_ids = [np.asarray(tags, dtype=np.int64) for batch in batches(rows) for tags in batch["tags"]]
+        answers = _answers(logits, encoded, [len(tags) for tags in gold_ids], len(self.labels))
+        flat = np.concatenate(gold_ids)
+        losses = -answers.log_shares[np.arange(len(flat)), flat]
+        losses[~answers.answered] = 0.0
+        gold = [[self.labels[index] for index in tags] for tags in gold_ids]
+        predicted = [[self.labels[index] for index in answers.tags[answers.part(row)]] for row in range(len(gold))]
+        metrics = entity_scores(gold, predicted)
+        metrics["loss"] = float(losses.sum() / max(1, answers.answered.sum()))
+        if not details:
+            return Evaluation(metrics)
+        bounds = answers.bounds
+        right = answers.tags == flat
+        sums = {
+            name: np.add.reduceat(np.append(values.astype(np.float64), 0.0), bounds[:-1]) * (np.diff(bounds) > 0)
+            for name, values in (("loss", losses), ("words", answers.answered), ("right", right))
+        }
+        found = self._tables(gold, predicted, sums["right"], np.diff(bounds))
+        if answers.answered.any():
+            found["intervals"]["loss"] = scores.interval(scores.bootstrap_mean(sums["loss"], sums["words"]))
+        means = sums["loss"] / np.maximum(sums["words"], 1)
+        found["worst"] = self._worst(gold, predicted, means, answers, rows)
+        found["empty_words"] = encoded.empty_words
+        return Evaluation(metrics, found)
+
+    def _tables(
+        self, gold: list[list[str]], predicted: list[list[str]], right: np.ndarray, words: np.ndarray
+    ) -> dict[str, Any]:
+        """Return the per-entity table and the intervals, resampled over sentences."""
+        size = len(self.types)
+        counts = np.zeros((len(gold), 3 * size + 2), dtype=np.int64)
+        place = {kind: index for index, kind in enumerate(self.types)}
+        for row, (wanted, given) in enumerate(zip(gold, predicted, strict=True)):
+            truth, answer = set(spans(wanted)), set(spans(given))
+            for offset, entities in ((0, truth & answer), (size, answer), (2 * size, truth)):
+                for kind, _, _ in entities:
+                    counts[row, offset + place[kind]] += 1
+        counts[:, -2], counts[:, -1] = right, words
+
+        def statistic(sums: np.ndarray) -> dict[str, np.ndarray]:
+            hits, answered, wanted = (sums[:, index * size : (index + 1) * size] for index in range(3))
+            precision, recall, f1 = scores.f1_parts(hits.sum(1), answered.sum(1), wanted.sum(1))
+            each = scores.f1_parts(hits, answered, wanted)[2]
+            accuracy = sums[:, -2] / np.maximum(sums[:, -1], 1)
+            return {"strict_f1": f1, "precision": precision, "recall": recall, "token_accuracy": accuracy, "each": each}
+
+        drawn = scores.bootstrap_counts(*np.unique(counts, axis=0, return_counts=True), statistic)
+        each = drawn.pop("each")
+        total = counts.sum(axis=0)
+        precision, recall, f1 = scores.f1_parts(total[:size], total[size : 2 * size], total[2 * size : 3 * size])
+        table = [
+            {
+                "type": kind, "precision": float(precision[index]), "recall": float(recall[index]),
+                "f1": float(f1[index]), "support": int(total[2 * size + index]),
+                "interval": scores.interval(each[:, index]),
+            }
+            for index, kind in enumerate(self.types)
+        ]  # fmt: skip
+        intervals = {name: scores.interval(values) for name, values in drawn.items()}
+        return {"n": len(gold), "words": int(words.sum()), "intervals": intervals, "entities": table}
+
+    def _worst(
+        self, gold: list[list[str]], predicted: list[list[str]], means: np.ndarray, answers: _Answers, rows: Rows
+    ) -> list[dict[str, Any]]:
+        found = []
+        for index in (int(place) for place in np.argsort(-means, kind="stable")[:_WORST]):
+            row = rows[index]
+            tokens = list(row["tokens"])[:_SHOWN_WORDS]
+            shares = answers.shares[answers.part(index)]
+            found.append(
+                {
+                    "row": row.get("row", index + 1), "source": row.get("source"), "text": " ".join(tokens),
+                    "words": tokens, "gold": gold[index][:_SHOWN_WORDS], "predicted": predicted[index][:_SHOWN_WORDS],
+                    "loss": float(means[index]), "confidence": float(shares.min()) if len(shares) else 1.0,
+                }
+            )  # fmt: skip
+        return found
+
+
+@dataclass
+class _Answers:
+    """Answers of all words of all rows, one behind the other; those of row i stand at ``bounds[i] : bounds[i + 1]``."""
+
+    bounds: np.ndarray
+    #: Predicted tag; 0 (``O``) where the tokeniser leaves nothing of the word.
+    tags: np.ndarray
+    #: Probability of the predicted tag; 1 where the tokeniser leaves nothing.
+    shares: np.ndarray
+    #: Logarithms of all probabilities; shape (words, labels).
+    log_shares: np.ndarray
+    answered: np.ndarray
+
+    def part(self, row: int) -> slice:
+        return slice(int(self.bounds[row]), int(self.bounds[row + 1]))
+
+
+def _answers(logits: Sequence[Any], encoded: Encoded, words: list[int], size: int) -> _Answers:
+    bounds = np.concatenate([[0], np.cumsum(words)]).astype(np.int64)
+    log_shares = np.zeros((bounds[-1], size))
+    answered = np.zeros(bounds[-1], dtype=bool)
+    if encoded.features:
+        chosen = np.concatenate(
+            [np.asarray(part)[feature["positions"]] for part, feature in zip(logits, encoded.features, strict=True)]
+        ).astype(np.float64)
+        places = np.concatenate(
+            [bounds[row] + feature["words"] for row, feature in zip(encoded.owner, encoded.features, strict=True)]
+        )
+        chosen -= chosen.max(axis=1, keepdims=True)
+        log_shares[places] = chosen - np.log(np.exp(chosen).sum(axis=1, keepdims=True))
+        answered[places] = True
+    tags = np.where(answered, log_shares.argmax(axis=1), 0)
+    shares = np.exp(log_shares[np.arange(len(tags)), tags])
+    return _Answers(bounds, tags, shares, log_shares, answered)
+
+
+def _entities(tokens: list[str], tags: list[str], shares: list[float]) -> list[dict[str, Any]]:
+    """Return the entities with their characters in the words joined by single spaces."""
+    starts = np.cumsum([0] + [len(token) + 1 for token in tokens])
+    return [
+        {
+            "type": kind, "text": " ".join(tokens[first : last + 1]), "start": int(starts[first]),
+            "end": int(starts[last]) + len(tokens[last]), "first": first, "last": last,
+            "score": float(np.mean(shares[first : last + 1])),
+        }
+        for kind, first, last in spans(tags)
+    ]  # fmt: skip
+
+
+def entity_scores(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, float]:
+    """Return ``precision``, ``recall`` and ``strict_f1`` over entities by seqeval, and ``token_accuracy``.
+
+    Only ``mode="strict"`` with the scheme given counts an entity as right when type and both ends are; seqeval's
+    default mode also accepts tags that IOB2 does not allow.
+    """
+    from seqeval.metrics import precision_recall_fscore_support
+    from seqeval.scheme import IOB2
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an undefined score is 0 here, and no surprise early in training
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            gold, predicted, average="micro", mode="strict", scheme=IOB2, zero_division=0
+        )
+    words = sum(len(tags) for tags in gold)
+    pairs = zip(gold, predicted, strict=True)
+    right = sum(wanted == given for truth, answer in pairs for wanted, given in zip(truth, answer, strict=True))
+    return {
+        "strict_f1": float(f1), "precision": float(precision), "recall": float(recall),
+        "token_accuracy": right / max(1, words),
+    }  # fmt: skip
+
+
+def most_frequent_tagger(train_rows: Rows, test_rows: Rows, labels: Sequence[str]) -> dict[str, float]:
+    """Score the tagger that gives each word its most frequent training tag, and ``O`` to words it has not seen.
+
+    Parameters
+    ----------
+    train_rows, test_rows
+        Rows with ``tokens`` and ``tags``. Of equally frequent tags the one with the lower index is taken.
+    labels
+        IOB2 tags in the order of their indices.
+    """
+    counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for batch in batches(train_rows):
+        for tokens, tags in zip(batch["tokens"], batch["tags"], strict=True):
+            for token, tag in zip(tokens, tags, strict=True):
+                counts[token][tag] += 1
+    answer = {token: min(found, key=lambda tag: (-found[tag], tag)) for token, found in counts.items()}
+    gold, predicted = [], []
+    for batch in batches(test_rows):
+        gold += [[labels[tag] for tag in tags] for tags in batch["tags"]]
+        predicted += [[labels[answer.get(token, 0)] for token in tokens] for tokens in batch["tokens"]]
+    return entity_scores(gold, predicted)
