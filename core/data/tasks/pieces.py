@@ -103,7 +103,8 @@ def piece_words(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> Iterator[
     with _backend(tokenizer) as backend:
         if b"ByteLevel" in backend.pre_tokenizer.__getstate__() if backend.pre_tokenizer is not None else False:
             sentences = [[word if word[:1].isspace() else f" {word}" for word in words] for words in sentences]
-        encodings = backend.encode_batch_fast(
+        # encode_batch_fast would be faster, but it does not keep which word a piece belongs to.
+        encodings = backend.encode_batch(
             [list(words) for words in sentences], is_pretokenized=True, add_special_tokens=False
         )
     for encoding in encodings:

@@ -208,8 +208,10 @@ class Tagging:
             for name, values in (("loss", losses), ("words", answers.answered), ("right", right))
         }
         found = self._tables(gold, predicted, sums["right"], np.diff(bounds))
-        if answers.answered.any():
-            found["intervals"]["loss"] = scores.interval(scores.bootstrap_mean(sums["loss"], sums["words"]))
+        worded = sums["words"] > 0
+        if worded.any():
+            drawn = scores.bootstrap_mean(sums["loss"][worded], sums["words"][worded])
+            found["intervals"]["loss"] = scores.interval(drawn)
         means = sums["loss"] / np.maximum(sums["words"], 1)
         found["worst"] = self._worst(gold, predicted, means, answers, rows)
         found["empty_words"] = encoded.empty_words
@@ -324,13 +326,13 @@ def entity_scores(gold: list[list[str]], predicted: list[list[str]]) -> dict[str
     Only ``mode="strict"`` with the scheme given counts an entity as right when type and both ends are; seqeval's
     default mode also accepts tags that IOB2 does not allow.
     """
-    from seqeval.metrics import precision_recall_fscore_support
+    from seqeval.metrics.v1 import precision_recall_fscore_support  # what mode="strict" calls
     from seqeval.scheme import IOB2
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an undefined score is 0 here, and no surprise early in training
         precision, recall, f1, _ = precision_recall_fscore_support(
-            gold, predicted, average="micro", mode="strict", scheme=IOB2, zero_division=0
+            gold, predicted, average="micro", scheme=IOB2, zero_division=0
         )
     words = sum(len(tags) for tags in gold)
     pairs = zip(gold, predicted, strict=True)
