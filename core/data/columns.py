@@ -1,0 +1,154 @@
+"""Column mapping: what the plan names, else the usual names, else the first column that fits."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from core.config import Columns, TaskConfig
+from core.data.readers.base import Source, shown
+from core.errors import DataError
+
+__all__ = ["map_columns"]
+
+_TEXT = ("text", "sentence", "review", "content", "comment", "tweet", "message", "utterance", "body", "document", "headline",
+         "title", "question", "description", "sentence1", "premise", "text_a")  # fmt: skip
+_PAIRS = {
+    "text": "text_pair",
+    "sentence1": "sentence2",
+    "premise": "hypothesis",
+    "text_a": "text_b",
+    "question1": "question2",
+}
+_LABEL = (
+    "label",
+    "labels",
+    "class",
+    "category",
+    "target",
+    "sentiment",
+    "topic",
+    "intent",
+    "polarity",
+    "rating",
+    "score",
+    "y",
+)
+_TOKENS = ("tokens", "words", "token", "word", "form", "sentence", "text")
+_TAGS = ("tags", "ner_tags", "ner", "iob", "bio", "labels", "label", "ner_tag", "entities", "pos_tags", "pos")
+
+
+def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Tell which column holds what.
+
+    Parameters
+    ----------
+    source
+        Its columns are chosen from.
+    task
+        Classification needs text and label (text_pair may be), tagging tokens and tags.
+    given
+        Columns that the plan names.
+    head
+        The first usable rows, to judge columns without a usual name.
+
+    Returns
+    -------
+    dict
+        Column by what it holds: ``text``, ``text_pair``, ``label`` or ``tokens``, ``tags``.
+
+    Raises
+    ------
+    DataError
+        If a named column does not exist, or none fits; the existing ones are named.
+    """
+    wanted = {"classification": ("text", "label"), "tagging": ("tokens", "tags")}[task.kind]
+    found: dict[str, str] = {}
+    named = given.model_dump()
+    for what in (*wanted, "text_pair") if task.kind == "classification" else wanted:
+        if named[what]:
+            found[what] = _named(named[what], what, source)
+    if source.format in ("conll", "conllu"):
+        return _conll(source, found, wanted)
+    for what in wanted:
+        if what not in found:
+            found[what] = _guess(what, source, head, set(found.values()))
+    if task.kind == "classification" and "text_pair" not in found and not named["text"]:
+        lower = {column.lower(): column for column in source.columns}
+        pair = lower.get(_PAIRS.get(found["text"].lower(), ""))
+        if pair and pair not in found.values():
+            found["text_pair"] = pair
+    if len(set(found.values())) < len(found):
+        raise DataError(
+            "One column is named for two things.", where=f"{source.name}, " + ", ".join(f"{k} = {v!r}" for k, v in found.items()),
+            expected=f"different columns for {' and '.join(found)}",
+        )  # fmt: skip
+    return found
+
+
+def _conll(source: Source, found: dict[str, str], wanted: tuple[str, ...]) -> dict[str, str]:
+    if source.format == "conllu":
+        defaults = {"tokens": "form", "tags": source.details.get("names") or "upos"}
+    else:
+        defaults = {"tokens": source.columns[0], "tags": source.columns[-1]}
+    if wanted[0] != "tokens":
+        raise DataError(
+            f"A {source.format} file holds a tag a word; it cannot be used for classification.", where=source.name,
+            expected="a table with a text and a label a row",
+        )  # fmt: skip
+    return {what: found.get(what, defaults[what]) for what in wanted}
+
+
+def _named(name: str, what: str, source: Source) -> str:
+    if name in source.columns:
+        return name
+    same = [column for column in source.columns if column.lower() == name.lower()]
+    if source.format == "conll" and name.lstrip("-").isdecimal() and -len(source.columns) <= int(name) < 0:
+        return source.columns[int(name)]
+    if len(same) == 1:
+        return same[0]
+    if source.format == "jsonl":
+        # Keys may appear after the head; a wrong name shows as missing cells, and is refused when all are missing.
+        if not source.columns:
+            return name
+    raise _missing(what, name, source)
+
+
+def _missing(what: str, name: str | None, source: Source) -> DataError:
+    has = ", ".join(repr(shown(column, 40)) for column in source.columns[:30]) + (
+        " …" if len(source.columns) > 30 else ""
+    )
+    close = difflib.get_close_matches(name or "", source.columns, 1)
+    return DataError(
+        f"There is no column {shown(name)!r} for {what}." if name else f"No column for {what} was found.",
+        where=source.name, expected=f"one of the columns {has}",
+        advice=f"Did you mean {close[0]!r}?" if close else f"Name it in data.columns.{what}.",
+    )  # fmt: skip
+
+
+def _guess(what: str, source: Source, head: Sequence[dict[str, Any]], taken: set[str]) -> str:
+    names = {"text": _TEXT, "label": _LABEL, "tokens": _TOKENS, "tags": _TAGS}[what]
+    lower = {column.lower(): column for column in reversed(source.columns)}
+    for name in names:
+        if name in lower and lower[name] not in taken:
+            return lower[name]
+    free = [column for column in source.columns if column not in taken]
+    cells = {column: [row[column] for row in head if row.get(column) is not None] for column in free}
+    fitting: list[tuple[float, str]] = []
+    for order, column in enumerate(free):
+        values = cells[column]
+        if not values:
+            continue
+        distinct = len({str(value) for value in values})
+        length = sum(len(str(value)) for value in values) / len(values)
+        lists = all(isinstance(value, list) for value in values)
+        if what == "text" and all(isinstance(value, str) for value in values) and length >= 8:
+            fitting.append((-length, column))
+        elif what == "label" and not lists and distinct <= max(2, len(values) // 2) and length <= 40:
+            fitting.append((distinct + order / 1000, column))
+        elif what in ("tokens", "tags") and lists:
+            fitting.append((order, column))
+    if not fitting:
+        raise _missing(what, None, source)
+    return min(fitting)[1]
