@@ -125,9 +125,14 @@ def _modern_tokenizer(vocabulary: dict[str, int], merges: list[tuple[str, str]])
         single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", first), ("</s>", last)]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend, cls_token="<s>", sep_token="</s>", pad_token="<pad>", unk_token="<unk>",
-        mask_token="<mask>", model_input_names=["input_ids", "attention_mask"],
-    )  # fmt: skip
+        tokenizer_object=backend,
+        cls_token="<s>",
+        sep_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+        model_input_names=["input_ids", "attention_mask"],
+    )
 
 
 def _config(
@@ -138,9 +143,11 @@ def _config(
     shared: dict[str, Any] = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
     usual = {
         **shared,
-        "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
         "intermediate_size": intermediate,
-    }  # fmt: skip
+    }
     dropouts = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     if family == "bert":
         return transformers.BertConfig(**usual, **dropouts, max_position_embeddings=positions)
@@ -152,19 +159,41 @@ def _config(
         return transformers.RobertaConfig(**usual, **dropouts, max_position_embeddings=positions + 2, type_vocab_size=1)
     if family == "distilbert":
         return transformers.DistilBertConfig(
-            **shared, dim=hidden, n_layers=layers, n_heads=heads, hidden_dim=intermediate, dropout=dropout,
-            attention_dropout=dropout, seq_classif_dropout=dropout, max_position_embeddings=positions,
-        )  # fmt: skip
+            **shared,
+            dim=hidden,
+            n_layers=layers,
+            n_heads=heads,
+            hidden_dim=intermediate,
+            dropout=dropout,
+            attention_dropout=dropout,
+            seq_classif_dropout=dropout,
+            max_position_embeddings=positions,
+        )
     if family == "deberta-v2":
         return transformers.DebertaV2Config(
-            **usual, **dropouts, max_position_embeddings=positions, relative_attention=True, position_buckets=16,
-            norm_rel_ebd="layer_norm", share_att_key=True, pos_att_type=["p2c", "c2p"], position_biased_input=False,
-            type_vocab_size=0, pooler_dropout=dropout,
-        )  # fmt: skip
+            **usual,
+            **dropouts,
+            max_position_embeddings=positions,
+            relative_attention=True,
+            position_buckets=16,
+            norm_rel_ebd="layer_norm",
+            share_att_key=True,
+            pos_att_type=["p2c", "c2p"],
+            position_biased_input=False,
+            type_vocab_size=0,
+            pooler_dropout=dropout,
+        )
     if family == "modernbert":
         return transformers.ModernBertConfig(
-            **usual, max_position_embeddings=positions, embedding_dropout=dropout, attention_dropout=dropout,
-            mlp_dropout=dropout, classifier_dropout=dropout, bos_token_id=0, cls_token_id=0, eos_token_id=2,
+            **usual,
+            max_position_embeddings=positions,
+            embedding_dropout=dropout,
+            attention_dropout=dropout,
+            mlp_dropout=dropout,
+            classifier_dropout=dropout,
+            bos_token_id=0,
+            cls_token_id=0,
+            eos_token_id=2,
             sep_token_id=2,
-        )  # fmt: skip
+        )
     raise ValueError(f"unknown family {family!r}; one of {', '.join(FAMILIES)}")

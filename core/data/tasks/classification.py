@@ -232,11 +232,15 @@ class Classification:
         precision, recall, f1 = (part[0] for part in scores.f1_parts(hits, predicted, gold))
         per_label = [
             {
-                "label": label, "precision": float(precision[index]), "recall": float(recall[index]),
-                "f1": float(f1[index]), "support": int(gold[0, index]), "interval": scores.interval(each[:, index]),
+                "label": label,
+                "precision": float(precision[index]),
+                "recall": float(recall[index]),
+                "f1": float(f1[index]),
+                "support": int(gold[0, index]),
+                "interval": scores.interval(each[:, index]),
             }
             for index, label in enumerate(self.labels)
-        ]  # fmt: skip
+        ]
         found: dict[str, Any] = {"n": len(truth), "intervals": intervals, "per_label": per_label}
         if self.config.multi_label:
             sets, sizes = np.unique(truth, axis=0, return_counts=True)
@@ -266,12 +270,15 @@ class Classification:
                 confidence = float(shares.max())
             found.append(
                 {
-                    "row": row.get("row", int(index) + 1), "source": row.get("source"),
+                    "row": row.get("row", int(index) + 1),
+                    "source": row.get("source"),
                     "text": text[:_SHOWN_CHARACTERS] + ("…" if len(text) > _SHOWN_CHARACTERS else ""),
-                    "gold": gold if self.config.multi_label else gold[0], "predicted": self._names(shares),
-                    "loss": float(losses[index]), "confidence": confidence,
+                    "gold": gold if self.config.multi_label else gold[0],
+                    "predicted": self._names(shares),
+                    "loss": float(losses[index]),
+                    "confidence": confidence,
                 }
-            )  # fmt: skip
+            )
         return found
 
 

@@ -48,9 +48,10 @@ def _backend(tokenizer: Any, max_length: int | None = None) -> Iterator[Any]:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise ModelError(
-            "The model's tokenizer is not a fast one.", expected="a tokenizer that can be written as tokenizer.json",
+            "The model's tokenizer is not a fast one.",
+            expected="a tokenizer that can be written as tokenizer.json",
             advice="Save it with `AutoTokenizer.from_pretrained(…).save_pretrained(folder)` in a recent transformers.",
-        )  # fmt: skip
+        )
     truncation, padding = backend.truncation, backend.padding
     backend.no_padding()
     if max_length is None:

@@ -56,14 +56,16 @@ class Tagging:
         wrong = [tag for tag in self.labels if tag != "O" and not (tag[:2] in ("B-", "I-") and len(tag) > 2)]
         if wrong or len(set(self.labels)) != len(self.labels) or self.labels[:1] != ["O"]:
             raise DataError(
-                "The tags are not an IOB2 list.", where=f"tags: {', '.join(wrong or self.labels)[:200]}",
+                "The tags are not an IOB2 list.",
+                where=f"tags: {', '.join(wrong or self.labels)[:200]}",
                 expected="O first, then each of B-TYPE and I-TYPE once",
-            )  # fmt: skip
+            )
         if len(self.labels) < 2:
             raise DataError(
-                "There is nothing to tag: every word is O.", expected="tags such as B-PER and I-PER",
+                "There is nothing to tag: every word is O.",
+                expected="tags such as B-PER and I-PER",
                 advice="Look at the tag column: is it the right one?",
-            )  # fmt: skip
+            )
         self.types = sorted({tag[2:] for tag in self.labels[1:]})
 
     def model_kwargs(self) -> dict[str, Any]:
@@ -90,9 +92,10 @@ class Tagging:
         capacity = max_length - frame.size
         if capacity < 1:
             raise ConfigError(
-                f"A window of {max_length} sub-words has no room for words.", where="model.max_length",
+                f"A window of {max_length} sub-words has no room for words.",
+                where="model.max_length",
                 expected=f"at least {frame.size + 1}",
-            )  # fmt: skip
+            )
         stride = min(self.config.stride, capacity - 1)
         before, behind = (np.asarray(part, dtype=np.int32) for part in (frame.before, frame.behind))
         found = Encoded([], [], [])
@@ -162,9 +165,7 @@ class Tagging:
         gold = labels[counted]
         chosen = logits.reshape(-1, logits.shape[-1])[counted].float()
         weights = None if class_weights is None else class_weights.to(logits.device, torch.float32)
-        total = functional.cross_entropy(
-            chosen, gold, weight=weights, label_smoothing=label_smoothing, reduction="sum"
-        )
+        total = functional.cross_entropy(chosen, gold, weight=weights, label_smoothing=label_smoothing, reduction="sum")
         return total, counted.sum().to(torch.float32) if weights is None else weights[gold].sum()
 
     def label_counts(self, encoded: Encoded) -> list[int]:
@@ -244,12 +245,15 @@ class Tagging:
         precision, recall, f1 = scores.f1_parts(total[:size], total[size : 2 * size], total[2 * size : 3 * size])
         table = [
             {
-                "type": kind, "precision": float(precision[index]), "recall": float(recall[index]),
-                "f1": float(f1[index]), "support": int(total[2 * size + index]),
+                "type": kind,
+                "precision": float(precision[index]),
+                "recall": float(recall[index]),
+                "f1": float(f1[index]),
+                "support": int(total[2 * size + index]),
                 "interval": scores.interval(each[:, index]),
             }
             for index, kind in enumerate(self.types)
-        ]  # fmt: skip
+        ]
         intervals = {name: scores.interval(values) for name, values in drawn.items()}
         return {"n": len(gold), "words": int(words.sum()), "intervals": intervals, "entities": table}
 
@@ -263,11 +267,16 @@ class Tagging:
             shares = answers.shares[answers.part(index)]
             found.append(
                 {
-                    "row": row.get("row", index + 1), "source": row.get("source"), "text": " ".join(tokens),
-                    "words": tokens, "gold": gold[index][:_SHOWN_WORDS], "predicted": predicted[index][:_SHOWN_WORDS],
-                    "loss": float(means[index]), "confidence": float(shares.min()) if len(shares) else 1.0,
+                    "row": row.get("row", index + 1),
+                    "source": row.get("source"),
+                    "text": " ".join(tokens),
+                    "words": tokens,
+                    "gold": gold[index][:_SHOWN_WORDS],
+                    "predicted": predicted[index][:_SHOWN_WORDS],
+                    "loss": float(means[index]),
+                    "confidence": float(shares.min()) if len(shares) else 1.0,
                 }
-            )  # fmt: skip
+            )
         return found
 
 
@@ -312,12 +321,16 @@ def _entities(tokens: list[str], tags: list[str], shares: list[float]) -> list[d
     starts = np.cumsum([0] + [len(token) + 1 for token in tokens])
     return [
         {
-            "type": kind, "text": " ".join(tokens[first : last + 1]), "start": int(starts[first]),
-            "end": int(starts[last]) + len(tokens[last]), "first": first, "last": last,
+            "type": kind,
+            "text": " ".join(tokens[first : last + 1]),
+            "start": int(starts[first]),
+            "end": int(starts[last]) + len(tokens[last]),
+            "first": first,
+            "last": last,
             "score": float(np.mean(shares[first : last + 1])),
         }
         for kind, first, last in spans(tags)
-    ]  # fmt: skip
+    ]
 
 
 def entity_scores(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, float]:
@@ -338,9 +351,11 @@ def entity_scores(gold: list[list[str]], predicted: list[list[str]]) -> dict[str
     pairs = zip(gold, predicted, strict=True)
     right = sum(wanted == given for truth, answer in pairs for wanted, given in zip(truth, answer, strict=True))
     return {
-        "strict_f1": float(f1), "precision": float(precision), "recall": float(recall),
+        "strict_f1": float(f1),
+        "precision": float(precision),
+        "recall": float(recall),
         "token_accuracy": right / max(1, words),
-    }  # fmt: skip
+    }
 
 
 def most_frequent_tagger(train_rows: Rows, test_rows: Rows, labels: Sequence[str]) -> dict[str, float]:

@@ -1,0 +1,273 @@
+"""Encoders with a task's head, loaded by stock transformers classes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from core.config import ModelConfig
+from core.data.tasks.base import Task
+from core.errors import ModelError
+from core.models.sources import ResolvedModel, longest_input, read_config, resolve, vet_folder
+
+__all__ = ["build_model", "fresh_weights", "load_tokenizer", "load_with_head", "quiet"]
+
+_HEAD = re.compile(r"(^|\.)(pooler|classifier|pre_classifier|score|head|qa_outputs|sequence_summary)\b")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' progress bars and load reports off the log while the block runs."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load_tokenizer(resolved: ResolvedModel | str | Path, *, words: bool = False) -> Any:
+    """Load the fast tokenizer of a vetted model.
+
+    Parameters
+    ----------
+    resolved
+        The model (a path is vetted first).
+    words
+        The tokenizer shall also take texts that are split into words (tagging): a byte-level one then puts a space
+        before each word, and says so in the folder it is saved to.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be loaded.
+    """
+    from transformers import AutoTokenizer
+
+    if not isinstance(resolved, ResolvedModel):
+        vet_folder(Path(resolved))
+    folder = resolved.folder if isinstance(resolved, ResolvedModel) else Path(resolved)
+    options = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
+            if words and _glues_words(tokenizer):
+                tokenizer = AutoTokenizer.from_pretrained(str(folder), add_prefix_space=True, **options)
+                _prefix_space(tokenizer)
+    except Exception as error:  # the tokenizers library raises bare Exceptions for damaged files
+        raise ModelError(
+            f"The model's tokenizer cannot be loaded: {error}",
+            where=str(folder / "tokenizer.json"),
+            advice="Copy or download the model again.",
+        ) from error
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelError("The model's tokenizer is not a fast one.", where=str(folder), expected="a tokenizer.json")
+    if tokenizer.pad_token_id is None:
+        raise ModelError(
+            "The model's tokenizer has no padding piece.",
+            where=str(folder / "tokenizer_config.json"),
+            expected="pad_token",
+        )
+    # A tokenizer.json may carry truncation and padding of its own (sentence encoders do); lengths are ours to set.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
+
+
+def _glues_words(tokenizer: Any) -> bool:
+    """Tell whether the tokenizer is byte-level and puts no space before words that it is given one by one."""
+    backend = tokenizer.backend_tokenizer
+    state = backend.pre_tokenizer.__getstate__() if backend.pre_tokenizer is not None else b""
+    return b'"ByteLevel"' in state and b'"add_prefix_space":false' in state
+
+
+def _prefix_space(tokenizer: Any) -> None:
+    """Set the space in the backend too where the tokenizer's class leaves the pre-tokenizer of the file as it is."""
+    import json
+
+    from tokenizers import Tokenizer
+
+    if _glues_words(tokenizer):
+        backend = json.loads(tokenizer.backend_tokenizer.to_str())
+        parts = backend["pre_tokenizer"]
+        for part in parts.get("pretokenizers", [parts]):
+            if part["type"] == "ByteLevel":
+                part["add_prefix_space"] = True
+        tokenizer._tokenizer = Tokenizer.from_str(json.dumps(backend))
+
+
+def build_model(config: ModelConfig, task: Task, *, seed: int) -> tuple[Any, Any]:
+    """Load the encoder of a plan with a fresh head for the task.
+
+    Parameters
+    ----------
+    config
+        Source, length and dropout.
+    task
+        Gives the transformers class and the head's size and label names.
+    seed
+        Seed of the head. The ambient random state neither counts nor changes.
+
+    Returns
+    -------
+    (transformers.PreTrainedModel, tokenizer)
+        The model in float32 on the CPU, in evaluation mode. A head that the folder holds is kept if its labels are the
+        task's own, else it is replaced.
+
+    Raises
+    ------
+    ModelError
+        If the model is refused, does not read texts as long as asked for, or lacks weights of the encoder.
+    HubError
+        If a hub model cannot be reached.
+    """
+    resolved = resolve(config.source, config.revision)
+    settings = read_config(resolved.folder)
+    longest = longest_input(settings)
+    if longest is not None and config.max_length > longest:
+        raise ModelError(
+            f"The model reads at most {longest} sub-words, and {config.max_length} are asked for.",
+            where="model.max_length",
+            expected=f"at most {longest}",
+        )
+    model = load_with_head(resolved.folder, task, seed=seed, dropout=config.dropout)
+    tokenizer = load_tokenizer(resolved, words=task.kind == "tagging")
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        raise ModelError(
+            f"The tokenizer has {len(tokenizer)} pieces, the model only {model.get_input_embeddings().num_embeddings}.",
+            where=str(resolved.folder),
+            expected="tokenizer and weights of one model",
+        )
+    tokenizer.model_max_length = config.max_length
+    return model, tokenizer
+
+
+def load_with_head(folder: Path, task: Task, *, seed: int, dropout: float | None = None) -> Any:
+    """Load a vetted folder by the task's transformers class; see :func:`build_model`."""
+    import torch
+    import transformers
+
+    labels = list(task.model_kwargs()["id2label"].values())
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = _model_config(folder, task, dropout)
+        kept = list(_label_names(read_config(folder))) == labels
+        try:
+            model, report = getattr(transformers, task.auto_class).from_pretrained(
+                str(folder),
+                config=config,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"The model cannot be loaded with a head for {task.kind}: {_short(error)}",
+                where=str(folder),
+                expected="an encoder that transformers has built in",
+            ) from error
+        _check_report(model, report, folder)
+        if not kept:
+            torch.manual_seed(seed)
+            fresh_weights(model, _head_modules(model))
+    _override_dropout(model, dropout)
+    return model.eval()
+
+
+def _model_config(folder: Path, task: Task, dropout: float | None) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True, **task.model_kwargs()
+        )
+    except Exception as error:
+        raise ModelError(
+            f"transformers does not know this model: {_short(error)}",
+            where=str(folder / "config.json"),
+            expected="an encoder that transformers has built in",
+        ) from error
+    if dropout is not None:
+        for name, value in config.to_dict().items():
+            if "dropout" in name and (value is None or isinstance(value, int | float)) and not isinstance(value, bool):
+                setattr(config, name, dropout)
+    return config
+
+
+def _override_dropout(model: Any, dropout: float | None) -> None:
+    """Set the modules too: some heads and families take their rate from elsewhere."""
+    from torch import nn
+
+    if dropout is None:
+        return
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = dropout
+        elif isinstance(getattr(module, "drop_prob", None), float):  # dropouts of transformers' own
+            module.drop_prob = dropout
+
+
+def _label_names(settings: dict[str, Any]) -> Iterator[str]:
+    names = settings.get("id2label")
+    if isinstance(names, dict):
+        for key in sorted(names, key=lambda key: int(key) if str(key).isdigit() else 0):
+            yield str(names[key])
+
+
+def _head_modules(model: Any) -> list[Any]:
+    """Return the modules outside the encoder, without a pooler."""
+    encoder = model.base_model_prefix
+    return [module for name, module in model.named_children() if name not in (encoder, "pooler")]
+
+
+def fresh_weights(model: Any, modules: list[Any]) -> None:
+    """Initialise modules anew as their family does, from the ambient random state."""
+    import torch
+
+    for module in modules:
+        for part in module.modules():
+            part.__dict__.pop("_is_hf_initialized", None)
+        for tensor in [*module.parameters(), *module.buffers()]:
+            # transformers passes over tensors with this mark, which loading sets.
+            if getattr(tensor, "_is_hf_initialized", False):
+                del tensor._is_hf_initialized
+        with torch.no_grad():
+            for part in module.modules():
+                model._init_weights(part)
+
+
+def _check_report(model: Any, report: Any, folder: Path) -> None:
+    """Refuse a folder whose weights are not those of the encoder that its config describes."""
+    missing = [name for name in report["missing_keys"] if _in_encoder(model, name)]
+    different = [item[0] if isinstance(item, tuple) else item for item in report["mismatched_keys"]]
+    different = [name for name in different if _in_encoder(model, name)]
+    if missing or different:
+        names = ", ".join(sorted(different or missing)[:3])
+        raise ModelError(
+            f"The weights do not fit config.json: {len(different or missing)} of the encoder's tensors "
+            f"{'have another shape' if different else 'are missing'} ({names}).",
+            where=os.fspath(folder),
+            expected="weights and config of one model",
+        )
+
+
+def _in_encoder(model: Any, name: str) -> bool:
+    return name.startswith(f"{model.base_model_prefix}.") and not _HEAD.search(name)
+
+
+def _short(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
