@@ -17,7 +17,8 @@ from core.runs import folder, housekeeping
 from core.runs.control import Control
 from core.runs.helper import Helper
 from core.runs.manager import Manager
-from core.runs.models import export_run, find_model_folder, list_models
+from core.runs.models import export_target, find_model_folder, list_models, model_of
+from core.runs.plain import plain
 from core.runs.presets import Presets
 from core.runs.records import EventRecord, RunRecord, SeriesBatch, Status
 from core.runs.sources import absolute_data, absolute_sources, data_uses_hub, list_uploads, save_upload, stamp, uses_hub
@@ -26,6 +27,11 @@ from core.settings import Home
 from core.settings import home as default_home
 
 __all__ = ["DataDesk", "ModelDesk", "RunDesk", "Studio"]
+
+# inside a class with a method `list`, the name no longer means the type
+_Records = list[RunRecord]
+_Names = list[str]
+_Events = list[EventRecord]
 
 
 class Studio:
@@ -199,7 +205,7 @@ class ModelDesk:
         """
         from core.models import describe
 
-        return list_models(self._studio.home, describe)
+        return list_models(self._studio._store, describe)
 
     def describe(self, source: str, revision: str | None = None) -> dict[str, Any]:
         """Describe a model from its config and the header of its weights, without loading it.
@@ -217,7 +223,7 @@ class ModelDesk:
         """
         from core.models import describe
 
-        return dict(describe(source, revision))
+        return dict(plain(describe(source, revision)))
 
 
 class RunDesk:
@@ -270,7 +276,7 @@ class RunDesk:
 
     def list(
         self, status: Status | str | Sequence[str] | None = None, tag: str | None = None, search: str | None = None, limit: int = 500
-    ) -> list[RunRecord]:
+    ) -> _Records:
         """Return runs, newest first.
 
         Parameters
@@ -300,15 +306,15 @@ class RunDesk:
         names
             Only these series.
         max_points
-            Each series is reduced to at most this many points (peaks stay); ``None`` returns every point.
+            Each series is reduced to at most this many points (peaks stay); ``None`` or 0 returns every point.
         """
-        return self._store.points.series(run_id, after=after, names=names, max_points=max_points)
+        return self._store.points.series(run_id, after=after, names=names, max_points=max_points or None)
 
-    def series_names(self, run_id: str) -> list[str]:
+    def series_names(self, run_id: str) -> _Names:
         """Return the names of a run's series, sorted."""
         return self._store.points.names(run_id)
 
-    def events(self, run_id: str, after: int = 0) -> list[EventRecord]:
+    def events(self, run_id: str, after: int = 0) -> _Events:
         """Return what happened in a run after an event's ``seq``, in order."""
         return self._store.events.list(run_id, after=after)
 
@@ -395,7 +401,10 @@ class RunDesk:
         Path
             The folder.
         """
-        return export_run(self._store, run_id, target, overwrite)
+        record = self.get(run_id)
+        source, wanted = model_of(self._store, record), export_target(self._store, record, target)
+        arguments = {"source": str(source), "target": str(wanted), "overwrite": overwrite}
+        return Path(self._studio._helper.call("export", arguments, timeout=600))
 
     def disk(self) -> dict[str, Any]:
         """Return disk use: ``runs`` [{id, name, bytes, checkpoints, best}], ``cache``, ``total``, ``free`` (bytes)."""

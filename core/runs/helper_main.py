@@ -1,0 +1,120 @@
+"""The helper process itself: ``python -m core.runs.helper_main --home FOLDER --idle SECONDS``.
+
+Reads requests as JSON lines from standard input and answers on what was standard output; whatever libraries print goes to
+standard error, the log. It ends when its parent is gone or when it was idle for long enough.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from core.config import DataConfig, ModelConfig, Plan, TaskConfig
+from core.runs.plain import plain
+from core.runs.trouble import error_of
+from core.settings import Home
+
+__all__ = ["REQUESTS", "main"]
+
+_log = logging.getLogger(__name__)
+
+
+def _predict(home: Home, source: str, texts: list[Any]) -> Any:
+    from core.models import predict
+
+    return predict(source, texts)
+
+
+def _estimate(home: Home, plan: dict[str, Any]) -> Any:
+    from core.training import dry_run
+
+    return dry_run(Plan.model_validate(plan), cache=home.cache)
+
+
+def _steps(home: Home, plan: dict[str, Any]) -> Any:
+    from core.training import count_steps
+
+    return count_steps(Plan.model_validate(plan), cache=home.cache)
+
+
+def _preview(home: Home, data: dict[str, Any], task: dict[str, Any], rows: int) -> Any:
+    from core.data import preview
+
+    return preview(DataConfig.model_validate(data), TaskConfig.model_validate(task), rows)
+
+
+def _check(home: Home, data: dict[str, Any], task: dict[str, Any], model: dict[str, Any]) -> Any:
+    from core.data import check
+
+    return check(DataConfig.model_validate(data), TaskConfig.model_validate(task), ModelConfig.model_validate(model))
+
+
+def _export(home: Home, source: str, target: str, overwrite: bool) -> Any:
+    from core.models import export_model
+
+    return export_model(source, target, overwrite=overwrite)
+
+
+#: What can be asked: the home folder and the arguments by name → plain data.
+REQUESTS: dict[str, Callable[..., Any]] = {
+    "predict": _predict,
+    "estimate": _estimate,
+    "steps": _steps,
+    "preview": _preview,
+    "check": _check,
+    "export": _export,
+}
+
+
+def main() -> int:
+    """Serve requests until the parent is gone or nothing was asked for a while."""
+    parser = argparse.ArgumentParser(prog="core.runs.helper_main")
+    parser.add_argument("--home", required=True, type=Path)
+    parser.add_argument("--idle", required=True, type=float)
+    options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    home = Home(options.home)
+    while True:
+        try:
+            line = requests.get(timeout=options.idle)
+        except queue.Empty:
+            return 0
+        _answer(home, line, answers)
+
+
+def _listen(requests: queue.SimpleQueue[bytes]) -> None:
+    for line in sys.stdin.buffer:
+        requests.put(line)
+    os._exit(0)  # the parent is gone: nobody waits for what is being computed
+
+
+def _answer(home: Home, line: bytes, answers: BinaryIO) -> None:
+    request = json.loads(line)
+    reply: dict[str, Any] = {"id": request["id"]}
+    try:
+        reply["answer"] = plain(REQUESTS[request["name"]](home, **request["arguments"]))
+    except Exception as error:
+        _log.exception("the request %s failed", request["name"])
+        reply["error"] = error_of(error, doing=f"the request {request['name']!r}")
+    answers.write(json.dumps(reply).encode() + b"\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)

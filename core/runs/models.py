@@ -1,0 +1,92 @@
+"""Models of a home: those that runs made, those that were exported, and the bundled one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from core.errors import BertloomError, ExportError, ModelError, RunNotFound
+from core.runs import folder
+from core.runs.plain import plain
+from core.runs.records import RunRecord
+from core.runs.store import Store
+from core.settings import confine, safe_name
+
+__all__ = ["export_target", "find_model_folder", "list_models", "model_of"]
+
+
+def find_model_folder(store: Store, source: str) -> Path:
+    """Return the model folder that a run (id, beginning, name) or a path names.
+
+    Raises
+    ------
+    ModelError
+        If the run has no weights yet, or the path is no folder with a model.
+    RunNotFound
+        If it is neither a run nor a folder.
+    """
+    path = Path(source).expanduser()
+    try:
+        if (path / "config.json").is_file():
+            return path.absolute()
+        is_folder = path.is_dir()
+    except (OSError, ValueError):
+        is_folder = False
+    try:
+        record = store.runs.find(source)
+    except RunNotFound:
+        if is_folder:
+            raise ModelError(
+                "The folder holds no model.", where=str(path), expected="a folder that Bertloom exported, with config.json",
+            ) from None  # fmt: skip
+        raise
+    return model_of(store, record)
+
+
+def model_of(store: Store, record: RunRecord) -> Path:
+    """Return the folder with the best weights of a run."""
+    best = store.home.run(record.id) / "best"
+    if not folder.has_model(best.parent):
+        why = "its weights were deleted" if record.status == "finished" else f"it is {record.status.value} and has no weights yet"
+        raise ModelError(
+            f"The run {record.name!r} has no model: {why}.", where=f"run {record.id}",
+            expected="a run that was evaluated at least once and keeps its best weights (runtime.keep)",
+        )  # fmt: skip
+    return best
+
+
+def list_models(store: Store, describe: Callable[..., Any]) -> list[dict[str, Any]]:
+    """Return the bundled encoder, exported models and runs' models; what cannot be described is left out."""
+    found = []
+    for source, title in _candidates(store):
+        try:
+            info = plain(describe(source))
+        except BertloomError:
+            continue
+        if title is not None:
+            info["title"] = title
+        found.append(info)
+    return found
+
+
+def _candidates(store: Store) -> Iterator[tuple[str, str | None]]:
+    yield "bundled", None
+    if store.home.exports.is_dir():
+        for path in sorted(store.home.exports.iterdir()):
+            if (path / "config.json").is_file():
+                yield str(path), f"{path.name} (exported)"
+    for record in store.runs.list():
+        if record.has_model:
+            yield str(store.home.run(record.id) / "best"), f"{record.name} ({record.id})"
+
+
+def export_target(store: Store, record: RunRecord, target: Path | None) -> Path:
+    """Return the folder to export to: the given one, or one in the home's ``exports/`` that is named after the run."""
+    if target is not None:
+        wanted = target.expanduser().absolute()
+        if wanted.exists() and not wanted.is_dir():
+            raise ExportError("The target is a file.", where=str(wanted), expected="a folder that is new or empty")
+        return wanted
+    plain_name = "".join(char if char.isalnum() or char in "._-" else "-" for char in record.name).strip(".-") or "model"
+    return confine(store.home.exports / safe_name(f"{plain_name[:60]}-{record.id}"), store.home.exports)

@@ -1,0 +1,106 @@
+"""Sources that a plan names: absolute paths, hub or not, uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.config import DataConfig, Plan
+from core.errors import StorageError
+from core.settings import Home, confine, safe_name
+
+__all__ = [
+    "absolute_data", "absolute_sources", "data_uses_hub", "list_uploads", "names_hub", "save_upload", "stamp", "uses_hub",
+]  # fmt: skip
+
+_FIELDS = ("source", "gate_source", "test_source")
+
+
+def names_hub(plan: Mapping[str, Any]) -> bool:
+    """Whether a plan, as plain data, names a hub model or data set."""
+    data, model = plan.get("data") or {}, plan.get("model") or {}
+    named = [data.get(field) for field in _FIELDS] + [model.get("source")]
+    return any(isinstance(source, str) and source.startswith("hub:") for source in named)
+
+
+def uses_hub(plan: Plan) -> bool:
+    """Whether a plan names a hub model or data set."""
+    return data_uses_hub(plan.data) or plan.model.source.startswith("hub:")
+
+
+def data_uses_hub(data: DataConfig) -> bool:
+    """Whether a hub data set is named."""
+    return any((getattr(data, field) or "").startswith("hub:") for field in _FIELDS)
+
+
+def absolute_data(data: DataConfig) -> DataConfig:
+    """Return the config with relative paths of files that exist made absolute: the worker's folder may be another."""
+    changes = {field: _absolute(getattr(data, field)) for field in _FIELDS}
+    if data.source.startswith("hub:"):  # gate_source and test_source are splits then
+        changes = {"source": data.source}
+    return data.model_copy(update=changes)
+
+
+def absolute_sources(plan: Plan) -> Plan:
+    """Return the plan with relative paths of files and folders that exist made absolute."""
+    model = plan.model.model_copy(update={"source": _absolute(plan.model.source, folder=True)})
+    return plan.model_copy(update={"data": absolute_data(plan.data), "model": model})
+
+
+def stamp(data: DataConfig) -> tuple[Any, ...]:
+    """Return what changes when one of the named files changes: size and time of change."""
+    found: list[Any] = []
+    for field in _FIELDS:
+        source = getattr(data, field)
+        if source:
+            try:
+                state = Path(source).stat()
+                found.append((source, state.st_size, state.st_mtime_ns))
+            except (OSError, ValueError):
+                found.append((source, None, None))
+    return tuple(found)
+
+
+def save_upload(home: Home, name: str, content: bytes) -> Path:
+    """Keep an uploaded file; see :meth:`core.api.DataDesk.save_upload`."""
+    plain = safe_name(Path(name.replace("\\", "/")).name, what="name of the file")
+    target = confine(home.uploads / plain, home.uploads)
+    number = 1
+    try:
+        while target.exists():
+            if target.is_file() and target.stat().st_size == len(content) and target.read_bytes() == content:
+                return target
+            number += 1
+            target = confine(home.uploads / f"{Path(plain).stem}-{number}{Path(plain).suffix}", home.uploads)
+        temporary = target.with_name(f".{target.name}.part")
+        temporary.write_bytes(content)
+        temporary.replace(target)
+    except OSError as error:
+        raise StorageError(
+            f"The uploaded file cannot be written: {error.strerror or error}.", where=str(target),
+            advice="Free some space or mend the permissions of the home folder.",
+        ) from error  # fmt: skip
+    return target
+
+
+def list_uploads(home: Home) -> list[dict[str, Any]]:
+    """Return the uploaded files, newest first."""
+    found = []
+    for path in home.uploads.iterdir() if home.uploads.is_dir() else ():
+        if path.is_file() and not path.name.startswith("."):
+            state = path.stat()
+            found.append({"name": path.name, "path": str(path), "bytes": state.st_size, "time": state.st_mtime})
+    return sorted(found, key=lambda item: (-item["time"], item["name"]))
+
+
+def _absolute(source: str | None, *, folder: bool = False) -> str | None:
+    if not source or source == "bundled" or source.startswith("hub:") or "\0" in source:
+        return source
+    try:
+        path = Path(source).expanduser()
+        # Samples go by bare names: a folder of the same name that happens to lie here must not take their place.
+        found = path.is_dir() if folder else path.is_file()
+        return str(path.absolute()) if found else source
+    except (OSError, RuntimeError):
+        return source
