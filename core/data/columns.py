@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.config import Columns, TaskConfig
-from core.data.readers.base import Source, shown
-from core.errors import DataError
+from core.data.readers.base import Source, UnusableData, shown
 
 __all__ = ["map_columns"]
 
@@ -60,7 +59,7 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
 
     Raises
     ------
-    DataError
+    UnusableData
         If a named column does not exist, or none fits; the existing ones are named.
     """
     wanted = {"classification": ("text", "label"), "tagging": ("tokens", "tags")}[task.kind]
@@ -80,7 +79,7 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
         if pair and pair not in found.values():
             found["text_pair"] = pair
     if len(set(found.values())) < len(found):
-        raise DataError(
+        raise UnusableData(
             "One column is named for two things.", where=f"{source.name}, " + ", ".join(f"{k} = {v!r}" for k, v in found.items()),
             expected=f"different columns for {' and '.join(found)}",
         )  # fmt: skip
@@ -93,7 +92,7 @@ def _conll(source: Source, found: dict[str, str], wanted: tuple[str, ...]) -> di
     else:
         defaults = {"tokens": source.columns[0], "tags": source.columns[-1]}
     if wanted[0] != "tokens":
-        raise DataError(
+        raise UnusableData(
             f"A {source.format} file holds a tag a word; it cannot be used for classification.", where=source.name,
             expected="a table with a text and a label a row",
         )  # fmt: skip
@@ -115,12 +114,12 @@ def _named(name: str, what: str, source: Source) -> str:
     raise _missing(what, name, source)
 
 
-def _missing(what: str, name: str | None, source: Source) -> DataError:
+def _missing(what: str, name: str | None, source: Source) -> UnusableData:
     has = ", ".join(repr(shown(column, 40)) for column in source.columns[:30]) + (
         " …" if len(source.columns) > 30 else ""
     )
     close = difflib.get_close_matches(name or "", source.columns, 1)
-    return DataError(
+    return UnusableData(
         f"There is no column {shown(name)!r} for {what}." if name else f"No column for {what} was found.",
         where=source.name, expected=f"one of the columns {has}",
         advice=f"Did you mean {close[0]!r}?" if close else f"Name it in data.columns.{what}.",

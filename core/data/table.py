@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import DataConfig, TaskConfig
 from core.data.columns import map_columns
-from core.data.readers.base import RawRow, Source, shown
+from core.data.readers.base import RawRow, Source, UnusableData, shown
 from core.data.readers.open import open_source
 from core.data.rows import Dropped, Normaliser, StandardRow, label_separator
 from core.data.tags import SCHEMES, TagScheme, detect_scheme
-from core.errors import DataError, StorageError
+from core.errors import StorageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,14 +114,14 @@ def prepare(source: Source, data: DataConfig, task: TaskConfig) -> tuple[Normali
 
     Raises
     ------
-    DataError
-        If a column is missing.
+    UnusableData
+        If a column is missing or there are no rows.
     """
     head = list(islice(source.rows(), _HEAD_ROWS))
     usable = [row.values for row in head if row.values is not None]
     if not usable:
         problem = next((f"row {row.number}: {row.problem}" for row in head if row.problem), None)
-        raise DataError(
+        raise UnusableData(
             "The file has no usable rows." if problem else "The file has no rows.", where=source.name + (f", {problem}" if problem else ""),
             expected="a table with a text and a label a row",
         )  # fmt: skip
@@ -163,7 +163,7 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
     Raises
     ------
     DataError
-        If the source cannot be opened or has no usable row.
+        If the source cannot be opened; :class:`~core.data.readers.base.UnusableData` if it has no usable row.
     StorageError
         If the cache cannot be written.
     """
@@ -199,7 +199,7 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
         ) from error  # fmt: skip
     if reading.kept == 0:
         first = next((entry["rows"][0] for entry in reading.dropped.values()), None)
-        raise DataError(
+        raise UnusableData(
             f"None of the {reading.read} rows can be used.", where=f"{reading.source}" + (f", row {first['row']}: {first['detail']}" if first else ""),
             expected="rows with a text and a label", advice="Check the column mapping in the preview.",
         )  # fmt: skip

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["MAX_CELL", "MAX_LINE", "RawRow", "Source", "shown"]
+from core.errors import DataError
+
+__all__ = ["MAX_CELL", "MAX_LINE", "RawRow", "Source", "UnusableData", "shown"]
 
 #: Characters a cell may have; a row with a longer one is dropped and named.
 MAX_CELL = 1_000_000
@@ -15,6 +17,10 @@ MAX_CELL = 1_000_000
 MAX_LINE = 64_000_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+class UnusableData(DataError):
+    """The source can be read as a table, but not used for the task: a column is missing, no row is usable."""
 
 
 class RawRow(NamedTuple):

@@ -1,0 +1,106 @@
+"""The data report: what the check before training found, ready for pages, the command line and the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+__all__ = ["DataReport", "Finding", "histogram"]
+
+Level = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know before training.
+
+    Parameters
+    ----------
+    level
+        error: the data cannot be used so; warning: look at it; note: good to know.
+    code
+        A word for programs, such as ``one_class``.
+    message, where, advice
+        What, which rows and columns, and what to do; plain text.
+    """
+
+    level: Level
+    code: str
+    message: str
+    where: str = ""
+    advice: str = ""
+
+
+@dataclass
+class DataReport:
+    """What the check found; every part is JSON-ready.
+
+    Parameters
+    ----------
+    task, max_length
+        What it was checked for.
+    sources
+        Role → source, format, encoding, columns, mapping, details, read, kept, dropped (reason → count and rows), illegal.
+    roles
+        Role → {"rows", "source", "carved"}.
+    labels
+        [{"label", "count", "share", "roles": {role: count}}]: rows a label (tagging: entities a type).
+    duplicates
+        {"count", "rows": [[row, row of its first occurrence]], "conflicts", "conflict_rows"} of the training source.
+    lengths
+        {"unit", "checked", "mean", "median", "p95", "max", "cut_rows", "cut_share", "histogram": {"edges", "counts"}}.
+    pieces
+        {"unknown_share", "examples", "per_character", "chinese_share"}; empty without a model.
+    findings
+        Errors first.
+    """
+
+    task: str
+    max_length: int
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    roles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    labels: list[dict[str, Any]] = field(default_factory=list)
+    duplicates: dict[str, Any] = field(default_factory=dict)
+    lengths: dict[str, Any] = field(default_factory=dict)
+    pieces: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether a run may start with this data."""
+        return not any(finding.level == "error" for finding in self.findings)
+
+    def add(self, level: Level, code: str, message: str, where: str = "", advice: str = "") -> None:
+        """Add a finding."""
+        self.findings.append(Finding(level, code, message, where, advice))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the whole report with ``ok`` and ``rows`` {"read", "kept", "dropped"} in front."""
+        order = {"error": 0, "warning": 1, "note": 2}
+        body = asdict(self)
+        body["findings"] = [asdict(finding) for finding in sorted(self.findings, key=lambda one: order[one.level])]
+        read = sum(source["read"] for source in self.sources.values())
+        kept = sum(source["kept"] for source in self.sources.values())
+        return {"ok": self.ok, "rows": {"read": read, "kept": kept, "dropped": read - kept}} | body
+
+
+def histogram(values: Sequence[int], bins: int = 30) -> dict[str, list[int]]:
+    """Return a histogram with whole-number edges.
+
+    Returns
+    -------
+    dict
+        ``edges`` (bins + 1 of them, ascending) and ``counts``; a bar holds lengths from its edge up to the next.
+    """
+    import numpy as np
+
+    if not len(values):
+        return {"edges": [], "counts": []}
+    array = np.asarray(values)
+    # The longest hundredth shares the last bar, so that one giant text does not flatten all others.
+    top = max(int(np.quantile(array, 0.99)) + 1, int(array.min()) + 1)
+    edges = np.unique(np.linspace(int(array.min()), top, bins + 1).astype(int))
+    tallest = max(int(edges[-1]), int(array.max()) + 1)
+    counts, _ = np.histogram(array, bins=np.append(edges[:-1], tallest))
+    return {"edges": [*edges[:-1].tolist(), tallest], "counts": counts.tolist()}
