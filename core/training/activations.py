@@ -1,0 +1,335 @@
+"""Activations of a frozen lower part: computed once in evaluation mode, kept memory-mapped, reused over epochs and runs.
+
+What is kept are the hidden states that enter the first trained layer; if the whole encoder is frozen, those that leave its
+last layer (only the first position's, if that is all the head sees: this is tried out, not assumed). They are stored in fp32,
+as the model hands them over, so that a run with the cache computes what a run without it computes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.data.tasks.base import Encoded
+from core.errors import StorageError
+from core.training.batches import evaluation_batches
+from core.training.engine import Engine
+from core.training.evaluation import EVALUATION_TOKENS
+from core.training.files import atomic_folder, remove, sweep
+
+__all__ = ["Feed", "prepare_feeds"]
+
+_FILE = "hidden.f32"
+
+
+class _Captured(Exception):
+    """Ends a forward pass as soon as the wanted hidden states are there."""
+
+    def __init__(self, hidden: torch.Tensor):
+        self.hidden = hidden
+        super().__init__()
+
+
+def _first(output: Any) -> torch.Tensor:
+    return output if isinstance(output, torch.Tensor) else output[0]
+
+
+class Boundary:
+    """The place between frozen and trained part, where hidden states are taken and put back.
+
+    Parameters
+    ----------
+    layers
+        The encoder's layers.
+    depth
+        Number of frozen lowest layers, from 1.
+    """
+
+    def __init__(self, layers: list[torch.nn.Module], depth: int):
+        self.layers = layers
+        self.depth = depth
+        #: Whether a layer hands over a tuple, found out when the states are taken.
+        self.tuples = [False] * depth
+
+    def take(self, run: Callable[[], Any]) -> torch.Tensor:
+        """Run a forward pass up to the boundary and return the hidden states, shape (batch, length, width)."""
+        handles = []
+
+        def note(index: int) -> Callable[..., None]:
+            def hook(_: Any, __: Any, output: Any) -> None:
+                self.tuples[index] = not isinstance(output, torch.Tensor)
+                if index == len(self.layers) - 1:
+                    raise _Captured(_first(output))
+
+            return hook
+
+        def entering(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            raise _Captured(args[0] if args else kwargs["hidden_states"])
+
+        for index in range(self.depth):
+            handles.append(self.layers[index].register_forward_hook(note(index)))
+        if self.depth < len(self.layers):
+            handles.append(self.layers[self.depth].register_forward_pre_hook(entering, with_kwargs=True))
+        try:
+            run()
+        except _Captured as captured:
+            return captured.hidden
+        finally:
+            for handle in handles:
+                handle.remove()
+        raise AssertionError("the forward pass never reached the boundary")
+
+    @contextlib.contextmanager
+    def put(self, hidden: torch.Tensor) -> Iterator[None]:
+        """Feed hidden states: the frozen layers pass their input through, the layer above (or the last one) gets `hidden`."""
+        whole = self.depth == len(self.layers)
+
+        def passing(index: int) -> Callable[..., Any]:
+            def forward(states: Any = None, *args: Any, **kwargs: Any) -> Any:
+                states = kwargs["hidden_states"] if states is None else states
+                value = hidden if whole and index == self.depth - 1 else states
+                return (value, None) if self.tuples[index] else value
+
+            return forward
+
+        def entering(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if args:
+                return (hidden, *args[1:]), kwargs
+            return args, {**kwargs, "hidden_states": hidden}
+
+        handle = None
+        for index in range(self.depth):
+            self.layers[index].forward = passing(index)  # type: ignore[method-assign]
+        if not whole:
+            handle = self.layers[self.depth].register_forward_pre_hook(entering, with_kwargs=True)
+        try:
+            yield
+        finally:
+            for index in range(self.depth):
+                del self.layers[index].forward
+            if handle is not None:
+                handle.remove()
+
+
+@dataclass
+class Feed:
+    """The activations of one role.
+
+    Parameters
+    ----------
+    boundary
+        Where they belong.
+    data
+        fp32 of shape (sub-words of all features, width), or (features, width) if `first_only`.
+    offsets
+        Start of each feature in `data`, and the end; length features + 1.
+    first_only
+        Whether only the first position is kept.
+    device
+        Where the model is.
+    """
+
+    boundary: Boundary
+    data: np.ndarray
+    offsets: np.ndarray
+    first_only: bool
+    device: torch.device
+
+    def packed(self, indices: np.ndarray) -> torch.Tensor:
+        """Return the states of some features one after another, shape (sub-words, width) or (features, width)."""
+        if self.first_only:
+            chosen = self.data[indices]
+        else:
+            chosen = np.concatenate([self.data[self.offsets[index] : self.offsets[index + 1]] for index in indices])
+        return torch.from_numpy(np.ascontiguousarray(chosen)).to(self.device)
+
+    def padded(self, indices: np.ndarray, mask: torch.Tensor) -> torch.Tensor:
+        """Return the states of shape (features, length, width), zero where the mask is; length 1 if `first_only`."""
+        states = self.packed(indices)
+        if self.first_only:
+            return states[:, None]
+        hidden = states.new_zeros(*mask.shape, states.shape[-1])
+        hidden[mask.bool()] = states
+        return hidden
+
+    @contextlib.contextmanager
+    def active(self, indices: np.ndarray, mask: torch.Tensor) -> Iterator[None]:
+        """Feed the states of some features into the stock model."""
+        with self.boundary.put(self.padded(indices, mask)):
+            yield
+
+
+def _inputs(engine: Engine, encoded: Encoded, indices: np.ndarray) -> dict[str, torch.Tensor]:
+    prepared = engine.prepared
+    batch = prepared.task.collate([encoded.features[index] for index in indices], prepared.tokenizer)
+    return {name: tensor.to(prepared.device) for name, tensor in batch.items() if name != "labels"}
+
+
+def _sees_first_only(engine: Engine, boundary: Boundary, encoded: Encoded) -> bool:
+    """Try whether the logits stay the same when only the first position's state is fed."""
+    prepared = engine.prepared
+    if boundary.depth < len(boundary.layers) or prepared.task.kind != "classification":
+        return False
+    indices = np.argsort(np.asarray(encoded.lengths), kind="stable")[-4:]
+    inputs = _inputs(engine, encoded, indices)
+    with torch.inference_mode():
+        hidden = boundary.take(lambda: prepared.model(**inputs))
+        try:
+            with boundary.put(hidden):
+                whole = prepared.model(**inputs).logits
+            with boundary.put(hidden[:, :1]):
+                first = prepared.model(**inputs).logits
+        except (RuntimeError, IndexError, ValueError):
+            return False
+    return whole.shape == first.shape and bool(torch.allclose(whole, first, rtol=1e-5, atol=1e-6))
+
+
+def _key(engine: Engine, encoded: Encoded, boundary: Boundary, first_only: bool, precision: str, fingerprint: str) -> str:
+    found = hashlib.sha256()
+    parts = {
+        "format": 1, "frozen": fingerprint, "depth": boundary.depth, "first_only": first_only, "precision": precision,
+        # A different number of threads or another build may round differently, and a resume promises equal bits.
+        "threads": torch.get_num_threads(), "torch": torch.__version__, "device": engine.prepared.device.type,
+        "tokens": EVALUATION_TOKENS,
+    }  # fmt: skip
+    found.update(json.dumps(parts, sort_keys=True).encode())
+    for feature in encoded.features:
+        found.update(np.asarray(feature["input_ids"], dtype=np.int64).tobytes())
+        found.update(np.asarray(feature.get("token_type_ids", ()), dtype=np.int64).tobytes())
+    return found.hexdigest()[:40]
+
+
+def prepare_feeds(
+    engine: Engine,
+    cache: Path,
+    *,
+    check: Callable[[], None],
+    event: Callable[..., None],
+    fingerprint: str,
+    roles: tuple[str, ...] = ("train", "gate"),
+) -> None:
+    """Compute or find the activations of the roles that are seen more than once, and let the engine use them.
+
+    Parameters
+    ----------
+    engine
+        The engine; its run has a frozen lower part.
+    cache
+        The home's cache folder; entries lie in ``activations/``.
+    check
+        Called between batches; may raise to stop.
+    event
+        Told the size before anything is written, and the reason if there is no cache.
+    fingerprint
+        Hash of the frozen weights.
+    roles
+        Which roles.
+    """
+    prepared = engine.prepared
+    stage = prepared.stage
+    if prepared.depth == 0 or not stage.cache_activations:
+        return
+    boundary = Boundary(prepared.layers, prepared.depth)
+    wanted = {role: prepared.encoded[role] for role in roles if role in prepared.encoded}
+    width = int(prepared.model.config.hidden_size)
+    with engine.scoring():
+        first_only = _sees_first_only(engine, boundary, prepared.encoded["train"])
+        if not first_only and boundary.depth < len(boundary.layers):  # learn what the layers hand over
+            inputs = _inputs(engine, prepared.encoded["train"], np.arange(1))
+            with torch.inference_mode():
+                boundary.take(lambda: prepared.model(**inputs))
+        rows = {role: len(one.features) if first_only else int(sum(one.lengths)) for role, one in wanted.items()}
+        size = sum(rows.values()) * width * 4
+        limit = stage.cache_limit_mb * 1_000_000
+        if size > limit:
+            event(
+                "decision",
+                f"The frozen layers' activations would take {size / 1e6:.0f} MB, more than the limit of {stage.cache_limit_mb} MB: "
+                "they are computed anew in every step.",
+                data={"bytes": size, "limit": limit},
+            )
+            return
+        folder = cache / "activations"
+        sweep(folder)
+        keys = {
+            role: _key(engine, one, boundary, first_only, engine.precision if role == "train" else "fp32", fingerprint)
+            for role, one in wanted.items()
+        }
+        missing = {role for role, key in keys.items() if not _whole(folder / key, rows[role] * width * 4)}
+        kind = "the first position's outputs of the encoder" if first_only else f"the activations of {prepared.depth} frozen layers"
+        if missing:
+            _make_room(folder, limit - size, keep=set(keys.values()))
+            event("info", f"Computing {kind} once: {size / 1e6:.1f} MB in the cache.", data={"bytes": size})
+        else:
+            event("info", f"Using {kind} from the cache: {size / 1e6:.1f} MB.", data={"bytes": size})
+        try:
+            for role in sorted(missing):
+                precision = engine.precision if role == "train" else "fp32"
+                _compute(engine, boundary, wanted[role], folder / keys[role], rows[role], width, first_only, precision, check)
+        except StorageError as error:
+            event("warning", f"The activations cannot be kept, so they are computed anew in every step. {error.message()}")
+            return
+    for role, key in keys.items():
+        os.utime(folder / key)  # what was used last is removed last
+        data = np.memmap(folder / key / _FILE, dtype=np.float32, mode="r", shape=(rows[role], width))
+        sizes = np.ones(len(wanted[role].features), dtype=np.int64) if first_only else np.asarray(wanted[role].lengths)
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        engine.feeds[role] = Feed(boundary, data, offsets, first_only, prepared.device)
+
+
+def _whole(folder: Path, size: int) -> bool:
+    try:
+        return (folder / _FILE).stat().st_size == size
+    except OSError:
+        return False
+
+
+def _make_room(folder: Path, budget: int, keep: set[str]) -> None:
+    """Remove the entries that were used longest ago until the rest fits."""
+    if not folder.is_dir():
+        return
+    entries = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True)
+    used = 0
+    for path in entries:
+        if path.name in keep:
+            continue
+        used += sum(item.stat().st_size for item in path.iterdir())
+        if used > budget:
+            remove(path)
+
+
+def _compute(
+    engine: Engine,
+    boundary: Boundary,
+    encoded: Encoded,
+    target: Path,
+    rows: int,
+    width: int,
+    first_only: bool,
+    precision: str,
+    check: Callable[[], None],
+) -> None:
+    lengths = np.asarray(encoded.lengths)
+    offsets = np.concatenate([[0], np.cumsum(np.ones_like(lengths) if first_only else lengths)])
+    model = engine.prepared.model
+    with atomic_folder(target, need=rows * width * 4) as partial:
+        data = np.memmap(partial / _FILE, dtype=np.float32, mode="w+", shape=(rows, width))
+        for batch in evaluation_batches(lengths, EVALUATION_TOKENS):
+            check()
+            inputs = _inputs(engine, encoded, batch)
+            with torch.inference_mode(), engine.autocast(precision):
+                hidden = boundary.take(lambda inputs=inputs: model(**inputs)).float().cpu().numpy()  # type: ignore[misc]
+            for position, index in enumerate(batch):
+                start, end = offsets[index], offsets[index + 1]
+                data[start:end] = hidden[position, : end - start]
+        data.flush()
+        del data

@@ -1,0 +1,70 @@
+"""Scoring a role: large batches, no autograd, fp32, with a look at requests between batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from core.data.tasks.base import Encoded
+from core.training.batches import evaluation_batches
+
+__all__ = ["EVALUATION_TOKENS", "Forward", "distinct_predictions", "role_logits"]
+
+#: Sub-words of an evaluation batch, padding included.
+EVALUATION_TOKENS = 4096
+
+
+class Forward(Protocol):
+    """Something that turns features into logits: the plain model, or the model fed from the activation cache."""
+
+    def __call__(self, features: Sequence[dict[str, Any]], indices: np.ndarray) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return (logits, collated batch) of the features with these indices."""
+        ...
+
+
+def role_logits(
+    forward: Forward,
+    encoded: Encoded,
+    *,
+    check: Callable[[], None] = lambda: None,
+    tokens: int = EVALUATION_TOKENS,
+) -> list[np.ndarray]:
+    """Return the logits of every feature, without padding.
+
+    Parameters
+    ----------
+    forward
+        The model, in evaluation mode.
+    encoded
+        The role.
+    check
+        Called between batches; may raise to stop.
+    tokens
+        Sub-words of a batch, padding included.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        For each feature, in order, shape (classes,) or (length, classes).
+    """
+    found: list[np.ndarray | None] = [None] * len(encoded.features)
+    lengths = np.asarray(encoded.lengths)
+    for batch in evaluation_batches(lengths, tokens):
+        check()
+        with torch.inference_mode():
+            logits, _ = forward([encoded.features[index] for index in batch], batch)
+            values = logits.float().cpu().numpy()
+        for position, index in enumerate(batch):
+            one = values[position]
+            found[index] = (one[: lengths[index]] if one.ndim == 2 else one).copy()
+    return [one for one in found if one is not None]
+
+
+def distinct_predictions(logits: Sequence[np.ndarray], multi_label: bool) -> int:
+    """Return how many different classes (multi-label: different label sets) the logits choose."""
+    if multi_label:
+        return len({tuple((one > 0).tolist()) for one in logits})
+    return len({int(index) for one in logits for index in np.atleast_1d(one.argmax(-1))})

@@ -1,0 +1,104 @@
+"""What a run leaves: the best model folder, results.json, and the environment that it ran in."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from core.training.files import atomic_folder, write_json
+from core.training.prepare import Prepared
+
+__all__ = ["environment", "fingerprint", "load_best", "save_best", "write_results"]
+
+
+def fingerprint(prepared: Prepared) -> str:
+    """Return a hash of everything that a checkpoint does not hold but relies on: frozen weights, and the data as tokenised."""
+    found = hashlib.sha256()
+    for name, parameter in prepared.model.named_parameters():
+        if not parameter.requires_grad:
+            found.update(name.encode())
+            _feed(found, parameter.detach())
+    if prepared.rows is not None:
+        _feed(found, prepared.rows.base)
+    found.update(prepared.roles.fingerprint.encode())
+    for feature in prepared.encoded["train"].features:
+        found.update(feature["input_ids"].tobytes())
+    return found.hexdigest()
+
+
+def _feed(into: Any, tensor: torch.Tensor) -> None:
+    into.update(memoryview(tensor.cpu().contiguous().view(torch.uint8).numpy()).cast("B"))
+
+
+def save_best(prepared: Prepared, folder: Path, metrics: dict[str, float]) -> None:
+    """Write the model as it is now into a folder that stock transformers loads, in place of the one before.
+
+    Raises
+    ------
+    StorageError
+        If the disk is too full or cannot be written; the folder before stays.
+    """
+    from core.models import save_model
+
+    need = sum(parameter.numel() * parameter.element_size() for parameter in prepared.model.parameters())
+    with contextlib.ExitStack() as stack:
+        if prepared.rows is not None:
+            stack.enter_context(prepared.rows.whole())
+        partial = stack.enter_context(atomic_folder(folder, need=need))
+        save_model(
+            partial, prepared.model, prepared.tokenizer, prepared.task, max_length=prepared.plan.model.max_length,
+            plan=prepared.plan.model_dump(mode="json"), metrics=metrics,
+        )  # fmt: skip
+
+
+def load_best(prepared: Prepared, folder: Path) -> None:
+    """Put the weights of the best folder into the model."""
+    tensors: dict[str, torch.Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        tensors.update(load_file(path))
+    parameters = dict(prepared.model.named_parameters())
+    if any(name not in tensors for name in parameters):  # written under other names: let transformers read it
+        tensors = dict(type(prepared.model).from_pretrained(folder).state_dict())
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            value = tensors[name]
+            if prepared.rows is not None and parameter is prepared.rows.rows:
+                value = value[prepared.rows.ids.cpu()]
+            parameter.copy_(value)
+
+
+def environment(device: torch.device, choices: dict[str, Any]) -> dict[str, Any]:
+    """Return versions, machine, device and threads."""
+    versions = {"python": platform.python_version()}
+    for name in ("bertloom", "torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    named = torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or platform.machine())
+    return {
+        "versions": versions,
+        "platform": platform.platform(),
+        "system": sys.platform,
+        "device": str(device),
+        "device_name": named,
+        "threads": choices.get("threads"),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def write_results(folder: Path, results: dict[str, Any]) -> None:
+    """Write results.json, and the metrics into the best folder's bertloom.json."""
+    card = folder / "best" / "bertloom.json"
+    if card.exists():
+        content = json.loads(card.read_text(encoding="utf-8"))
+        content["metrics"] = results["metrics"]
+        write_json(card, content)
+    write_json(folder / "results.json", results)
