@@ -24,7 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: Height of all metric cards, in pixels.
-CARD_HEIGHT = 128
+CARD_HEIGHT = 116
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def page_header(title: str, caption: str = "", *, status: Status | str | None = 
     row = st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="medium", key=keys.HEADER
     )
-    words = row.container(width="stretch", gap=None)
+    words = row.container(width="stretch", gap="xxsmall")
     words.title(plain(title, 120), anchor=False)
     parts = [status_markdown(status)] if status is not None else []
     if caption:
@@ -176,7 +176,7 @@ def run_card(run: RunRecord, waiting: int = 0) -> None:
     with st.container(border=True, gap="small", key=keys.RUN_CARD):
         st.markdown(status_markdown(run.status) + (f"&ensp;:gray[+{waiting} queued]" if waiting else ""))
         st.page_link(
-            st.session_state["_run_page"], label=f"**{plain(run.name, 40)}**", query_params=run_url(run.id), icon=":material/monitoring:"
+            st.session_state[keys.PAGES]["run"], label=f"**{plain(run.name, 40)}**", query_params=run_url(run.id), icon=":material/monitoring:"
         )
         done = share_done(run)
         st.progress(done if done is not None else 0.0)

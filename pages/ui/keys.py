@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["HEADER", "LIVE_PLOT", "PRIMARY", "RUN_CARD", "RUN_ID", "RUN_NOTICE"]
+__all__ = ["HEADER", "LIVE_PLOT", "PAGES", "PRIMARY", "RUN_CARD", "RUN_ID", "RUN_NOTICE"]
 
 #: Page header (title, caption, actions) and the primary action inside it.
 HEADER = "page_header"
@@ -11,6 +11,8 @@ PRIMARY = "primary_action"
 RUN_CARD = "run_card"
 #: The live plot of the run page.
 LIVE_PLOT = "live_plot"
+#: Session state: the pages by name ("runs", "run", "planner"), for links and switches.
+PAGES = "_pages"
 #: Query parameter of the run page.
 RUN_ID = "id"
 #: Session state: a sentence to show as a toast after a page switch.

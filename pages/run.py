@@ -1,0 +1,85 @@
+"""One run: what it does now, its curves, and afterwards what it is worth. Address: ``/run?id=…``."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import BertloomError, RunError
+from core.runs.records import RunRecord
+from pages.ui import keys
+from pages.ui.components import empty_state, error_box, status_markdown
+from pages.ui.format import plain
+from pages.ui.live import live_plot
+from pages.ui.run_dialogs import open_dialog
+from pages.ui.run_head import head, primary_metric
+from pages.ui.run_results import results_tab
+from pages.ui.run_tabs import export_tab, log_tab, plan_tab, try_tab
+from pages.ui.studio import studio
+from pages.ui.texts import next_step
+
+_LAST = "_last_run"
+_TABS = (":material/analytics: Results", ":material/chat: Try it", ":material/description: Plan", ":material/article: Log", ":material/download: Export")
+
+
+def _asked() -> str:
+    """Return the id in the address; without one, the run that this tab showed last."""
+    asked = st.query_params.get(keys.RUN_ID, "").strip()
+    if not asked and st.session_state.get(_LAST):
+        asked = st.query_params[keys.RUN_ID] = st.session_state[_LAST]
+    return asked
+
+
+def _unknown(asked: str, error: BertloomError | None) -> None:
+    title = "No run has this address" if asked else "No run is chosen"
+    words = error.message() if error else "Open a run from the list of runs."
+    with empty_state(title, words, icon=":material/search_off:", key="run_unknown"):
+        st.page_link(st.session_state[keys.PAGES]["runs"], label="Go to all runs", icon=":material/arrow_back:", width="content")
+
+
+def _trouble(run: RunRecord) -> None:
+    """Show why a run stopped and what to do about it."""
+    advice = next_step(run)
+    if run.error:
+        parts = {name: run.error.get(name) for name in ("what", "where", "expected", "advice")}
+        what = str(parts["what"] or run.error.get("message") or "The run failed without a message.")
+        error_box(BertloomError(what, where=parts["where"], expected=parts["expected"], advice=parts["advice"]), title="This run stopped")
+        if advice:
+            st.caption(plain(advice))
+    elif advice:
+        st.info(f"{status_markdown(run.status)}&ensp;{plain(advice)}")
+
+
+def _tabs(run: RunRecord) -> None:
+    # Only the open tab's content runs, so that figures and predictions cost nothing until they are looked at.
+    results, attempt, plan, log, export = st.tabs(_TABS, key="run_tabs", on_change="rerun")
+    for tab, draw in ((results, results_tab), (attempt, try_tab), (plan, plan_tab), (log, log_tab), (export, export_tab)):
+        if tab.open:
+            with tab:
+                try:
+                    draw(run)
+                except BertloomError as error:
+                    error_box(error)
+
+
+def main() -> None:
+    """Show the run that the address names."""
+    asked = _asked()
+    try:
+        if not asked:
+            return _unknown(asked, None)
+        run = studio().runs.find(asked)
+    except RunError as error:
+        st.session_state.pop(_LAST, None)
+        return _unknown(asked, error)
+    st.session_state[_LAST] = run.id
+    if asked != run.id:
+        st.query_params[keys.RUN_ID] = run.id
+    st.page_link(st.session_state[keys.PAGES]["runs"], label="All runs", icon=":material/arrow_back:")
+    head(run.id)
+    _trouble(run)
+    live_plot(run, metric=primary_metric(run))
+    _tabs(run)
+    open_dialog(run)
+
+
+main()

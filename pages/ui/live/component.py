@@ -1,0 +1,75 @@
+"""Registers the live plot with Streamlit and mounts it.
+
+Rows pushed to a component get lost when reruns are folded, and a chart element loses its zoom whenever its data change. So the
+page hands over a run's id and a ticket only, and the script in the browser pulls what is new.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.runs.records import RunRecord
+from pages.ui import keys, tokens
+from pages.ui.routes import asset_url, base_path, script_url
+from pages.ui.studio import studio
+from pages.ui.theme import CATEGORICAL, ROLES, SIGNAL
+
+__all__ = ["live_plot"]
+
+#: The component's own script: it fetches the real one, which the browser keeps, so that reruns do not carry it.
+_LOADER = """
+export default function (component) {
+  let closed = false;
+  let close = () => { closed = true; };
+  const start = (attempt) => import(new URL(component.data.script, window.location.origin).href).then(
+    (module) => { if (!closed) close = module.mount(component) ?? close; },
+    () => { if (!closed && attempt < 30) setTimeout(() => start(attempt + 1), 1000); },
+  );
+  start(0);
+  return () => close();
+}
+"""
+
+_mount = st.components.v2.component(
+    "bertloom_live_plot",
+    css="div:has(> .bl-live) { container-type: inline-size; }\n" + (Path(__file__).parent / "live.css").read_text(encoding="utf-8"),
+    js=_LOADER,
+    isolate_styles=False,
+)
+
+_COLOURS: dict[str, Any] = {
+    mode: {"roles": dict(zip(ROLES, colours, strict=True)), "categorical": list(colours), "signals": SIGNAL[mode]}
+    for mode, colours in CATEGORICAL.items()
+}
+
+
+def _ignore() -> None:
+    """A renewal needs nothing but the rerun that it causes."""
+
+
+def live_plot(run: RunRecord, *, metric: str | None = None, key: str = keys.LIVE_PLOT) -> None:
+    """Show a run's curves and events, live.
+
+    Parameters
+    ----------
+    run
+        The run. Another run under the same key replaces it in place; the person's controls stay.
+    metric
+        Name of the gate metric that counts, without ``gate/``; shown first.
+    key
+        Key of the component.
+    """
+    home = studio().home
+    data = {
+        "run": run.id,
+        "token": tokens.issue(home, run.id),
+        "series": f"{base_path()}/bertloom/series",
+        "script": script_url(),
+        "plotly": asset_url("plotly.min.js"),
+        "metric": metric,
+        "colours": _COLOURS,
+    }
+    _mount(key=key, data=data, on_renew_change=_ignore)

@@ -1,0 +1,156 @@
+// What is drawn: six small plots, each a list of traces made from the book of series. No DOM here but Plotly's own.
+
+import { smooth } from "./series.js";
+
+const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
+/** Kind of event → symbol on the curve, its colour (a signal or a role), the same sign for the list of events. */
+export const MARKS = {
+  best: ["star", "good", "★"],
+  checkpoint: ["diamond", "muted", "◆"],
+  eval: ["circle", "gate", "●"],
+  guard: ["triangle-up", "bad", "▲"],
+  decision: ["square", "teacher", "■"],
+  resume: ["triangle-right", "test", "▶"],
+  stage: ["hexagon", "train", "⬢"],
+  warning: ["triangle-up-open", "warn", "△"],
+  error: ["x", "bad", "✕"],
+  info: ["circle-open", "muted", "○"],
+};
+
+export const PANELS = [
+  { id: "loss", title: "Loss", unit: "cross-entropy, nats", wide: true, logs: true, smooths: true, marks: true,
+    empty: "The first steps have not been logged yet.",
+    traces: () => [["train/loss", "train", "train"], ["gate/loss", "gate", "gate"]] },
+  { id: "gate", title: "Gate metric", unit: "share of 1", wide: true, best: true,
+    empty: "Measured at the first evaluation.",
+    traces: (book, extra) => gateTraces(book, extra) },
+  { id: "lr", title: "Learning rate", unit: "by group", logs: true,
+    empty: "No learning rate has been logged yet.",
+    traces: (book) => book.names().filter((name) => name.startsWith("lr/")).map((name, i) => [name, name.slice(3), i]) },
+  { id: "grad", title: "Gradient norm", unit: "before clipping", logs: true, smooths: true,
+    empty: "No gradient norm has been logged yet.", traces: () => [["train/grad_norm", "gradient norm", "train"]] },
+  { id: "speed", title: "Throughput", unit: "examples/s", smooths: true, zero: true,
+    empty: "No throughput has been logged yet.", traces: () => [["train/examples_per_s", "examples/s", "train"]] },
+  { id: "memory", title: "Memory", unit: "MB", zero: true,
+    empty: "No memory use has been logged yet.", traces: () => [["train/memory_mb", "memory", "train"]] },
+];
+
+function gateTraces(book, extra) {
+  const names = book.names().filter((name) => name.startsWith("gate/") && name !== "gate/loss");
+  const first = `gate/${extra.metric ?? ""}`;
+  names.sort((a, b) => (b === first) - (a === first) || a.localeCompare(b));
+  return names.map((name, i) => [name, name.slice(5).replaceAll("_", " "), i ? i + 5 : "gate", DASHES[i % DASHES.length]]);
+}
+
+/** Text for Plotly, which reads a few HTML tags. */
+export function safe(text) {
+  return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+function colourOf(role, look) {
+  return typeof role === "number" ? look.categorical[role % look.categorical.length] : look.roles[role];
+}
+
+function faded(colour, share) {
+  const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return `rgba(${r},${g},${b},${share})`;
+}
+
+/** The x values of a series on the chosen axis. */
+function along(book, own, options) {
+  return options.x === "time" ? own.times.map((time) => book.elapsed(time) / options.timeUnit.seconds) : own.steps.slice();
+}
+
+/** Build the traces of a panel. Their ids stay the same from call to call, so that a hidden one stays hidden. */
+export function buildTraces(panel, book, events, options, look, extra) {
+  const traces = [];
+  const weight = panel.smooths ? options.smoothing : 0;
+  for (const [name, label, role, dash] of panel.traces(book, extra)) {
+    const own = book.get(name);
+    if (!own) continue;
+    const colour = colourOf(role, look);
+    const x = along(book, own, options);
+    const sparse = own.steps.length <= 60;
+    const hover = `${safe(label)} %{y:.5~g}<extra></extra>`;
+    if (weight > 0 && name !== "gate/loss") {
+      traces.push({ uid: `${name}:raw`, x, y: own.values.slice(), mode: "lines", line: { color: faded(colour, 0.28), width: 1 },
+        name: `${safe(label)}, raw`, showlegend: false, hovertemplate: `${safe(label)}, raw %{y:.5~g}<extra></extra>`, legendgroup: name });
+    }
+    const y = weight > 0 && name !== "gate/loss" ? smooth(own.values, weight) : own.values.slice();
+    traces.push({ uid: name, x, y, mode: sparse && name.startsWith("gate/") ? "lines+markers" : "lines",
+      line: { color: colour, width: 2, dash: dash ?? "solid" }, marker: { size: 6, color: colour }, name: safe(label),
+      legendgroup: name, hovertemplate: hover });
+  }
+  if (panel.id === "gate" && extra.metrics) addTest(traces, book, extra, options, look);
+  if (panel.marks && options.events) addMarks(traces, book, events, options, look, weight);
+  if (panel.best && options.events) addBest(traces, book, events, options, look, extra);
+  return traces;
+}
+
+function addTest(traces, book, extra, options, look) {
+  const value = extra.metrics[`test/${extra.metric}`];
+  const own = book.get(`gate/${extra.metric}`);
+  if (!Number.isFinite(value) || !own) return;
+  const span = along(book, book.get("train/loss") ?? own, options);
+  traces.push({ uid: "test", x: [span[0], span[span.length - 1]], y: [value, value], mode: "lines", name: "test (once, at the end)",
+    line: { color: look.roles.test, width: 2, dash: "dot" }, hovertemplate: "test %{y:.5~g}<extra></extra>" });
+}
+
+function addMarks(traces, book, events, options, look, weight) {
+  const own = book.get("train/loss");
+  if (!own) return;
+  const level = smooth(own.values, weight);
+  for (const [kind, [symbol, role]] of Object.entries(MARKS)) {
+    const found = events.filter((event) => event.kind === kind && event.step !== null);
+    if (!found.length || kind === "eval" || kind === "info") continue;
+    const colour = look.signals[role] ?? look.roles[role] ?? look.muted;
+    traces.push({ uid: `mark:${kind}`, x: found.map((event) => place(book, event, options)),
+      y: found.map((event) => book.at("train/loss", event.step, level)), text: found.map((event) => safe(event.message)), mode: "markers", name: kind,
+      marker: { symbol, size: kind === "best" ? 11 : 8, color: colour, line: { color: look.background, width: 1 } },
+      hovertemplate: "%{text}<extra></extra>", showlegend: false, cliponaxis: false });
+  }
+}
+
+function addBest(traces, book, events, options, look, extra) {
+  const name = `gate/${extra.metric}`;
+  const found = events.filter((event) => event.kind === "best" && event.step !== null).slice(-1);
+  if (!found.length || !book.get(name)) return;
+  traces.push({ uid: "mark:best", x: found.map((event) => place(book, event, options)),
+    y: found.map((event) => book.at(name, event.step)), text: found.map((event) => safe(event.message)), mode: "markers", name: "best",
+    marker: { symbol: "star", size: 13, color: look.signals.good, line: { color: look.background, width: 1 } },
+    hovertemplate: "%{text}<extra></extra>", showlegend: false, cliponaxis: false });
+}
+
+function place(book, event, options) {
+  return options.x === "time" ? book.elapsed(event.time) / options.timeUnit.seconds : event.step;
+}
+
+/** The layout of a panel. `uirevision` keeps zoom and hidden traces until it changes. */
+export function buildLayout(panel, options, look, size) {
+  const log = panel.logs && options.log;
+  return {
+    uirevision: options.revision,
+    height: size.height,
+    autosize: true,
+    margin: { l: 6, r: 10, t: 10, b: 8 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: look.font, size: 12, color: look.text },
+    colorway: look.categorical,
+    showlegend: size.legend,
+    legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)", font: { size: 12 } },
+    hovermode: "x unified",
+    hoverlabel: { bgcolor: look.background, bordercolor: look.border, font: { family: look.font, color: look.text, size: 12 } },
+    dragmode: size.touch ? false : "zoom",
+    xaxis: {
+      title: { text: options.x === "time" ? `time (${options.timeUnit.name}, pauses left out)` : "step", font: { size: 11, color: look.muted }, standoff: 6 },
+      automargin: true, gridcolor: look.grid, zeroline: false, linecolor: look.border, showline: true, ticks: "", nticks: 6, tickfont: { color: look.muted },
+      tickformat: options.x === "time" ? "" : ",~r", hoverformat: options.x === "time" ? ".2f" : ",d", autorange: true,
+      unifiedhovertitle: { text: options.x === "time" ? `%{x} ${options.timeUnit.name}` : "step %{x}" },
+    },
+    yaxis: {
+      type: log ? "log" : "linear", gridcolor: look.grid, zeroline: false, tickfont: { color: look.muted }, nticks: 6,
+      exponentformat: "power", automargin: true, autorange: true, rangemode: panel.zero && !log ? "tozero" : "normal",
+    },
+  };
+}

@@ -1,0 +1,118 @@
+"""Questions that a run's page asks before it does something: rename, delete, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import BertloomError
+from core.runs.records import RunRecord
+from core.settings import confine, safe_name
+from pages.ui import keys
+from pages.ui.components import error_box, notice
+from pages.ui.format import bytes_text, plain
+from pages.ui.studio import studio
+
+__all__ = ["ask", "export_form", "open_dialog"]
+
+_ASKED = "_run_question"
+
+
+def ask(question: str, run_id: str) -> None:
+    """Open a dialog with the next run of the page: dialogs cannot be opened from a part that refreshes itself."""
+    st.session_state[_ASKED] = (question, run_id)
+    st.rerun(scope="app")
+
+
+def open_dialog(run: RunRecord) -> None:
+    """Open the dialog that was asked for, once."""
+    question, run_id = st.session_state.pop(_ASKED, (None, None))
+    if run_id != run.id:
+        return
+    if question == "rename":
+        _rename(run)
+    elif question == "delete":
+        _delete(run)
+    elif question == "export":
+        _export(run)
+
+
+@st.dialog("Rename and tags", icon=":material/edit:")
+def _rename(run: RunRecord) -> None:
+    name = st.text_input("Name", run.name, max_chars=120, key=f"rename_{run.id}")
+    tags = st.multiselect(
+        "Tags", sorted({*run.tags, *_known_tags()}), default=list(run.tags), accept_new_options=True, key=f"tags_{run.id}",
+        help="Words to find the run by, at most 40 characters each.",
+    )  # fmt: skip
+    if st.button("Save", type="primary", key="rename_save"):
+        try:
+            studio().runs.rename(run.id, name.strip())
+            studio().runs.set_tags(run.id, [tag.strip() for tag in tags])
+        except BertloomError as error:
+            error_box(error)
+            return
+        notice("Saved.")
+        st.rerun()
+
+
+def _known_tags() -> set[str]:
+    return {tag for run in studio().runs.list() for tag in run.tags}
+
+
+@st.dialog("Delete this run?", icon=":material/delete:")
+def _delete(run: RunRecord) -> None:
+    st.markdown(f"**{plain(run.name)}**")
+    st.markdown(
+        f"Its curves, checkpoints and best weights ({bytes_text(run.bytes)}) are deleted. This cannot be undone. "
+        "Exported model folders stay."
+    )
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Keep", key="delete_keep"):
+            st.rerun()
+        if st.button("Delete", type="primary", icon=":material/delete:", key="delete_confirm"):
+            try:
+                studio().runs.delete(run.id)
+            except BertloomError as error:
+                error_box(error)
+                return
+            notice("The run was deleted.")
+            st.switch_page(st.session_state[keys.PAGES]["runs"])
+
+
+@st.dialog("Export the model", icon=":material/download:", width="medium")
+def _export(run: RunRecord) -> None:
+    export_form(run, place="dialog")
+
+
+def export_form(run: RunRecord, *, place: str) -> None:
+    """Ask for a folder name below the home's exports, export there, and show the path and a snippet that uses it."""
+    exports = studio().home.exports
+    name = st.text_input("Folder name", _suggestion(run), key=f"export_name_{place}_{run.id}", help=f"A folder below {exports}.")
+    overwrite = st.checkbox("Replace a folder of this name", key=f"export_over_{place}_{run.id}")
+    if st.button("Write the model folder", type="primary", icon=":material/download:", key=f"export_go_{place}"):
+        try:
+            target = confine(safe_name(name, what="folder name"), exports)
+            with st.spinner("Writing weights, tokenizer, model card and plan"):
+                folder = studio().runs.export(run.id, target, overwrite=overwrite)
+        except BertloomError as error:
+            error_box(error)
+            return
+        st.session_state[f"_exported_{run.id}"] = str(folder)
+    written = st.session_state.get(f"_exported_{run.id}")
+    if written:
+        st.success("The model folder is complete. Stock transformers loads it.", icon=":material/check_circle:")
+        st.code(written, language=None)
+        st.code(_snippet(run, Path(written)), language="python")
+
+
+def _suggestion(run: RunRecord) -> str:
+    cleaned = "".join(char if char.isalnum() or char in "._-" else "-" for char in run.name).strip("-. ")
+    return f"{cleaned[:60] or 'model'}-{run.id[-4:]}"
+
+
+def _snippet(run: RunRecord, folder: Path) -> str:
+    tagging = run.plan.get("task", {}).get("kind") == "tagging"
+    task, extra = ("token-classification", ', aggregation_strategy="simple"') if tagging else ("text-classification", ", top_k=None")
+    example = "Anna Berg works for Acme in Oslo." if tagging else "A quiet, clever film."
+    return f'from transformers import pipeline\n\nmodel = pipeline("{task}", {str(folder)!r}{extra})\nprint(model("{example}"))\n'

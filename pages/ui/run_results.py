@@ -1,0 +1,168 @@
+"""The Results tab of a run: scores with intervals, what it confuses, its worst predictions, and the data it read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.runs.records import RunRecord, Status
+from pages.ui.components import Card, card_row, empty_state
+from pages.ui.format import count, interval, metric_name, metric_value, number, percent, plain
+
+__all__ = ["results_tab"]
+
+#: Metrics in the order in which they are shown; others follow.
+_ORDER = ("accuracy", "strict_f1", "macro_f1", "micro_f1", "mcc", "precision", "recall", "loss")
+_LEVELS = {"error": (":material/error:", "red"), "warning": (":material/warning:", "orange"), "info": (":material/info:", "gray")}
+
+
+def results_tab(run: RunRecord) -> None:
+    """Show the results of a run, or why there are none."""
+    from pages.ui.studio import studio
+
+    results = studio().runs.results(run.id)
+    if not results:
+        words = "Scores are computed on the test rows, once, after the last step." if _goes_on(run) else "This run did not get to the test rows."
+        with empty_state("No results yet" if _goes_on(run) else "No results", words, icon=":material/analytics:", key="no_results"):
+            pass
+    else:
+        details = results.get("details") or {}
+        role = "test" if details.get("test") else "gate"
+        _scores(results.get("metrics") or {}, details, role)
+        _confusions(details.get(role) or {}, role)
+        _worst(details.get(role) or {}, role)
+        _choices(results)
+    report = studio().runs.data_report(run.id)
+    if report:
+        _data(report)
+
+
+def _goes_on(run: RunRecord) -> bool:
+    return run.status.active or run.status in (Status.QUEUED, Status.PAUSED)
+
+
+# -- scores ----------------------------------------------------------------------------------------------------------
+def _rank(name: str) -> tuple[int, str]:
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
+
+
+def _scores(metrics: Mapping[str, float], details: Mapping[str, Any], role: str) -> None:
+    st.markdown(f"##### Scores on {role}")
+    part = details.get(role) or {}
+    rows = count(part["n"]) if part.get("n") else None
+    said = ["Scored once, by the best checkpoint." if role == "test" else "These rows picked the checkpoint, so the scores are optimistic."]
+    if rows:
+        said.append(f"{rows} rows.")
+    if part.get("intervals"):
+        said.append("Intervals: 95 %, bootstrap over rows. They say nothing about another seed.")
+    st.caption(plain(" ".join(said)))
+    cards = []
+    for name in sorted((key.removeprefix(f"{role}/") for key in metrics if key.startswith(f"{role}/")), key=_rank):
+        spread = interval(name, (part.get("intervals") or {}).get(name))
+        cards.append(Card(metric_name(name), metric_value(name, metrics[f"{role}/{name}"]), f"95 %: {spread}" if spread else ""))
+    majority = part.get("majority")
+    if isinstance(majority, int | float):
+        cards.append(Card("Majority label", metric_value("accuracy", majority), "always the most frequent label"))
+    if cards:
+        card_row(cards, key="run_cards_scores")
+
+
+def _confusions(part: Mapping[str, Any], role: str) -> None:
+    from core.render.look import CONFIG
+    from core.render.run_figures import confusion_matrix, entity_scores
+    from pages.ui.planner_look import look
+
+    confusion, entities = part.get("confusion"), part.get("entities")
+    if isinstance(confusion, dict) and confusion.get("matrix"):
+        figure = confusion_matrix([str(label) for label in confusion["labels"]], confusion["matrix"], look(), role=role)
+        with st.container(border=True, key="run_confusion"):
+            st.plotly_chart(figure, theme=None, config=CONFIG, key="confusion_figure")
+    if entities:
+        with st.container(border=True, key="run_entities"):
+            st.plotly_chart(entity_scores(entities, look(), role=role), theme=None, config=CONFIG, key="entity_figure")
+            st.dataframe([_entity(item) for item in entities], hide_index=True, width="stretch")
+
+
+def _entity(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": str(item.get("type")),
+        "F1": percent(item.get("f1")),
+        "95 % interval": interval("f1", item.get("interval")),
+        "precision": percent(item.get("precision")),
+        "recall": percent(item.get("recall")),
+        "entities": item.get("support"),
+    }
+
+
+def _worst(part: Mapping[str, Any], role: str) -> None:
+    worst = part.get("worst")
+    if not worst:
+        return
+    st.markdown(f"##### Worst predictions on {role}")
+    st.caption("The rows with the highest loss. Wrong gold labels often show up here first.")
+    rows = [
+        {
+            "row": item.get("row"),
+            "text": str(item.get("text", "")),
+            "gold": _words(item.get("gold")),
+            "predicted": _words(item.get("predicted")),
+            "confidence": item.get("confidence"),
+            "loss": item.get("loss"),
+        }
+        for item in worst
+    ]
+    st.dataframe(
+        rows, hide_index=True, width="stretch", height=min(38 + 35 * len(rows), 420), key="worst_table",
+        column_config={
+            "row": st.column_config.NumberColumn("Row", width="small", help="Number of the row in its source, from 1."),
+            "text": st.column_config.TextColumn("Text", width="large"),
+            "gold": "Gold",
+            "predicted": "Predicted",
+            "confidence": st.column_config.NumberColumn("Confidence", format="percent", help="Probability of the predicted label."),
+            "loss": st.column_config.NumberColumn("Loss", format="%.3f"),
+        },
+    )  # fmt: skip
+
+
+def _words(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+# -- circumstances ---------------------------------------------------------------------------------------------------
+def _choices(results: Mapping[str, Any]) -> None:
+    rows = [(name, value) for part in ("choices", "environment") for name, value in (results.get(part) or {}).items()]
+    if not rows:
+        return
+    with st.expander("What was chosen, and where it ran", icon=":material/memory:"):
+        st.dataframe([{"setting": name.replace("_", " "), "value": _value(value)} for name, value in rows], hide_index=True, width="stretch")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value, 4) if isinstance(value, float) else str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_value(part)}" for name, part in value.items())
+    return _words(value)
+
+
+def _data(report: Mapping[str, Any]) -> None:
+    from core.render.curve_figures import class_balance
+    from core.render.look import CONFIG
+    from pages.ui.planner_look import look
+
+    st.markdown("##### Data that was read")
+    findings = report.get("findings") or []
+    for finding in findings:
+        icon, colour = _LEVELS.get(str(finding.get("level")), _LEVELS["info"])
+        where = f" :gray[({plain(finding['where'], 120)})]" if finding.get("where") else ""
+        st.markdown(f":{colour}[{icon}] {plain(finding.get('message', ''), 400)}{where}")
+    balance = {role: dict(labels) for role, labels in (report.get("balance") or {}).items() if labels}
+    if balance:
+        with st.container(border=True, key="run_balance"):
+            st.plotly_chart(class_balance(balance, look()), theme=None, config=CONFIG, key="balance_figure")
+    if not findings and not balance:
+        st.caption("The check before training found nothing to report.")
