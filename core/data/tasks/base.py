@@ -31,8 +31,8 @@ class Encoded:
     Parameters
     ----------
     features
-        One dictionary a window: ``input_ids`` (int32 array), with pairs of texts ``token_type_ids`` where the model
-        has them, the gold under ``labels`` (absent when predicting), and what decoding needs. There is no
+        One dictionary a window: ``input_ids`` (list of int), with pairs of texts ``token_type_ids`` where the model
+        reads them, the gold under ``labels`` (absent when predicting), and what decoding needs. There is no
         ``attention_mask``: a feature has no padding, and :meth:`Task.collate` makes the mask.
     lengths
         Sub-words of each feature.

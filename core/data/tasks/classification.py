@@ -86,14 +86,12 @@ class Classification:
         lengths = [len(feature["input_ids"]) for feature in features]
         return Encoded(features, lengths, list(range(len(features))), cut)
 
-    def _gold(self, batch: dict[str, list[Any]]) -> np.ndarray:
-        """Return int64 indices of shape (rows,), or with several labels a 0/1 float32 matrix (rows, labels)."""
+    def _gold(self, batch: dict[str, list[Any]]) -> list[Any]:
+        """Return each row's label index, or with several labels its list of 0.0 and 1.0 in the order of labels."""
         if not self.config.multi_label:
-            return np.asarray(batch["label"], dtype=np.int64)
-        gold = np.zeros((len(batch["labels"]), len(self.labels)), dtype=np.float32)
-        for row, indices in enumerate(batch["labels"]):
-            gold[row, list(indices)] = 1.0
-        return gold
+            return [int(label) for label in batch["label"]]
+        rows = [set(indices) for indices in batch["labels"]]
+        return [[1.0 if label in indices else 0.0 for label in range(len(self.labels))] for indices in rows]
 
     def collate(
         self, features: Sequence[dict[str, Any]], tokenizer: Any, *, pad_to: int | None = None
@@ -103,7 +101,8 @@ class Classification:
 
         batch = pad(features, tokenizer, pad_to)
         if features and "labels" in features[0]:
-            batch["labels"] = torch.from_numpy(np.stack([feature["labels"] for feature in features]))
+            kind = torch.float32 if self.config.multi_label else torch.int64
+            batch["labels"] = torch.tensor([feature["labels"] for feature in features], dtype=kind)
         return batch
 
     def loss(
@@ -140,7 +139,7 @@ class Classification:
         """Count the gold labels; with several labels, the rows that have each."""
         if not encoded.features:
             return [0] * len(self.labels)
-        gold = np.stack([feature["labels"] for feature in encoded.features])
+        gold = np.asarray([feature["labels"] for feature in encoded.features])
         if self.config.multi_label:
             return [int(count) for count in gold.sum(axis=0)]
         return np.bincount(gold, minlength=len(self.labels)).tolist()
@@ -180,7 +179,7 @@ class Classification:
             return Evaluation({}, {"n": 0})
         stacked = np.stack([np.asarray(row, dtype=np.float64) for row in logits])
         probabilities = self._probabilities(logits)
-        gold = np.stack([feature["labels"] for feature in encoded.features])
+        gold = np.asarray([feature["labels"] for feature in encoded.features])
         if self.config.multi_label:
             truth = gold > 0.5
             answer = probabilities >= self.config.threshold

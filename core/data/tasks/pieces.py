@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,10 +82,10 @@ def frame_of(tokenizer: Any) -> Frame:
 
 def piece_texts(
     tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
-) -> Iterator[tuple[np.ndarray, np.ndarray | None, bool]]:
+) -> Iterator[tuple[list[int], list[int] | None, bool]]:
     """Yield (ids, types, cut) of each text, special pieces included, cut at `max_length` from the longer of a pair.
 
-    ``ids`` and ``types`` are int32 arrays of shape (length,); ``types`` is given for pairs only, and only where the
+    ``types`` is given for pairs only, and only where the
     tokenizer says that its model reads them.
     """
     typed = pairs is not None and "token_type_ids" in tokenizer.model_input_names
@@ -92,11 +93,10 @@ def piece_texts(
     with _backend(tokenizer, max_length) as backend:
         encodings = backend.encode_batch_fast(inputs)
     for encoding in encodings:
-        types = np.asarray(encoding.type_ids, dtype=np.int32) if typed else None
-        yield np.asarray(encoding.ids, dtype=np.int32), types, bool(encoding.overflowing)
+        yield encoding.ids, encoding.type_ids if typed else None, bool(encoding.overflowing)
 
 
-def piece_words(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def piece_words(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[list[int], np.ndarray]]:
     """Yield (ids, words) of each sentence given as words, without special pieces; ``words`` is each piece's word.
 
     A byte-level tokenizer takes a word's leading space for a part of it, so every word gets one, as inside a text.
@@ -109,7 +109,7 @@ def piece_words(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> Iterator[
             [list(words) for words in sentences], is_pretokenized=True, add_special_tokens=False
         )
     for encoding in encodings:
-        yield np.asarray(encoding.ids, dtype=np.int32), np.asarray(encoding.word_ids, dtype=np.int32)
+        yield encoding.ids, np.asarray(encoding.word_ids, dtype=np.int32)
 
 
 def pad(features: Sequence[dict[str, Any]], tokenizer: Any, pad_to: int | None = None) -> dict[str, torch.Tensor]:
@@ -136,7 +136,8 @@ def pad(features: Sequence[dict[str, Any]], tokenizer: Any, pad_to: int | None =
     width = max(int(lengths.max(initial=0)), pad_to or 0)
     filled = np.arange(width) < lengths[:, None]
     ids = np.full((len(features), width), tokenizer.pad_token_id or 0, dtype=np.int64)
-    ids[filled] = np.concatenate([feature["input_ids"] for feature in features]) if features else 0
+    pieces = chain.from_iterable(feature["input_ids"] for feature in features)
+    ids[filled] = np.fromiter(pieces, dtype=np.int64, count=int(lengths.sum()))
     batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(filled.astype(np.int64))}
     if any("token_type_ids" in feature for feature in features):
         types = np.zeros_like(ids)

@@ -97,7 +97,7 @@ class Tagging:
                 expected=f"at least {frame.size + 1}",
             )
         stride = min(self.config.stride, capacity - 1)
-        before, behind = (np.asarray(part, dtype=np.int32) for part in (frame.before, frame.behind))
+        before, behind = list(frame.before), list(frame.behind)
         found = Encoded([], [], [])
         row = 0
         for batch in batches(rows):
@@ -113,13 +113,14 @@ class Tagging:
                         continue
                     positions = (firsts[own] - start + len(before)).astype(np.int32)
                     feature = {
-                        "input_ids": np.concatenate([before, ids[start:end], behind]),
+                        "input_ids": before + ids[start:end] + behind,
                         "positions": positions,
                         "words": words[own].astype(np.int32),
                     }
                     if gold is not None:
-                        feature["labels"] = np.full(len(feature["input_ids"]), IGNORED, dtype=np.int32)
-                        feature["labels"][positions] = gold[own]
+                        labels = np.full(len(feature["input_ids"]), IGNORED)
+                        labels[positions] = gold[own]
+                        feature["labels"] = labels.tolist()
                     found.features.append(feature)
                     found.lengths.append(len(feature["input_ids"]))
                     found.owner.append(row)
@@ -172,7 +173,8 @@ class Tagging:
         """Count the gold tags of words."""
         counts = np.zeros(len(self.labels), dtype=np.int64)
         for feature in encoded.features:
-            counts += np.bincount(feature["labels"][feature["positions"]], minlength=len(self.labels))
+            gold = np.asarray(feature["labels"])
+            counts += np.bincount(gold[gold != IGNORED], minlength=len(self.labels))
         return counts.tolist()
 
     def decode(self, logits: Sequence[Any], encoded: Encoded, rows: Rows) -> list[Prediction]:

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 __all__ = ["WORD_PATTERN", "spans", "split_words"]
 
 # Han with its extension A and compatibility forms, Hiragana and Katakana: scripts without spaces between words.
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 # Marks that belong to the letter before them but that Python's \w leaves out (Latin, Hebrew, Arabic, Indic, Thai).
-_MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff\u0e31-\u0e4e"
-_LETTER = f"(?:[^\\W{_CJK}]|[{_MARKS}])"
+_MARKS = r"\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff\u0e31-\u0e4e"
+_LETTER = rf"(?:[^\W{_CJK}]|[{_MARKS}])"
 
 #: The rule, in the order in which it is tried: a web address; one CJK character; a word of letters and digits, which
 #: may begin with ``@`` or ``#`` and hold inner hyphens, apostrophes, ampersands, and points or commas before a digit;
 #: any other single character that is not white space.
-WORD_PATTERN = rf"https?://\S+|[{_CJK}]|[@#]?{_LETTER}+(?:[-'’&]{_LETTER}+|[.,]\d+)*|\S"
+WORD_PATTERN = rf"https?://\S+|[{_CJK}]|[@#]?{_LETTER}+(?:[-'\u2019&]{_LETTER}+|[.,]\d+)*|\S"
 _WORD = re.compile(WORD_PATTERN)
 
 
