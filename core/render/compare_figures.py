@@ -103,9 +103,8 @@ def overlaid_curves(
         few = len(curve.values) <= 30
         shared: dict[str, Any] = {"x": x, "mode": "lines+markers" if few else "lines", "legendgroup": curve.run_id}
         if smoothing:
-            figure.add_trace(
-                go.Scatter(y=list(curve.values), line={"color": colour, "width": 1}, opacity=0.25, showlegend=False, hoverinfo="skip", **shared)
-            )  # fmt: skip
+            raw = {"line": {"color": colour, "width": 1}, "opacity": 0.25, "showlegend": False, "hoverinfo": "skip"}
+            figure.add_trace(go.Scatter(y=list(curve.values), **raw, **shared))
         figure.add_trace(
             go.Scatter(
                 y=smoothed(curve.values, smoothing) if smoothing else list(curve.values),

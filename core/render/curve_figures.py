@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from core.render.look import Look, base_figure, safe_text
@@ -122,10 +123,10 @@ def length_histogram(
     figure = base_figure("Length of the texts", f"{unit} a text", "texts", look, height=height)
     figure.add_trace(
         go.Bar(
-            x=[(low + high) / 2 for low, high in zip(edges, edges[1:], strict=False)],
+            x=[(low + high) / 2 for low, high in pairwise(edges)],
             y=list(rows),
-            width=[high - low for low, high in zip(edges, edges[1:], strict=False)],
-            customdata=[[low, high] for low, high in zip(edges, edges[1:], strict=False)],
+            width=[high - low for low, high in pairwise(edges)],
+            customdata=[[low, high] for low, high in pairwise(edges)],
             marker={"color": look.roles.get("train", look.colour(0)), "line": {"width": 1, "color": look.background}},
             hovertemplate="%{customdata[0]:.0f} to %{customdata[1]:.0f} " + unit + ": %{y:,d} texts<extra></extra>",
         )

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CONFIG", "Look", "base_figure", "safe_text"]
 
+_FONT = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
+
 #: Plotly's config of every static figure: PNG at twice the size, no logo, no buttons that nobody needs.
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
@@ -52,16 +54,20 @@ def base_figure(
 
     figure = go.Figure()
     axis = {
-        "gridcolor": look.grid, "zeroline": False, "linecolor": look.grid, "tickfont": {"size": 12}, "title": {"standoff": 8},
+        "gridcolor": look.grid,
+        "linecolor": look.grid,
+        "zeroline": False,
         "automargin": True,
-    }  # fmt: skip
+        "tickfont": {"size": 12},
+        "title": {"standoff": 6, "font": {"size": 12}},
+    }
     figure.update_layout(
         title={"text": safe_text(title), "font": {"size": 15}, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"},
         height=height,
         margin={"l": 8, "r": 12, "t": 44, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": look.text, "size": 13},
+        font={"color": look.text, "size": 13, "family": _FONT},
         hovermode="x unified",
         hoverlabel={
             "bgcolor": look.background,

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 import streamlit as st
@@ -21,6 +20,7 @@ from pages.ui.forms import fingerprint
 __all__ = ["Job", "ask", "busy", "forget", "peek", "watch"]
 
 _SLOT = "planner_jobs"
+_MOMENT = 0.08
 
 State = Literal["none", "running", "done", "failed"]
 
@@ -32,11 +32,14 @@ class Job:
     mark: str
     future: Future[Any]
     started: float = field(default_factory=time.monotonic)
+    #: Whether the page was last drawn while there was no answer yet.
+    drawn_waiting: bool = False
 
     @property
     def state(self) -> State:
         """Where it stands."""
-        if not self.future.done():
+        self.drawn_waiting = not self.future.done()
+        if self.drawn_waiting:
             return "running"
         if self.future.cancelled():
             return "none"
@@ -89,6 +92,8 @@ def ask(kind: str, question: Any, call: Callable[[], Any]) -> Job:
     if old is not None:
         old.future.cancel()
     job = jobs[kind] = Job(mark, _pool().submit(call))
+    # Answers that are known already come within moments: then nothing flickers.
+    wait([job.future], timeout=_MOMENT)
     return job
 
 
@@ -108,16 +113,19 @@ def forget(kind: str) -> None:
 def busy(kinds: Iterable[str]) -> list[str]:
     """Return those of the kinds that are still without an answer."""
     jobs: dict[str, Job] = st.session_state.get(_SLOT, {})
-    return [kind for kind in kinds if kind in jobs and jobs[kind].state == "running"]
+    return [kind for kind in kinds if kind in jobs and not jobs[kind].future.done()]
 
 
 def watch(kinds: Iterable[str], *, every: float = 0.5) -> None:
     """Look again until one of the questions is answered, then run the page once more. Call it last."""
-    waiting = busy(kinds)
-    if waiting:
-        st.fragment(partial(_look, waiting), run_every=every)()
+    jobs: dict[str, Job] = st.session_state.get(_SLOT, {})
+    waiting = [jobs[kind] for kind in kinds if kind in jobs and jobs[kind].drawn_waiting]
+    if not waiting:
+        return
 
+    @st.fragment(run_every=every)
+    def look() -> None:
+        if any(job.future.done() for job in waiting):
+            st.rerun()
 
-def _look(waiting: list[str]) -> None:
-    if len(busy(waiting)) < len(waiting):
-        st.rerun()
+    look()

@@ -25,7 +25,14 @@ from pages.ui.planner_draft import Draft, widget_key
 __all__ = ["field", "fields", "folded", "loose_problems", "section"]
 
 
-def field(draft: Draft, path: str, *, options: Sequence[Any] | None = None, label_visible: bool = True) -> Any:
+def field(
+    draft: Draft,
+    path: str,
+    *,
+    options: Sequence[Any] | None = None,
+    placeholder: str | None = None,
+    label_visible: bool = True,
+) -> Any:
     """Draw one field and return its value.
 
     Parameters
@@ -36,6 +43,8 @@ def field(draft: Draft, path: str, *, options: Sequence[Any] | None = None, labe
         Dotted key of the plan.
     options
         Draw a select box with these words (column names); other words can be typed.
+    placeholder
+        Words inside an empty field, instead of its usual ones.
     label_visible
         Whether the label is shown (screen readers always hear it).
     """
@@ -55,7 +64,9 @@ def field(draft: Draft, path: str, *, options: Sequence[Any] | None = None, labe
     if options is not None:
         st.session_state[key] = st.session_state[key] or None
         known = [*options, *([st.session_state[key]] if st.session_state[key] not in (None, *options) else [])]
-        found = st.selectbox(label, known, index=None, placeholder=spec.placeholder or "found by itself", **shared)
+        found = st.selectbox(
+            label, known, index=None, placeholder=placeholder or spec.placeholder, accept_new_options=True, **shared
+        )
     elif widget == "choice":
         found = _choice(path, label, shared)
     elif widget == "toggle":
@@ -115,8 +126,9 @@ def folded(draft: Draft, section_name: str, *, label: str = "Advanced") -> None:
 def section(number: int, title: str, caption: str, *, key: str) -> Any:
     """Open one card of the form."""
     card = st.container(border=True, key=key)
-    card.markdown(f"#### :primary[{number}]&ensp;{plain(title)}")
-    card.caption(plain(caption))
+    words = card.container(gap=None)
+    words.markdown(f"#### :primary[{number}]&ensp;{plain(title)}")
+    words.caption(plain(caption))
     return card
 
 

@@ -1,0 +1,129 @@
+"""Stage planner: data, model and one stage in a form that is the plan, what the plan will do, and Start."""
+
+from __future__ import annotations
+
+import uuid
+
+import streamlit as st
+
+from core.api import Studio
+from core.errors import BertloomError
+from pages.ui import keys
+from pages.ui.components import error_box, notice, page_header, run_url
+from pages.ui.format import plain
+from pages.ui.forms_fields import SECTIONS
+from pages.ui.planner_check import check_part
+from pages.ui.planner_data import data_section, language_of
+from pages.ui.planner_draft import Draft, draft, load, starter_plan, sync
+from pages.ui.planner_jobs import watch
+from pages.ui.planner_model import describe, language_mismatch, model_section
+from pages.ui.planner_presets import presets_part
+from pages.ui.planner_side import outlook, yaml_part
+from pages.ui.planner_widgets import field, fields, folded, loose_problems, section
+from pages.ui.studio import studio
+
+_SEEN = "planner_query"
+_CSS = """<style>
+@media (min-width: 1100px) {
+  [data-testid="stColumn"]:has(.st-key-planner_side) > div { height: 100%; }
+  .st-key-planner_side { position: sticky; top: 4.5rem; }
+}
+.st-key-planner_steps [data-testid="stMetric"], .st-key-planner_estimated_row [data-testid="stMetric"] { padding: 0; }
+.st-key-planner_steps [data-testid="stMetricValue"] { font-size: 1.25rem; }
+.st-key-planner_estimated_row [data-testid="stMetricValue"] { font-size: 1.25rem; }
+</style>"""
+
+
+def _page() -> None:
+    st.html(_CSS)
+    desk = studio()
+    _from_address(desk)
+    now = sync()
+    _header(now, desk)
+    if now.origin:
+        st.caption(f":material/subdirectory_arrow_right: Loaded from {plain(now.origin, 120)}.")
+    for message in loose_problems(now):
+        st.error(plain(message, 400), icon=":material/error:")
+    form, side = st.columns([17, 10], gap="large")
+    with form:
+        row = st.columns(2, gap="medium")
+        with row[0]:
+            field(now, "name")
+        with row[1]:
+            field(now, "tags")
+        card = data_section(now, desk)
+        language = language_of(now, desk.data.samples())
+        about = describe(now, desk)
+        mismatch = isinstance(about, dict) and language_mismatch(language, about.get("language_hint"))
+        with card:
+            check_part(now, desk, mismatch=mismatch)
+        model_section(now, desk, language)
+        with section(3, "Stage", "How the encoder and its head are trained.", key="planner_stage"):
+            fields(now, SECTIONS["stage"][0])
+            folded(now, "stage")
+        with section(4, "Runtime", "Where the run executes. The defaults fit most machines.", key="planner_runtime"):
+            fields(now, SECTIONS["runtime"][0], columns=2)
+            if now.state.get("runtime.backend") == "thread":
+                st.caption(
+                    ":material/info: A run in this process shares its time with the dashboard and stops with it."
+                )
+            folded(now, "runtime")
+    with side, st.container(key="planner_side"):
+        outlook(now, desk)
+        yaml_part(now)
+    watch(["preview", "check", "steps", "estimate", "describe"])
+
+
+def _header(now: Draft, desk: Studio) -> None:
+    actions = page_header(
+        "Stage planner", "Data, model and one stage of training. The form is the plan; Start runs it."
+    )
+    with actions.popover("Presets", icon=":material/bookmarks:", key="planner_presets"):
+        presets_part(now, desk)
+    if actions.button("Reset", icon=":material/restart_alt:", key="planner_reset", help="Back to the starting plan."):
+        load(starter_plan())
+        st.rerun()
+    wrong = len(now.problems)
+    pressed = actions.button(
+        "Start", type="primary", icon=":material/play_arrow:", key=keys.PRIMARY, disabled=bool(wrong),
+        help=f"{wrong} fields need mending first." if wrong else "Puts this plan into the queue and opens its page.",
+    )  # fmt: skip
+    if pressed:
+        _start(now, desk)
+    elif now.submitted:
+        # A later visit: the next Start is another run.
+        now.request, now.submitted = uuid.uuid4().hex, False
+
+
+def _start(now: Draft, desk: Studio) -> None:
+    plan = now.plan()
+    if plan is None:
+        return
+    try:
+        run_id = desk.runs.submit(plan, request_id=now.request, parent=now.parent)
+    except BertloomError as error:
+        error_box(error, title="The run was not started")
+        return
+    now.submitted = True
+    notice(f"{plan.name} is in the queue.")
+    st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
+
+
+def _from_address(desk: Studio) -> None:
+    """Fill the form from ``?from=RUN`` or ``?preset=NAME``, once for each address."""
+    asked = {name: st.query_params[name] for name in ("from", "preset") if name in st.query_params}
+    if not asked or st.session_state.get(_SEEN) == asked:
+        return
+    st.session_state[_SEEN] = asked
+    try:
+        if "from" in asked:
+            run = desk.runs.find(asked["from"])
+            load(desk.runs.plan(run.id), origin=f"run {run.name}", parent=run.id)
+        else:
+            load(desk.presets.load(asked["preset"]), origin=f"preset {asked['preset']}")
+    except BertloomError as error:
+        draft()
+        error_box(error, title="The form could not be filled from this address")
+
+
+_page()

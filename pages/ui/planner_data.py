@@ -1,0 +1,284 @@
+"""Planner, first card: where the rows come from, what is in their columns, and whether they can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+from core.api import Studio
+from core.errors import BertloomError
+from pages.ui.components import error_box, notice
+from pages.ui.format import bytes_text, count, plain
+from pages.ui.forms import subset
+from pages.ui.forms_fields import SECTIONS
+from pages.ui.planner_draft import Draft, put, widget_key
+from pages.ui.planner_jobs import Job, ask, peek
+from pages.ui.planner_widgets import field, fields, folded, section
+
+__all__ = ["data_section", "language_of", "preview_question", "source_kind"]
+
+SourceKind = Literal["sample", "upload", "path", "hub"]
+
+_KINDS: dict[SourceKind, str] = {
+    "sample": ":material/inventory_2: Bundled",
+    "upload": ":material/upload_file: Upload",
+    "path": ":material/folder_open: File path",
+    "hub": ":material/cloud_download: Hub",
+}
+_LANGUAGES = {"en": "English", "zh": "Chinese"}
+_FILE_TYPES = ["csv", "tsv", "json", "jsonl", "parquet", "txt", "conll", "conllu", "bio", "iob2"]
+_PREVIEW_ROWS = 20
+_LONGEST_CELL = 400
+
+
+def data_section(draft: Draft, studio: Studio) -> Any:
+    """Draw the card and return it: the check stands at its end."""
+    samples = studio.data.samples()
+    card = section(1, "Data", "Which rows are learnt from, and what is learnt from them.", key="planner_data")
+    with card:
+        kind = _source(draft, studio, samples)
+        row = st.columns(2, gap="medium")
+        with row[0]:
+            field(draft, "task.kind")
+        if draft.state.get("task.kind") == "classification":
+            with row[1]:
+                st.space("small")
+                field(draft, "task.multi_label")
+        _preview(draft, studio, kind)
+        fields(draft, SECTIONS["rows"][0])
+        folded(draft, "rows", label="More about rows and files")
+    return card
+
+
+def source_kind(source: str, samples: Sequence[str], uploads: Path) -> SourceKind:
+    """Return how a person chose a source: a sample's name, a file below the uploads folder, a path, or a hub name."""
+    if source.startswith("hub:"):
+        return "hub"
+    if source in samples:
+        return "sample"
+    return "upload" if uploads in Path(source).parents else "path"
+
+
+def preview_question(draft: Draft) -> dict[str, Any]:
+    """Return the part of the form that the preview depends on."""
+    data = {key: value for key, value in subset(draft.state, "data.").items() if not key.endswith(("_rows", "_share"))}
+    return {**data, "task.kind": draft.state.get("task.kind"), "task.multi_label": draft.state.get("task.multi_label")}
+
+
+def language_of(draft: Draft, samples: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the language of the rows: a sample's own, else ``zh`` when the previewed texts are mostly Chinese."""
+    source = draft.state.get("data.source")
+    for sample in samples:
+        if sample["name"] == source:
+            return str(sample["language"])
+    job = peek("preview", preview_question(draft))
+    if job is None or job.state != "done":
+        return None
+    text = "".join(str(value) for row in job.answer["rows"] for value in row.values())[:20_000]
+    letters = [char for char in text if char.isalpha()]
+    chinese = sum("\u4e00" <= char <= "\u9fff" or "\u3400" <= char <= "\u4dbf" for char in letters)
+    return "zh" if letters and chinese / len(letters) > 0.3 else None
+
+
+def _source(draft: Draft, studio: Studio, samples: Sequence[Mapping[str, Any]]) -> SourceKind:
+    source = str(draft.state.get("data.source") or "")
+    key = f"{widget_key('data.source')}_kind"
+    if key not in st.session_state:
+        st.session_state[key] = source_kind(source, [sample["name"] for sample in samples], studio.home.uploads)
+    kind: SourceKind = st.segmented_control(
+        "Source of the rows", list(_KINDS), format_func=lambda name: _KINDS[name], required=True, key=key,
+        label_visibility="collapsed",
+    ) or "sample"  # fmt: skip
+    if kind == "sample":
+        _sample(draft, samples)
+    elif kind == "upload":
+        _upload(draft, studio)
+    elif kind == "path":
+        _typed(draft, "Path of the file", "/home/me/data/reviews.csv", prefix="", help=(
+            "CSV, TSV, JSON lines, Parquet, CoNLL columns or CoNLL-U. The file stays where it is."
+        ))  # fmt: skip
+    else:
+        _typed(draft, "Name on the hub", "imdb or owner/name", prefix="hub:", help=(
+            "A data set of the Hugging Face hub. Only looking and starting ask the network."
+        ))  # fmt: skip
+    _missing(draft)
+    return kind
+
+
+def _sample(draft: Draft, samples: Sequence[Mapping[str, Any]]) -> None:
+    usable = [sample for sample in samples if sample["tasks"]]
+    by_name = {sample["name"]: sample for sample in usable}
+    key = f"{widget_key('data.source')}_sample"
+    source = draft.state.get("data.source")
+    if key not in st.session_state:
+        st.session_state[key] = source if source in by_name else None
+
+    def chosen() -> None:
+        name = st.session_state[key]
+        if name in by_name:
+            use_sample(draft, by_name[name], list(by_name))
+
+    st.pills(
+        "Bundled samples", list(by_name), key=key, on_change=chosen, label_visibility="collapsed",
+        format_func=lambda name: f"{plain(by_name[name]['title'])}",
+    )  # fmt: skip
+    sample = by_name.get(str(source))
+    if sample is None:
+        return
+    tasks = " or ".join(sample["tasks"])
+    badges = [
+        f":blue-badge[{_LANGUAGES.get(sample['language'], sample['language'])}]",
+        f":violet-badge[{plain(tasks)}]",
+    ]
+    if sample.get("rows"):
+        badges.append(f":gray-badge[{count(sample['rows'])} rows]")
+    st.markdown(" ".join(badges) + f"&ensp;{plain(sample['about'])}")
+    if not sample.get("available", True):
+        st.warning(
+            "This sample is not on this machine yet. Run `make samples` and reload the page.", icon=":material/warning:"
+        )
+
+
+def use_sample(draft: Draft, sample: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Put a sample into the draft with the settings that go with it."""
+    if draft.state.get("name") in (*names, "run", ""):
+        put("name", sample["name"])
+    put("data.source", sample["name"])
+    if draft.state.get("task.kind") not in sample["tasks"]:
+        put("task.kind", sample["tasks"][0])
+    if draft.state["task.kind"] == "tagging":
+        put("task.multi_label", False)
+    put("data.train_rows", 2000 if (sample.get("rows") or 0) > 2500 else None)
+    for path in ("text", "text_pair", "label", "tokens", "tags"):
+        put(f"data.columns.{path}", None)
+    for path in ("data.gate_source", "data.test_source", "data.subset", "data.revision"):
+        put(path, None)
+
+
+def _upload(draft: Draft, studio: Studio) -> None:
+    key = f"{widget_key('data.source')}_upload"
+
+    def came() -> None:
+        file = st.session_state.get(key)
+        if file is None:
+            return
+        try:
+            path = studio.data.save_upload(file.name, file.getvalue())
+        except BertloomError as error:
+            st.session_state["planner_upload_problem"] = error
+            return
+        _use_file(draft, path)
+
+    st.file_uploader(
+        "File", type=_FILE_TYPES, key=key, on_change=came, label_visibility="collapsed",
+        help="A table with a row a text (CSV, TSV, JSON lines, Parquet), or words in columns (CoNLL).",
+    )  # fmt: skip
+    problem = st.session_state.pop("planner_upload_problem", None)
+    if problem is not None:
+        error_box(problem)
+    uploads = studio.data.uploads()
+    if not uploads:
+        st.caption("The file is copied into the home folder. For larger files than 20 MB give their path instead.")
+        return
+    by_path = {str(upload["path"]): upload for upload in uploads}
+    pick = f"{key}_pick"
+    source = draft.state.get("data.source")
+    st.session_state[pick] = source if source in by_path else None
+
+    def picked() -> None:
+        if st.session_state[pick]:
+            _use_file(draft, Path(st.session_state[pick]))
+
+    st.selectbox(
+        "Uploaded files", list(by_path), index=None, key=pick, on_change=picked, placeholder="Use an earlier upload",
+        format_func=lambda path: f"{by_path[path]['name']} · {bytes_text(by_path[path]['bytes'])}",
+    )  # fmt: skip
+
+
+def _use_file(draft: Draft, path: Path) -> None:
+    put("data.source", str(path))
+    if draft.state.get("name") in ("reviews", "tweets", "zh-reviews", "zh-news", "run", ""):
+        put("name", path.stem[:120] or "run")
+    put("data.format", "auto")
+    for name in ("text", "text_pair", "label", "tokens", "tags"):
+        put(f"data.columns.{name}", None)
+    if path.suffix.lower() in (".conll", ".conllu", ".bio", ".iob2"):
+        put("task.kind", "tagging")
+        put("task.multi_label", False)
+    notice(f"{path.name} is the source now.")
+
+
+def _typed(draft: Draft, label: str, example: str, *, prefix: str, help: str) -> None:
+    key = f"{widget_key('data.source')}_{'hub' if prefix else 'path'}"
+    source = str(draft.state.get("data.source") or "")
+    if key not in st.session_state:
+        fits = source.startswith("hub:") if prefix else ("/" in source or "\\" in source or "." in source)
+        st.session_state[key] = source.removeprefix(prefix) if fits else ""
+
+    def typed() -> None:
+        text = st.session_state[key].strip()
+        if text:
+            put("data.source", prefix + text.removeprefix(prefix) if prefix else text)
+
+    st.text_input(label, key=key, on_change=typed, placeholder=example, help=help)
+
+
+def _missing(draft: Draft) -> None:
+    if draft.problems.get("data.source"):
+        st.caption(f":red[:material/error: {plain(draft.problems['data.source'])}]")
+
+
+def _preview(draft: Draft, studio: Studio, kind: SourceKind) -> None:
+    plan = draft.nearest()
+    question = preview_question(draft)
+    job: Job | None = peek("preview", question)
+    if job is None:
+        if kind == "hub" or str(plan.data.source).startswith("hub:"):
+            st.caption("Looking at the rows asks the hub for them.")
+            if not st.button("Look at the rows", icon=":material/cloud_download:", key="planner_look"):
+                return
+        job = ask("preview", question, lambda: studio.data.preview(plan.data, plan.task, _PREVIEW_ROWS))
+    if job.state == "running":
+        st.skeleton(height=180)
+        return
+    if job.state == "failed":
+        error_box(job.error, title="These rows cannot be read yet")
+        _columns(draft, [], {})
+        return
+    answer = job.answer
+    _table(answer)
+    if kind != "sample":
+        _columns(draft, answer["columns"], answer.get("mapping") or {})
+
+
+def _table(answer: Mapping[str, Any]) -> None:
+    rows = [{column: _cut(row.get(column)) for column in answer["columns"]} for row in answer["rows"]]
+    facts = [f"first {len(rows)} rows", str(answer.get("format") or ""), str(answer.get("encoding") or "")]
+    st.caption(plain(" · ".join(part for part in facts if part)))
+    st.dataframe(rows, hide_index=True, height=min(38 + 35 * max(len(rows), 1), 213), key="planner_preview")
+    for problem in answer.get("problems") or []:
+        words = problem.get("message", "") if isinstance(problem, Mapping) else problem
+        st.warning(plain(words, 400), icon=":material/warning:")
+
+
+def _columns(draft: Draft, columns: Sequence[str], found: Mapping[str, Any]) -> None:
+    tagging = draft.state.get("task.kind") == "tagging"
+    names = ("tokens", "tags") if tagging else ("text", "label", "text_pair")
+    row = st.columns(len(names), gap="medium")
+    for column, name in zip(row, names, strict=True):
+        with column:
+            hint = found.get(name)
+            field(
+                draft, f"data.columns.{name}", options=list(columns), placeholder=f"found: {hint}" if hint else "none"
+            )
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST_CELL else value[:_LONGEST_CELL] + "…"
+    if isinstance(value, list | dict):
+        return _cut(" ".join(str(item) for item in value) if isinstance(value, list) else str(value))
+    return value

@@ -1,0 +1,169 @@
+"""Planner, second card: the encoder that training starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import streamlit as st
+
+from core.api import Studio
+from core.errors import BertloomError
+from pages.ui.components import error_box
+from pages.ui.format import bytes_text, count, plain
+from pages.ui.forms_fields import SECTIONS
+from pages.ui.planner_draft import Draft, put, widget_key
+from pages.ui.planner_jobs import ask, peek
+from pages.ui.planner_widgets import fields, folded, section
+
+__all__ = ["describe", "language_mismatch", "model_section"]
+
+ModelKind = Literal["bundled", "mine", "folder", "hub"]
+
+_KINDS: dict[ModelKind, str] = {
+    "bundled": ":material/inventory_2: Bundled",
+    "mine": ":material/history: From my runs",
+    "folder": ":material/folder_open: Folder",
+    "hub": ":material/cloud_download: Hub",
+}
+
+
+def model_section(draft: Draft, studio: Studio, language: str | None) -> None:
+    """Draw the card; `language` is that of the rows, if it is known."""
+    with section(2, "Model", "The encoder that training starts from; a new head is put on top.", key="planner_model"):
+        kind = _source(draft, studio)
+        about = _about(draft, studio, kind)
+        if about is not None and language_mismatch(language, about.get("language_hint")):
+            st.warning(
+                "The texts look Chinese, but this encoder reads English: most signs would become unknown pieces. "
+                "Choose an encoder for Chinese; the check of the data shows the share of unknown pieces.",
+                icon=":material/translate:",
+            )
+        fields(draft, SECTIONS["model"][0])
+        folded(draft, "model")
+
+
+def describe(draft: Draft, studio: Studio) -> dict[str, Any] | BertloomError | None:
+    """Return the description of the draft's encoder, why there is none, or ``None`` while nobody has asked the hub."""
+    source = str(draft.state.get("model.source") or "")
+    revision = draft.state.get("model.revision")
+    if source.startswith("hub:"):
+        job = peek("describe", [source, revision])
+        if job is None or job.state == "running":
+            return None
+        return job.error if job.state == "failed" else job.answer
+    try:
+        return studio.models.describe(source, None)
+    except BertloomError as error:
+        return error
+
+
+def language_mismatch(language: str | None, hint: str | None) -> bool:
+    """Tell whether texts of a language meet an encoder that was made for English only."""
+    return language == "zh" and str(hint or "").lower() in ("en", "english")
+
+
+def _source(draft: Draft, studio: Studio) -> ModelKind:
+    source = str(draft.state.get("model.source") or "")
+    mine = _mine(studio)
+    key = f"{widget_key('model.source')}_kind"
+    if key not in st.session_state:
+        st.session_state[key] = _kind(source, mine)
+
+    def changed() -> None:
+        if st.session_state[key] == "bundled":
+            put("model.source", "bundled")
+            put("model.revision", None)
+
+    kind: ModelKind = st.segmented_control(
+        "Source of the encoder", list(_KINDS), format_func=lambda name: _KINDS[name], required=True, key=key,
+        on_change=changed, label_visibility="collapsed",
+    ) or "bundled"  # fmt: skip
+    if kind == "mine":
+        _pick(source, mine)
+    elif kind == "folder":
+        _typed(source, "Folder of the model", "/home/me/models/my-encoder", "")
+    elif kind == "hub":
+        _typed(source, "Name on the hub", "owner/name", "hub:")
+    if draft.problems.get("model.source"):
+        st.caption(f":red[:material/error: {plain(draft.problems['model.source'])}]")
+    return kind
+
+
+def _mine(studio: Studio) -> dict[str, Mapping[str, Any]]:
+    try:
+        return {str(model["source"]): model for model in studio.models.list() if model["source"] != "bundled"}
+    except BertloomError:
+        return {}
+
+
+def _kind(source: str, mine: Mapping[str, Any]) -> ModelKind:
+    if source in mine:
+        return "mine"
+    if source.startswith("hub:"):
+        return "hub"
+    return "bundled" if source == "bundled" else "folder"
+
+
+def _pick(source: str, mine: Mapping[str, Mapping[str, Any]]) -> None:
+    if not mine:
+        st.caption("There is no finished run with a model yet.")
+        return
+    key = f"{widget_key('model.source')}_mine"
+    st.session_state[key] = source if source in mine else None
+
+    def picked() -> None:
+        if st.session_state[key]:
+            put("model.source", st.session_state[key])
+
+    st.selectbox(
+        "Model of a run", list(mine), index=None, key=key, on_change=picked, placeholder="Choose a model",
+        format_func=lambda name: str(mine[name].get("title") or name)[:80],
+    )  # fmt: skip
+
+
+def _typed(source: str, label: str, example: str, prefix: str) -> None:
+    key = f"{widget_key('model.source')}_{'hub' if prefix else 'folder'}"
+    if key not in st.session_state:
+        fits = source.startswith("hub:") if prefix else source not in ("bundled", "") and not source.startswith("hub:")
+        st.session_state[key] = source.removeprefix(prefix) if fits else ""
+
+    def typed() -> None:
+        text = st.session_state[key].strip()
+        if text:
+            put("model.source", prefix + text.removeprefix(prefix) if prefix else text)
+
+    st.text_input(
+        label, key=key, on_change=typed, placeholder=example,
+        help="Safetensors weights only; pickled weights and models that bring their own code are refused.",
+    )  # fmt: skip
+
+
+def _about(draft: Draft, studio: Studio, kind: ModelKind) -> dict[str, Any] | None:
+    source, revision = str(draft.state.get("model.source") or ""), draft.state.get("model.revision")
+    about = describe(draft, studio)
+    if source.startswith("hub:") and peek("describe", [source, revision]) is None:
+        st.caption("Looking at this encoder asks the hub for its config.")
+        if st.button("Look at the encoder", icon=":material/cloud_download:", key="planner_describe"):
+            ask("describe", [source, revision], lambda: studio.models.describe(source, revision))
+            st.rerun()
+        return None
+    if about is None:
+        st.skeleton(height=60)
+        return None
+    if isinstance(about, BertloomError):
+        error_box(about, title="This encoder cannot be used")
+        return None
+    facts = [
+        f"{about['layers']} layers", f"{count(about['hidden_size'])} wide", f"{about['heads']} heads",
+        f"{about['parameters'] / 1e6:.1f} M parameters" if about.get("parameters") else "",
+        f"{count(about['vocab_size'])} pieces",
+        f"texts up to {count(about['max_length'])}" if about.get("max_length") else "",
+        bytes_text(about["bytes"]) if about.get("bytes") else "",
+    ]  # fmt: skip
+    with st.container(gap=None, key="planner_about_model"):
+        st.markdown(f"**{plain(about.get('title') or source, 80)}** :gray-badge[{plain(about['family'], 30)}]")
+        st.caption(plain(" · ".join(fact for fact in facts if fact)))
+    for warning in about.get("warnings") or []:
+        st.warning(plain(warning, 400), icon=":material/warning:")
+    return dict(about)

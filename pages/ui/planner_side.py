@@ -1,0 +1,222 @@
+"""Planner, right side: what this plan will do (steps, learning rate, time, memory), and the plan as YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from core.api import Studio
+from core.config import Plan, plan_from_yaml, plan_to_yaml
+from core.errors import BertloomError
+from core.render.look import CONFIG
+from pages.ui.components import error_box, notice
+from pages.ui.format import count, duration, percent, plain
+from pages.ui.forms import subset
+from pages.ui.planner_draft import Draft, load
+from pages.ui.planner_jobs import Job, ask, forget, peek
+from pages.ui.planner_look import look
+
+__all__ = ["estimate_question", "outlook", "steps_question", "yaml_part"]
+
+_UPLOAD_PROBLEM = "planner_yaml_problem"
+
+
+def steps_question(draft: Draft) -> dict[str, Any]:
+    """Return the part of the form that the number of steps depends on."""
+    return subset(
+        draft.state, "data.", "task.", "model.", "stages.0.epochs", "stages.0.steps", "stages.0.batch_",
+        "stages.0.accumulation", "stages.0.bucketing",
+    )  # fmt: skip
+
+
+def estimate_question(draft: Draft) -> dict[str, Any]:
+    """Return the part of the form that the dry run depends on."""
+    return {path: value for path, value in draft.state.items() if path not in ("name", "tags")}
+
+
+def outlook(draft: Draft, studio: Studio) -> None:
+    """Draw steps and rows, the learning-rate curve and the estimate."""
+    with st.container(border=True, key="planner_outlook"):
+        st.markdown("#### What this plan does")
+        plan = draft.plan()
+        if plan is None:
+            st.caption("Some fields need mending first; each has its message beside it.")
+            return
+        job = _steps_job(draft, studio, plan)
+        if job is None:
+            st.caption("Counting the steps asks the hub for the data.")
+            if st.button("Count the steps", icon=":material/cloud_download:", key="planner_count"):
+                ask("steps", steps_question(draft), lambda: studio.steps(plan))
+                st.rerun()
+            return
+        if job.state == "running":
+            st.caption("Reading the rows to count the steps …")
+            st.skeleton(height=300)
+        elif job.state == "failed":
+            st.caption("The steps cannot be counted yet.")
+            error_box(job.error)
+            return
+        else:
+            _steps(job.answer)
+            _curve(studio, plan, int(job.answer["steps"]))
+        _estimate(draft, studio, plan)
+
+
+def yaml_part(draft: Draft) -> None:
+    """Draw the plan as YAML with download and upload."""
+    with st.expander("Plan as YAML", icon=":material/code:", key="planner_yaml"):
+        st.caption("The form is this file, and `bertloom run plan.yaml` does exactly the same.")
+        plan = draft.plan()
+        row = st.container(horizontal=True, gap="small", vertical_alignment="center")
+        if plan is not None:
+            text = plan_to_yaml(plan)
+            row.download_button(
+                "Download YAML", text, file_name=f"{file_stem(plan.name)}.yaml", mime="application/yaml",
+                icon=":material/download:", key="planner_download", on_click="ignore",
+            )  # fmt: skip
+        with row.popover("Upload YAML", icon=":material/upload:", key="planner_yaml_upload_box"):
+            _upload(draft)
+        problem = st.session_state.get(_UPLOAD_PROBLEM)
+        if problem is not None:
+            error_box(problem, title="The form is as it was: this file cannot be used")
+        if plan is None:
+            st.caption("The plan is shown when every field is usable.")
+        else:
+            st.code(text, language="yaml", height=420, wrap_lines=True)
+
+
+def file_stem(name: str) -> str:
+    """Return a file name for a run's name: letters and digits of any script, everything else a dash."""
+    kept = "".join(char if char.isalnum() else "-" for char in name)
+    return "-".join(part for part in kept.split("-") if part)[:60] or "plan"
+
+
+def _upload(draft: Draft) -> None:
+    key = f"plan_upload_{draft.generation}"
+
+    def came() -> None:
+        file = st.session_state.get(key)
+        if file is None:
+            return
+        st.session_state.pop(_UPLOAD_PROBLEM, None)
+        try:
+            plan = plan_from_yaml(file.getvalue().decode("utf-8"), where=file.name)
+        except BertloomError as error:
+            st.session_state[_UPLOAD_PROBLEM] = error
+        except UnicodeDecodeError:
+            st.session_state[_UPLOAD_PROBLEM] = BertloomError(
+                "The plan file is not UTF-8 text.", where=file.name, expected="a YAML file in UTF-8"
+            )
+        else:
+            load(plan, origin=f"file {file.name}")
+            notice(f"The form holds {file.name} now.")
+
+    st.file_uploader(
+        "Plan file",
+        type=["yaml", "yml"],
+        key=key,
+        on_change=came,
+        help="The form takes its place; a wrong file changes nothing.",
+    )
+
+
+def _steps_job(draft: Draft, studio: Studio, plan: Plan) -> Job | None:
+    question = steps_question(draft)
+    job = peek("steps", question)
+    if job is None and not (plan.data.source.startswith("hub:") or plan.model.source.startswith("hub:")):
+        job = ask("steps", question, lambda: studio.steps(plan))
+    return job
+
+
+def _steps(answer: Mapping[str, Any]) -> None:
+    rows = answer.get("rows") or {}
+    row = st.container(horizontal=True, gap="small", key="planner_steps")
+    row.metric("Optimiser steps", count(answer["steps"]))
+    row.metric("Training rows", count(rows.get("train")))
+    row.metric("Gate", count(rows.get("gate")))
+    row.metric("Test", count(rows.get("test")))
+
+
+def _curve(studio: Studio, plan: Plan, steps: int) -> None:
+    from core.render.curve_figures import learning_rate_curve
+
+    try:
+        curve = studio.curve(plan, steps)
+    except BertloomError as error:
+        error_box(error, title="The learning rate cannot be drawn")
+        return
+    if not curve:
+        return
+    figure = learning_rate_curve(curve, look(), log_y=bool(st.session_state.get("planner_log")), height=290)
+    st.plotly_chart(figure, theme=None, config=CONFIG, key="planner_curve", alt=_words(curve))
+    if len(curve) > 2:
+        st.toggle("Logarithmic axis", key="planner_log")
+
+
+def _words(curve: Mapping[str, Any]) -> str:
+    peaks = [max(points["lr"], default=0.0) for points in curve.values()]
+    highest = max(peaks, default=0.0)
+    return f"Learning rate by optimiser step of {len(curve)} parameter groups; the highest is {highest:.2g}."
+
+
+def _estimate(draft: Draft, studio: Studio, plan: Plan) -> None:
+    question = estimate_question(draft)
+    job = peek("estimate", question)
+    if job is None:
+        stale = st.session_state.get("planner_estimated")
+        st.button(
+            "Estimate time and memory", icon=":material/speed:", key="planner_estimate", width="stretch",
+            on_click=ask, args=("estimate", question, partial(studio.estimate, plan)),
+            help="A dry run: a few real steps in a helper process, with the plan's own batches. Nothing is stored.",
+        )  # fmt: skip
+        if stale:
+            st.caption("The plan has changed since the last estimate.")
+        return
+    st.session_state["planner_estimated"] = True
+    if job.state == "running":
+        row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
+        row.markdown(f":material/hourglass_top: Dry run … :gray[{duration(int(job.seconds))}]")
+        if row.button("Stop waiting", key="planner_estimate_stop", type="tertiary"):
+            forget("estimate")
+            st.rerun()
+        return
+    if job.state == "failed":
+        error_box(job.error, title="The dry run did not work")
+        if st.button("Try again", icon=":material/refresh:", key="planner_estimate_again"):
+            forget("estimate")
+            st.rerun()
+        return
+    _estimated(job.answer)
+
+
+def _estimated(answer: Mapping[str, Any]) -> None:
+    low, high = answer.get("seconds_low"), answer.get("seconds_high")
+    spread = f"{duration(low)} to {duration(high)}" if low is not None and high is not None else ""
+    trainable, parameters = answer.get("trainable_parameters"), answer.get("parameters")
+    share = (
+        f"{percent(trainable / parameters, 0)} of {parameters / 1e6:.1f} M"
+        if trainable is not None and parameters
+        else ""
+    )
+    choices = answer.get("choices") or {}
+    st.markdown("**From a dry run**")
+    row = st.container(horizontal=True, gap="small", key="planner_estimated_row")
+    with row.container(width="stretch", gap=None):
+        st.metric("Time", f"about {duration(answer.get('seconds'))}")
+        st.caption(plain(spread) or "&nbsp;")
+    with row.container(width="stretch", gap=None):
+        st.metric("Memory", f"{count(answer.get('memory_mb'))} MB")
+        st.caption(
+            plain(" · ".join(f"{key}: {value}" for key, value in choices.items() if value is not None)) or "&nbsp;"
+        )
+    with row.container(width="stretch", gap=None):
+        st.metric(
+            "Trained", f"{trainable / 1e6:.1f} M" if trainable is not None else "–", help="Parameters that are trained."
+        )
+        st.caption(plain(share) or "&nbsp;")
+    cut = answer.get("cut_share")
+    if cut:
+        st.caption(f":material/content_cut: {percent(cut)} of the texts are longer than the limit and are cut.")

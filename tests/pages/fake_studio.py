@@ -1,0 +1,286 @@
+"""A Studio in memory for page tests: it answers like the real one, at once or when a test lets it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.config import Plan
+from core.errors import ConfigError, RunError, RunNotFound
+from core.runs.records import RunRecord, SeriesBatch, Status
+from core.settings import Home
+
+SAMPLES: list[dict[str, Any]] = [
+    {
+        "name": "reviews", "title": "Film review snippets", "language": "en", "tasks": ["classification"], "rows": 12739,
+        "licence": "Apache-2.0", "about": "Sentences from film reviews, labelled fresh or rotten.", "available": True,
+    },
+    {
+        "name": "plots", "title": "Film plots", "language": "en", "tasks": [], "rows": 1097, "licence": "Apache-2.0",
+        "about": "Plain text.", "available": True,
+    },
+    {
+        "name": "tweets", "title": "Tweets with names", "language": "en", "tasks": ["tagging"], "rows": 2394,
+        "licence": "MIT", "about": "Short messages with ten types of names, tagged by hand.", "available": True,
+    },
+    {
+        "name": "zh-reviews", "title": "Chinese product reviews", "language": "zh", "tasks": ["classification"],
+        "rows": 35000, "licence": "MIT", "about": "Positive and negative reviews in Chinese.", "available": True,
+    },
+]  # fmt: skip
+
+BUNDLED: dict[str, Any] = {
+    "source": "bundled", "title": "all-MiniLM-L6-v2", "family": "bert", "layers": 6, "hidden_size": 384, "heads": 12,
+    "intermediate_size": 1536, "vocab_size": 30522, "parameters": 22_700_000, "max_length": 512, "bytes": 90_900_000,
+    "language_hint": "en", "warnings": [],
+}  # fmt: skip
+
+REPORT: dict[str, Any] = {
+    "ok": True,
+    "findings": [
+        {"level": "info", "message": "2,000 of 12,739 rows are read.", "where": None, "advice": None},
+        {"level": "warning", "message": "38 % of the pieces are unknown.", "where": "column text", "advice": "Choose an encoder for Chinese."},
+    ],
+    "balance": {"train": {"fresh": 1160, "rotten": 840}, "gate": {"fresh": 725, "rotten": 525}},
+    "lengths": {"histogram": {"edges": [0, 8, 16, 24, 32, 40], "counts": [120, 480, 800, 420, 180]}, "max_length": 32},
+}  # fmt: skip
+
+
+class FakeStudio:
+    """Runs, presets, data and models in memory. `asked` records the long questions; `gate` can hold them back."""
+
+    def __init__(self, root: Path) -> None:
+        self.home = Home(root).ensure()
+        self.problem: str | None = None
+        self.asked: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.data = _Data(self)
+        self.models = _Models()
+        self.runs = _Runs()
+        self.presets = _Presets()
+
+    def slow(self, what: str) -> None:
+        """Record a question and wait until the test opens the gate."""
+        self.asked.append(what)
+        self.gate.wait(10)
+
+    def steps(self, plan: Plan) -> dict[str, Any]:
+        self.slow("steps")
+        rows = plan.data.train_rows or 2000
+        stage = plan.stages[0]
+        total = stage.steps or max(1, math.ceil(rows / stage.batch_size * (stage.epochs or 1)))
+        return {"steps": total, "rows": {"train": rows, "gate": 250, "test": 251}}
+
+    def curve(self, plan: Plan, steps: int) -> dict[str, Any]:
+        stage = plan.stages[0]
+        warm = max(1, round(steps * stage.schedule.warmup)) if stage.schedule.warmup < 1 else int(stage.schedule.warmup)
+        xs = list(range(1, steps + 1))
+        shape = [min(x / warm, (steps - x) / max(1, steps - warm)) for x in xs]
+        head = stage.head_lr or stage.lr
+        return {
+            "encoder": {"steps": xs, "lr": [0.0 if stage.freeze_encoder else stage.lr * y for y in shape]},
+            "head": {"steps": xs, "lr": [head * y for y in shape]},
+        }
+
+    def estimate(self, plan: Plan) -> dict[str, Any]:
+        self.slow("estimate")
+        return {
+            **self.steps(plan), "seconds": 95.0, "seconds_low": 80.0, "seconds_high": 118.0, "memory_mb": 910,
+            "trainable_parameters": 22_713_218, "parameters": 22_713_218, "cut_share": 0.012,
+            "choices": {"precision": "bf16", "threads": 2}, "lr": {},
+        }  # fmt: skip
+
+
+class _Data:
+    def __init__(self, studio: FakeStudio) -> None:
+        self._studio = studio
+        self.saved: list[tuple[str, bytes]] = []
+
+    def samples(self) -> list[dict[str, Any]]:
+        return SAMPLES
+
+    def preview(self, data: Any, task: Any, rows: int = 20) -> dict[str, Any]:
+        self._studio.slow("preview")
+        if data.source.startswith("zh"):
+            table = [{"text": "这家酒店的服务很好，房间也很干净", "label": "pos"}]
+        elif task.kind == "tagging":
+            table = [{"tokens": ["Anna", "is", "in", "<b>Rome</b>"], "tags": ["B-person", "O", "O", "B-geo-loc"]}]
+        else:
+            table = [
+                {"text": "<script>alert(1)</script> A film that trusts its audience.", "label": "fresh"},
+                {"text": "Two hours that feel like four.", "label": "rotten"},
+            ]
+        columns = list(table[0])
+        return {
+            "columns": columns, "rows": table, "format": "csv", "encoding": "utf-8", "problems": [],
+            "mapping": {name: name for name in columns},
+        }  # fmt: skip
+
+    def check(self, data: Any, task: Any, model: Any) -> dict[str, Any]:
+        self._studio.slow("check")
+        return REPORT
+
+    def save_upload(self, name: str, content: bytes) -> Path:
+        self.saved.append((name, content))
+        path = self._studio.home.uploads / Path(name).name
+        path.write_bytes(content)
+        return path
+
+    def uploads(self) -> list[dict[str, Any]]:
+        return [
+            {"name": path.name, "path": str(path), "bytes": path.stat().st_size, "time": path.stat().st_mtime}
+            for path in sorted(self._studio.home.uploads.iterdir())
+        ]
+
+
+class _Models:
+    def list(self) -> list[dict[str, Any]]:
+        return [BUNDLED]
+
+    def describe(self, source: str, revision: str | None = None) -> dict[str, Any]:
+        if source != "bundled":
+            raise ConfigError("There is no model here.", where=source)
+        return BUNDLED
+
+
+class _Presets:
+    def __init__(self) -> None:
+        self.kept: dict[str, Plan] = {}
+
+    def list(self) -> list[str]:
+        return sorted(self.kept)
+
+    def load(self, name: str) -> Plan:
+        if name not in self.kept:
+            raise ConfigError(f"There is no preset {name!r}.")
+        return self.kept[name]
+
+    def save(self, name: str, plan: Plan, overwrite: bool = False) -> None:
+        if name in self.kept and not overwrite:
+            raise ConfigError(f"There is a preset {name!r} already.")
+        self.kept[name] = plan
+
+    def delete(self, name: str) -> None:
+        del self.kept[name]
+
+
+class _Runs:
+    def __init__(self) -> None:
+        self.records: dict[str, RunRecord] = {}
+        self.points: dict[str, dict[str, tuple[list[int], list[float | None]]]] = {}
+        self.requests: dict[str, str] = {}
+        self.submitted: list[Plan] = []
+        self.parents: list[str | None] = []
+        self.asked: list[tuple[str, ...]] = []
+        self.series_reads = 0
+        self._number = itertools.count(1)
+
+    def add(self, name: str, status: Status = Status.FINISHED, **values: Any) -> RunRecord:
+        """Put a run into the store."""
+        number = next(self._number)
+        plan = values.pop("plan", None) or Plan(name=name)
+        record = RunRecord(
+            id=f"20261122-1415{number:02d}-a{number:03d}", kind="train", name=name, status=status,
+            plan=plan.model_dump(mode="json"), tags=values.pop("tags", ()), created=time.time() - 60 * (100 - number),
+            started=None, ended=None, seconds=values.pop("seconds", 42.0), position=values.pop("position", None),
+            backend="process", pid=None, heartbeat=None, **values,
+        )  # fmt: skip
+        self.records[record.id] = record
+        return record
+
+    def submit(
+        self, plan: Plan, *, request_id: str | None = None, now: bool = False, parent: str | None = None, **_: Any
+    ) -> str:
+        if request_id in self.requests:
+            return self.requests[request_id]
+        record = self.add(plan.name, Status.QUEUED, plan=plan)
+        self.submitted.append(plan)
+        self.parents.append(parent)
+        if request_id:
+            self.requests[request_id] = record.id
+        return record.id
+
+    def get(self, run_id: str) -> RunRecord:
+        if run_id not in self.records:
+            raise RunNotFound(f"There is no run {run_id!r}.")
+        return self.records[run_id]
+
+    find = get
+
+    def list(self, status: Any = None, tag: str | None = None, search: str | None = None, limit: int = 500) -> list[RunRecord]:
+        kept = list(self.records.values())
+        if status is not None:
+            wanted = [str(item) for item in ([status] if isinstance(status, str) else status)]
+            kept = [run for run in kept if str(run.status) in wanted]
+        if tag:
+            kept = [run for run in kept if tag in run.tags]
+        if search:
+            kept = [run for run in kept if search.lower() in f"{run.id} {run.name} {' '.join(run.tags)}".lower()]
+        return sorted(kept, key=lambda run: -run.created)[:limit]
+
+    def plan(self, run_id: str) -> Plan:
+        return Plan.model_validate(self.get(run_id).plan)
+
+    def series_names(self, run_id: str) -> list[str]:
+        return sorted(self.points.get(run_id, {}))
+
+    def series(self, run_id: str, after: int = 0, names: Sequence[str] | None = None, max_points: int = 1000) -> SeriesBatch:
+        self.series_reads += 1
+        kept = {
+            name: {"steps": steps, "values": values, "times": [1000.0 + step for step in steps]}
+            for name, (steps, values) in self.points.get(run_id, {}).items()
+            if names is None or name in names
+        }
+        return SeriesBatch(1, kept)
+
+    def delete(self, run_id: str) -> None:
+        if self.get(run_id).status.active:
+            raise RunError("A worker belongs to this run.", advice="Cancel it first.")
+        self.asked.append(("delete", run_id))
+        del self.records[run_id]
+
+    def move(self, run_id: str, where: str) -> None:
+        self.asked.append(("move", run_id, where))
+
+    def _set(self, run_id: str, what: str, status: Status) -> None:
+        self.asked.append((what, run_id))
+        self.records[run_id] = replace(self.get(run_id), status=status)
+
+    def resume(self, run_id: str, *, now: bool = False) -> None:
+        self._set(run_id, "resume", Status.QUEUED)
+
+    def cancel(self, run_id: str) -> None:
+        self._set(run_id, "cancel", Status.CANCELLED)
+
+    def pause(self, run_id: str) -> None:
+        self._set(run_id, "pause", Status.PAUSED)
+
+    def set_tags(self, run_id: str, tags: Sequence[str]) -> None:
+        self.records[run_id] = replace(self.get(run_id), tags=tuple(tags))
+
+    def disk(self) -> dict[str, Any]:
+        runs = [
+            {"id": run.id, "name": run.name, "bytes": 360_000_000, "checkpoints": 270_000_000, "best": 90_000_000}
+            for run in self.records.values()
+        ]
+        return {"runs": runs, "cache": 120_000_000, "total": 120_000_000 + 360_000_000 * len(runs), "free": 8_000_000_000}
+
+    def free_space(self, checkpoints: bool = True, cache: bool = True, models: bool = False) -> int:
+        self.asked.append(("free", str(checkpoints), str(cache), str(models)))
+        return 390_000_000
+
+
+def install(monkeypatch: Any, studio: FakeStudio) -> Callable[[], FakeStudio]:
+    """Let the pages find this studio."""
+    import pages.ui.studio as module
+
+    monkeypatch.setattr(module, "studio", lambda: studio)
+    monkeypatch.setenv("BERTLOOM_HOME", str(studio.home.root))
+    return lambda: studio
