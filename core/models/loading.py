@@ -77,10 +77,20 @@ def load_tokenizer(resolved: ResolvedModel | str | Path, *, words: bool = False)
             where=str(folder / "tokenizer_config.json"),
             expected="pad_token",
         )
+    if not _reads_types(read_config(folder)):
+        # DistilBERT's tokenizer is BERT's and gives types of texts that the model does not take.
+        tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
     # A tokenizer.json may carry truncation and padding of its own (sentence encoders do); lengths are ours to set.
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     return tokenizer
+
+
+def _reads_types(config: dict[str, Any]) -> bool:
+    """Tell whether the model tells the two texts of a pair apart by ``token_type_ids``."""
+    if config.get("model_type") in ("bert", "electra", "albert", "ernie", "roformer", "mobilebert", "convbert"):
+        return int(config.get("type_vocab_size", 2) or 0) > 1
+    return int(config.get("type_vocab_size", 0) or 0) > 1
 
 
 def _glues_words(tokenizer: Any) -> bool:
@@ -151,8 +161,11 @@ def build_model(config: ModelConfig, task: Task, *, seed: int) -> tuple[Any, Any
     return model, tokenizer
 
 
-def load_with_head(folder: Path, task: Task, *, seed: int, dropout: float | None = None) -> Any:
-    """Load a vetted folder by the task's transformers class; see :func:`build_model`."""
+def load_with_head(folder: Path, task: Task, *, seed: int, dropout: float | None = None, trained: bool = False) -> Any:
+    """Load a vetted folder by the task's transformers class; see :func:`build_model`.
+
+    With `trained` the folder must hold the head too, and nothing is initialised.
+    """
     import torch
     import transformers
 
@@ -180,8 +193,8 @@ def load_with_head(folder: Path, task: Task, *, seed: int, dropout: float | None
                 where=str(folder),
                 expected="an encoder that transformers has built in",
             ) from error
-        _check_report(model, report, folder)
-        if not kept:
+        _check_report(model, report, folder, trained)
+        if not kept and not trained:
             torch.manual_seed(seed)
             fresh_weights(model, _head_modules(model))
     _override_dropout(model, dropout)
@@ -250,16 +263,18 @@ def fresh_weights(model: Any, modules: list[Any]) -> None:
                 model._init_weights(part)
 
 
-def _check_report(model: Any, report: Any, folder: Path) -> None:
-    """Refuse a folder whose weights are not those of the encoder that its config describes."""
-    missing = [name for name in report["missing_keys"] if _in_encoder(model, name)]
+def _check_report(model: Any, report: Any, folder: Path, trained: bool) -> None:
+    """Refuse a folder whose weights are not those of the encoder (and trained head) that its config describes."""
+    missing = [name for name in report["missing_keys"] if trained or _in_encoder(model, name)]
     different = [item[0] if isinstance(item, tuple) else item for item in report["mismatched_keys"]]
-    different = [name for name in different if _in_encoder(model, name)]
+    different = [name for name in different if trained or _in_encoder(model, name)]
     if missing or different:
         names = ", ".join(sorted(different or missing)[:3])
+        whole = "model" if trained else "encoder"
+        state = "have another shape" if different else "are missing"
+        count = len(different or missing)
         raise ModelError(
-            f"The weights do not fit config.json: {len(different or missing)} of the encoder's tensors "
-            f"{'have another shape' if different else 'are missing'} ({names}).",
+            f"The weights do not fit config.json: {count} tensors of the {whole} {state} ({names}).",
             where=os.fspath(folder),
             expected="weights and config of one model",
         )

@@ -158,7 +158,7 @@ class Classification:
         probabilities = self._probabilities(logits)
         start = 0
         for batch in batches(rows):
-            for text, row in zip(batch["text"], probabilities[start : start + len(batch["text"])], strict=True):
+            for text, row in zip(_shown(batch), probabilities[start : start + len(batch["text"])], strict=True):
                 shares = {label: float(share) for label, share in zip(self.labels, row, strict=True)}
                 found.append(Prediction(text=text, label=self._names(row), scores=shares))
             start += len(batch["text"])
@@ -260,7 +260,7 @@ class Classification:
         found = []
         for index in np.argsort(-losses, kind="stable")[:_WORST]:
             row = rows[int(index)]
-            text = row["text"] if row.get("text_pair") is None else f"{row['text']} ⏐ {row['text_pair']}"
+            text = _shown({name: [row[name]] for name in ("text", "text_pair") if row.get(name) is not None})[0]
             shares = probabilities[index]
             gold = [self.labels[label] for label in np.flatnonzero(truth[index])]
             if self.config.multi_label:  # how sure the model was of its least sure answer
@@ -279,6 +279,13 @@ class Classification:
                 }
             )
         return found
+
+
+def _shown(batch: dict[str, list[Any]]) -> list[str]:
+    """Return the texts as they are shown: those of a pair with a bar between them."""
+    if batch.get("text_pair") is None:
+        return batch["text"]
+    return [f"{text} | {other}" for text, other in zip(batch["text"], batch["text_pair"], strict=True)]
 
 
 def _one_hot(indices: np.ndarray, size: int) -> np.ndarray:

@@ -1,0 +1,165 @@
+"""Export: a folder that can be handed on, with weights, tokenizer, model card and plan."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core.errors import ExportError, ModelError
+from core.models.atomic import new_folder
+from core.models.card import model_card
+from core.models.folders import SIDE_FILE, described, plain_numbers, read_side_file
+from core.models.sources import vet_folder
+from core.settings import confine
+
+__all__ = ["export_model"]
+
+_COPIED = (".safetensors", ".json", ".txt", ".model", ".jinja")
+_WRITTEN = ("README.md", "plan.yaml")
+
+
+def export_model(
+    source_folder: str | Path,
+    target: str | Path,
+    *,
+    record: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    root: str | Path | None = None,
+) -> Path:
+    """Export a trained model folder.
+
+    Parameters
+    ----------
+    source_folder
+        A run's ``best`` folder, or a folder that was exported before.
+    target
+        Folder to write; it appears whole or not at all.
+    record
+        What the model card shows, see :func:`core.models.card.model_card`. None: what stands beside `source_folder`
+        in the run's folder (results.json, data_report.json, plan.yaml), else what ``bertloom.json`` holds.
+    overwrite
+        Replace a target that holds an earlier export. A folder with anything else in it is never replaced.
+    root
+        Folder that `target` must stay in, if any.
+
+    Returns
+    -------
+    Path
+        The absolute path of the export.
+
+    Raises
+    ------
+    ExportError
+        If the target is a file, is not empty, holds other files, lies in the source, or cannot be written.
+    ModelError
+        If the source is not a trained model.
+    PathRefused
+        If `target` leads out of `root`.
+    """
+    source = Path(source_folder).expanduser().absolute()
+    vet_folder(source)
+    info = read_side_file(source)
+    if not info:
+        raise ModelError(
+            f"The folder has no {SIDE_FILE}, so it is not a model that a run trained.", where=str(source),
+            expected="a run's best folder, or an exported one",
+        )  # fmt: skip
+    task, max_length = described(info, source)
+    place = confine(target, root) if root is not None else _absolute(target)
+    _check_target(place, source, overwrite)
+    known = dict(record) if record is not None else _beside(source)
+    known.setdefault("plan", info.get("plan"))
+    known.setdefault("metrics", info.get("metrics"))
+    try:
+        with new_folder(place) as partial:
+            for file in sorted(source.iterdir()):
+                if file.is_file() and not file.is_symlink() and file.name.endswith(_COPIED):
+                    shutil.copyfile(file, partial / file.name)
+            side = {**info, "metrics": known.get("metrics")}
+            text = json.dumps(plain_numbers(side), ensure_ascii=False, indent=1, allow_nan=False)
+            (partial / SIDE_FILE).write_text(text, encoding="utf-8")
+            card = _card_before(source) if record is None and "details" not in known else None
+            (partial / "README.md").write_text(card or model_card(task, max_length, known), encoding="utf-8")
+            if known.get("plan"):
+                plan = yaml.safe_dump(dict(known["plan"]), sort_keys=False, allow_unicode=True, width=120)
+                (partial / "plan.yaml").write_text(plan, encoding="utf-8")
+    except OSError as error:
+        raise ExportError(
+            f"The model cannot be exported: {error.strerror or error}.", where=str(place),
+            expected="a folder that this user may write to, with enough free space",
+        ) from error  # fmt: skip
+    return place
+
+
+def _absolute(target: str | Path) -> Path:
+    if not str(target) or "\0" in str(target):
+        raise ExportError("The target is empty or holds a NUL character.", expected="a folder that is new or empty")
+    return Path(target).expanduser().absolute()
+
+
+def _check_target(place: Path, source: Path, overwrite: bool) -> None:
+    real, origin = place.resolve(), source.resolve()
+    if real == origin or origin in real.parents or real in origin.parents:
+        raise ExportError(
+            "The target is the model's own folder, or one holds the other.", where=str(place), expected="another folder"
+        )
+    try:
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise ExportError(
+                "The target is a file or a link.", where=str(place), expected="a folder that is new or empty"
+            )
+        names = sorted(entry.name for entry in place.iterdir()) if place.exists() else []
+    except OSError as error:
+        raise ExportError(f"The target cannot be read: {error.strerror or error}.", where=str(place)) from error
+    if not names:
+        return
+    if not overwrite:
+        raise ExportError(
+            "The target folder is not empty.", where=str(place), expected="a folder that is new or empty",
+            advice="Choose another folder, or allow overwriting.",
+        )  # fmt: skip
+    foreign = [
+        name for name in names if (place / name).is_dir() or not (name in _WRITTEN or name.endswith(_COPIED))
+    ]  # fmt: skip
+    if foreign or SIDE_FILE not in names:
+        held = f" ({', '.join(foreign[:3])}{' …' if len(foreign) > 3 else ''})" if foreign else ""
+        raise ExportError(
+            f"The target folder holds other things than an earlier export{held}; replacing it would delete them.",
+            where=str(place), expected="a new or empty folder, or an earlier export",
+        )  # fmt: skip
+
+
+def _beside(source: Path) -> dict[str, Any]:
+    """Return what the run's folder knows of the model that stands in it."""
+    run = source.parent
+    found: dict[str, Any] = {}
+    results = _read_json(run / "results.json") if source.name == "best" else {}
+    found.update({key: results[key] for key in ("metrics", "details", "choices", "environment") if results.get(key)})
+    if source.name == "best":
+        report = _read_json(run / "data_report.json")
+        if report:
+            found["data_report"] = report
+        found["id"] = run.name
+    return found
+
+
+def _card_before(source: Path) -> str | None:
+    """Return the card of a folder that was exported before: it knows more than ``bertloom.json`` does."""
+    try:
+        return (source / "README.md").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    """Return a JSON object; a card without it is better than no export, so what cannot be read is left out."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
