@@ -147,9 +147,9 @@ class DataDesk:
 
     def samples(self) -> list[dict[str, Any]]:
         """Return the bundled samples: name, title, language, tasks, rows, licence, about, available."""
-        from core.data import samples
+        from core.data.samples import samples
 
-        return list(samples())
+        return [sample.as_dict() for sample in samples()]
 
     def preview(self, data: DataConfig, task: TaskConfig, rows: int = 20) -> dict[str, Any]:
         """Return the first rows as they stand in the source and as they were understood (helper process).

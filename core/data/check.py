@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.config import DataConfig, TaskConfig
-from core.data.carving import first_of_each
+from core.data.assignment import assign
+from core.data.findings import describe
 from core.data.pieces import Pieces, count_pieces, load_tokenizer
 from core.data.readers.base import UnusableData, shown
 from core.data.readers.open import open_source
 from core.data.report import DataReport, histogram
-from core.data.roles import ROLES, Assignment, assign, leak_rows, reading_dict, unknown_labels
 from core.data.table import NAMED, Table
 
 if TYPE_CHECKING:
@@ -20,19 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 #: Rows whose sub-words are counted: evenly spaced over larger data.
-_TOKENISED = 20_000
-_REASONS = {
-    "empty": "have an empty cell",
-    "no_label": "have no label",
-    "several_labels": "have several labels",
-    "too_long": "have a cell that is too long",
-    "label_too_long": "have a label that is too long to be one",
-    "malformed": "cannot be read",
-    "not_text": "hold something else than text",
-    "encoding": "have bytes that are not of the file's encoding",
-    "length": "have not one tag a word",
-    "bad_tag": "have a tag that is not of the scheme",
-}
+_TOKENISED = 10_000
 
 
 def check(
@@ -63,7 +51,6 @@ def check(
     HubError
         If a hub source cannot be reached.
     """
-    report = DataReport(task.kind, max_length)
     for role, named in (("train", data.source), ("gate", data.gate_source), ("test", data.test_source)):
         if named:
             # Raises for what cannot be opened at all; what follows can only be unusable.
@@ -71,184 +58,18 @@ def check(
     try:
         found = assign(data, task, cache)
     except UnusableData as error:
+        report = DataReport(task.kind, max_length)
         report.add("error", "unusable", error.what, error.where or "", _advice(error))
         return report
-    _tell_sources(report, found)
-    _tell_labels(report, found, task)
-    _tell_roles(report, found, data)
-    _tell_duplicates(report, found.tables["train"], data)
+    report = describe(found, data, task, max_length)
     _tell_texts(report, found.tables["train"], task, model_folder)
     return report
 
 
 def _advice(error: UnusableData) -> str:
-    return " ".join(part for part in (f"Expected: {error.expected}." if error.expected else "", error.advice or "") if part)
-
-
-def _named(rows: list[dict[str, Any]], count: int) -> str:
-    parts = []
-    for row in rows:
-        line = f" (line {row['line']})" if row["line"] else ""
-        column = f", column {shown(row['column'])!r}, word {row['word']}" if "column" in row else ""
-        parts.append(f"row {row['row']}{line}{column}: {row['detail']}")
-    return "; ".join(parts[:5]) + (f"; and {count - 5} more" if count > 5 else "")
-
-
-def _tell_sources(report: DataReport, found: Assignment) -> None:
-    for role, table in found.tables.items():
-        reading = table.reading
-        report.sources[role] = reading_dict(table) | {"columns": reading.columns}
-        for note in reading.notes:
-            report.add(note["level"], note["code"], note["message"], note.get("where", ""), note.get("advice", ""))
-        lost = reading.read - reading.kept
-        for reason, entry in reading.dropped.items():
-            count = entry["count"]
-            share = count / reading.read
-            report.add(
-                "error" if reason == "encoding" and share > 0.1 else "warning", f"dropped_{reason}",
-                f"{count:,} of {reading.read:,} rows {_REASONS.get(reason, 'cannot be used')} and are left out.",
-                f"{reading.source}, {_named(entry['rows'], count)}",
-                "Name the encoding that the file was saved in." if reason == "encoding" else "",
-            )  # fmt: skip
-        if lost > 0.5 * reading.read:
-            report.add(
-                "error", "mostly_dropped", f"Only {reading.kept:,} of {reading.read:,} rows can be used.", reading.source,
-                "Check the format, the delimiter and the column mapping in the preview.",
-            )  # fmt: skip
-        if illegal := reading.illegal["count"]:
-            report.add(
-                "warning", "illegal_tags", f"{illegal:,} tags are illegal in their place; they are read as the CoNLL scorer does.",
-                f"{reading.source}, {_named(reading.illegal['rows'], illegal)}", "Mend them at the source if there are many.",
-            )  # fmt: skip
-
-
-def _tell_labels(report: DataReport, found: Assignment, task: TaskConfig) -> None:
-    reading = found.tables["train"].reading
-    totals: dict[str, int] = {}
-    for name, count in zip(reading.labels, reading.counts, strict=True):
-        # Each B of IOB2 is one entity.
-        if task.kind != "tagging" or name.startswith("B-"):
-            totals[name[2:] if task.kind == "tagging" else name] = count
-    by_role = {role: _role_counts(found, role, task) for role in ROLES}
-    whole = sum(totals.values())
-    names = [name[2:] for name in found.labels if name.startswith("B-")] if task.kind == "tagging" else found.labels
-    report.labels = [
-        {
-            "label": name, "count": totals.get(name, 0), "share": totals.get(name, 0) / max(1, whole),
-            "roles": {role: by_role[role].get(name, 0) for role in ROLES},
-        }
-        for name in names
-    ]  # fmt: skip
-    where = reading.source
-    what = "entity type" if task.kind == "tagging" else "label"
-    if not names:
-        report.add("error", "no_label", f"There is no {what}.", where, "Check which column holds it.")
-    elif len(names) == 1 and task.kind == "classification" and not task.multi_label:
-        report.add(
-            "error", "one_class", f"There is only one class: {shown(names[0])!r}.", where,
-            "A classifier needs at least two; check which column holds the label.",
-        )  # fmt: skip
-    once = [name for name in names if totals.get(name, 0) == 1]
-    if once:
-        report.add(
-            "warning", "rare_labels", f"{len(once)} {what}{'s occur' if len(once) > 1 else ' occurs'} only once.",
-            ", ".join(shown(name, 40) for name in once[:NAMED]), "They can be learnt but not measured; join or remove them.",
-        )  # fmt: skip
-    if task.kind == "classification" and len(names) > 20 and len(names) > 0.2 * reading.kept:
-        report.add(
-            "warning", "many_labels", f"There are {len(names):,} different labels in {reading.kept:,} rows.", where,
-            "Numbers or names as labels? Check which column holds the label.",
-        )  # fmt: skip
-    if len(names) > 1 and whole and max(totals.values()) / whole > 0.9:
-        top = max(totals, key=totals.__getitem__)
-        report.add(
-            "warning", "imbalance", f"{totals[top] / whole:.0%} of all {what}s are {shown(top, 40)!r}.", where,
-            "Judge by macro F1 or MCC rather than accuracy; class_weights: balanced may help.",
-        )  # fmt: skip
-    unseen = [name for name in names if by_role["train"].get(name, 0) == 0]
-    if unseen and len(names) > 1:
-        report.add(
-            "warning", "unseen_labels", f"{len(unseen)} {what}s have no row left in train.",
-            ", ".join(shown(name, 40) for name in unseen[:NAMED]), "Use more training rows.",
-        )  # fmt: skip
-    for entry in unknown_labels(found):
-        report.add(
-            "error", "unknown_label",
-            f"The {entry['role']} rows have a label that the training rows lack: {entry['label']!r} ({entry['count']:,} times).",
-            f"{entry['source']}, row {entry['row']}", "Mend the label, or add training rows that have it.",
-        )  # fmt: skip
-
-
-def _role_counts(found: Assignment, role: str, task: TaskConfig) -> dict[str, int]:
-    import numpy as np
-
-    table = found.tables.get(role, found.tables["train"])
-    names = table.reading.labels
-    # take() copies the label column of the role's rows only.
-    column = table.arrow().column(table.label_column).take(found.indices[role])
-    counts = np.zeros(len(names), dtype=np.int64)
-    for chunk in column.chunks:
-        flat = chunk if table.label_column == "label" else chunk.flatten()
-        counts += np.bincount(flat.to_numpy(zero_copy_only=False), minlength=len(names))
-    if task.kind == "tagging":
-        return {name[2:]: int(count) for name, count in zip(names, counts, strict=True) if name.startswith("B-")}
-    return dict(zip(names, counts.tolist(), strict=True))
-
-
-def _tell_roles(report: DataReport, found: Assignment, data: DataConfig) -> None:
-    for role in ROLES:
-        rows = len(found.indices[role])
-        source = found.tables.get(role, found.tables["train"]).reading.source
-        report.roles[role] = {
-            "rows": rows, "source": source, "carved": role in found.carved, "dropped_duplicates": found.dropped.get(role, 0),
-        }  # fmt: skip
-    if report.roles["train"]["rows"] == 0:
-        report.add("error", "no_train_rows", "No row is left to train on.", "", "Lower gate_share and test_share.")
-    for role, use in (("gate", "no best checkpoint is picked and nothing stops early"), ("test", "there is no final score")):
-        rows = report.roles[role]["rows"]
-        if rows == 0:
-            report.add("warning", f"no_{role}", f"There are no {role} rows: {use}.", "", f"Set data.{role}_share or give a source.")
-        elif rows < 50:
-            report.add("note", f"small_{role}", f"There are only {rows} {role} rows: its scores will jump about.")
-    if found.leaking:
-        report.add(
-            "error", "leak", f"{found.leaking:,} texts stand in two roles.", leak_rows(found),
-            "Remove them, or set data.drop_duplicates (the first stays: train before gate before test).",
-        )  # fmt: skip
-
-
-def _tell_duplicates(report: DataReport, table: Table, data: DataConfig) -> None:
-    import numpy as np
-
-    arrow = table.arrow()
-    keys = arrow.column("key").to_numpy()
-    rows = arrow.column("row").to_numpy()
-    first = first_of_each(keys)
-    again = np.flatnonzero(first != np.arange(len(keys)))
-    torn = np.array([], dtype=np.int64)
-    if "label" in arrow.column_names:
-        label = arrow.column("label").to_numpy()
-        torn = again[label[again] != label[first[again]]]
-    pairs = [[int(rows[at]), int(rows[first[at]])] for at in again[:NAMED]]
-    conflicts = [[int(rows[at]), int(rows[first[at]])] for at in torn[:NAMED]]
-    report.duplicates = {
-        "count": len(again), "rows": pairs, "conflicts": len(torn), "conflict_rows": conflicts,
-    }  # fmt: skip
-
-    def listed(entries: list[list[int]]) -> str:
-        return "; ".join(f"row {row} = row {before}" for row, before in entries[:5]) + (" …" if len(entries) > 5 else "")
-
-    if len(again):
-        report.add(
-            "warning", "duplicates", f"{len(again):,} rows repeat the text of an earlier row.", listed(pairs),
-            "They are dropped (drop_duplicates is on)." if data.drop_duplicates
-            else "Carving keeps equal texts in one role; data.drop_duplicates leaves them out.",
-        )  # fmt: skip
-    if len(torn):
-        report.add(
-            "warning", "conflicts", f"{len(torn):,} of them have another label than the first.", listed(conflicts),
-            "One of the two labels is wrong, or the text alone does not decide.",
-        )  # fmt: skip
+    return " ".join(
+        part for part in (f"Expected: {error.expected}." if error.expected else "", error.advice or "") if part
+    )
 
 
 def _tell_texts(report: DataReport, table: Table, task: TaskConfig, model_folder: Path | None) -> None:
@@ -267,14 +88,21 @@ def _tell_texts(report: DataReport, table: Table, task: TaskConfig, model_folder
     tokenizer = load_tokenizer(model_folder) if model_folder else None
     if tokenizer is None:
         if model_folder:
-            report.add("note", "no_tokenizer", "The model has no tokenizer.json, so lengths are not in sub-words.", str(model_folder))
+            report.add(
+                "note",
+                "no_tokenizer",
+                "The model has no tokenizer.json, so lengths are not in sub-words.",
+                str(model_folder),
+            )
         unit = "words" if task.kind == "tagging" else "characters"
-        _tell_lengths(report, np.array([sum(map(len, text)) if isinstance(text, tuple) else len(text) for text in texts]), unit)
+        _tell_lengths(
+            report, np.array([sum(map(len, text)) if isinstance(text, tuple) else len(text) for text in texts]), unit
+        )
         return
     pieces = count_pieces(texts, tokenizer)
     lengths = np.array(pieces.lengths)
     _tell_lengths(report, lengths, "sub-words")
-    cut = np.flatnonzero(lengths > report.max_length)
+    cut = np.flatnonzero(lengths > (report.max_length or 0))
     report.lengths["cut_rows"] = len(cut)
     report.lengths["cut_share"] = len(cut) / len(lengths)
     rows = part.column("row").to_numpy()[cut[:NAMED]].tolist()
@@ -297,10 +125,12 @@ def _tell_markup(report: DataReport, texts: list[Any]) -> None:
     import re
 
     tag = re.compile(r"</?[a-zA-Z][^<>\n]{0,200}>")
-    marked = sum(bool(tag.search(text[0] if isinstance(text, tuple) else text)) for text in texts if not isinstance(text, list))
+    marked = sum(
+        bool(tag.search(text[0] if isinstance(text, tuple) else text)) for text in texts if not isinstance(text, list)
+    )
     if marked:
         report.add(
-            "note", "markup", f"{marked / len(texts):.1%} of the texts hold HTML tags; they are kept as plain text.", "",
+            "note", "markup", f"{marked:,} of {len(texts):,} texts hold HTML tags; they are kept as plain text.", "",
             "Strip them first if the model should not see them.",
         )  # fmt: skip
 
@@ -309,7 +139,7 @@ def _tell_lengths(report: DataReport, lengths: np.ndarray, unit: str) -> None:
     import numpy as np
 
     report.lengths = {
-        "unit": unit, "checked": len(lengths), "mean": float(lengths.mean()), "median": float(np.median(lengths)),
+        "unit": unit, "checked": len(lengths), "max_length": report.max_length if unit == "sub-words" else None, "mean": float(lengths.mean()), "median": float(np.median(lengths)),
         "p95": float(np.quantile(lengths, 0.95)), "max": int(lengths.max()), "cut_rows": None, "cut_share": None,
         "histogram": histogram(lengths.tolist()),
     }  # fmt: skip

@@ -107,10 +107,6 @@ def _named(name: str, what: str, source: Source) -> str:
         return source.columns[int(name)]
     if len(same) == 1:
         return same[0]
-    if source.format == "jsonl":
-        # Keys may appear after the head; a wrong name shows as missing cells, and is refused when all are missing.
-        if not source.columns:
-            return name
     raise _missing(what, name, source)
 
 

@@ -5,7 +5,9 @@ Uses the :mod:`tokenizers` library on the model's own files; transformers and to
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,8 @@ __all__ = ["Pieces", "count_pieces", "load_tokenizer"]
 _BATCH = 500
 #: Characters of a text that are tokenised: no length limit is near it, and one giant text must not take minutes.
 _MOST = 200_000
+#: A Chinese character, Japanese kana or Korean hangul.
+_CHINESE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
 
 
 @dataclass
@@ -65,7 +69,7 @@ def load_tokenizer(folder: Path) -> Any | None:
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception:  # The library raises bare Exception for whatever is wrong.
         tokenizer = _from_vocabulary(folder)
     if tokenizer is not None:
@@ -81,10 +85,9 @@ def _from_vocabulary(folder: Path) -> Any | None:
     if not file.is_file():
         return None
     lower = True
-    try:
-        lower = bool(json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("do_lower_case", True))
-    except (OSError, ValueError, AttributeError):
-        pass
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        told = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        lower = bool(told.get("do_lower_case", True))
     try:
         return BertWordPieceTokenizer(str(file), lowercase=lower)
     except Exception:
@@ -104,7 +107,7 @@ def count_pieces(texts: Sequence[Any], tokenizer: Any) -> Pieces:
     found = Pieces()
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     single = [token for token in vocabulary if len(token.removeprefix("##").removeprefix("▁")) == 1]
-    found.vocabulary_chinese = sum(_chinese(token[-1]) for token in single) / max(1, len(vocabulary))
+    found.vocabulary_chinese = sum(bool(_CHINESE.match(token[-1])) for token in single) / max(1, len(vocabulary))
     unknown = next((vocabulary[token] for token in ("[UNK]", "<unk>", "<UNK>", "unk") if token in vocabulary), None)
     examples: dict[str, None] = {}
     for start in range(0, len(texts), _BATCH):
@@ -112,20 +115,18 @@ def count_pieces(texts: Sequence[Any], tokenizer: Any) -> Pieces:
         words = isinstance(batch[0], list)
         for text, encoding in zip(batch, tokenizer.encode_batch(batch, is_pretokenized=words), strict=True):
             plain = "".join(text) if isinstance(text, (list, tuple)) else text
-            found.characters += sum(not char.isspace() for char in plain)
-            found.chinese += sum(map(_chinese, plain)) if not plain.isascii() else 0
-            special = sum(encoding.special_tokens_mask)
-            found.lengths.append(len(encoding))
-            found.total += len(encoding) - special
-            if unknown is None or unknown not in encoding.ids:
-                continue
-            for at, piece in enumerate(encoding.ids):
-                # Some tokenisers call the unknown piece special too; it still stands for text.
-                if piece == unknown:
-                    found.unknown += 1
-                    found.total += encoding.special_tokens_mask[at]
-                    if len(examples) < 10:
-                        examples[_piece(text, encoding, at)] = None
+            found.characters += len(plain) - sum(map(plain.count, " \n\t\r\u3000"))
+            found.chinese += 0 if plain.isascii() else len(_CHINESE.findall(plain))
+            ids = encoding.ids
+            lost = ids.count(unknown) if unknown is not None else 0
+            found.lengths.append(len(ids))
+            # Some tokenisers call the unknown piece special too; it still stands for text.
+            found.total += encoding.special_tokens_mask.count(0)
+            found.total += lost if lost and encoding.special_tokens_mask[ids.index(unknown)] else 0
+            found.unknown += lost
+            for at in range(len(ids)) if lost and len(examples) < 10 else ():
+                if ids[at] == unknown and len(examples) < 10:
+                    examples[_piece(text, encoding, at)] = None
     found.examples = [example for example in examples if example]
     return found
 
@@ -144,8 +145,3 @@ def _piece(text: Any, encoding: Any, at: int) -> str:
     if isinstance(text, tuple):
         text = text[encoding.sequence_ids[at] or 0]
     return str(text)[begin:end][:20]
-
-
-def _chinese(char: str) -> bool:
-    """Whether a character is a Chinese one, Japanese kana or Korean hangul."""
-    return "\u3040" <= char <= "\u30ff" or "\u3400" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7af" or char >= "\U00020000"

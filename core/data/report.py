@@ -45,11 +45,12 @@ class DataReport:
     roles
         Role → {"rows", "source", "carved"}.
     labels
-        [{"label", "count", "share", "roles": {role: count}}]: rows a label (tagging: entities a type).
+        [{"label", "count", "share", "roles": {role: count}}]: rows a label (tagging: entities a type). In the dictionary
+        also as ``balance`` {role: {label: count}}.
     duplicates
         {"count", "rows": [[row, row of its first occurrence]], "conflicts", "conflict_rows"} of the training source.
     lengths
-        {"unit", "checked", "mean", "median", "p95", "max", "cut_rows", "cut_share", "histogram": {"edges", "counts"}}.
+        {"unit", "checked", "max_length", "mean", "median", "p95", "max", "cut_rows", "cut_share", "histogram": {"edges", "counts"}}.
     pieces
         {"unknown_share", "examples", "per_character", "chinese_share"}; empty without a model.
     findings
@@ -57,7 +58,7 @@ class DataReport:
     """
 
     task: str
-    max_length: int
+    max_length: int | None
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     roles: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: list[dict[str, Any]] = field(default_factory=list)
@@ -82,7 +83,8 @@ class DataReport:
         body["findings"] = [asdict(finding) for finding in sorted(self.findings, key=lambda one: order[one.level])]
         read = sum(source["read"] for source in self.sources.values())
         kept = sum(source["kept"] for source in self.sources.values())
-        return {"ok": self.ok, "rows": {"read": read, "kept": kept, "dropped": read - kept}} | body
+        balance = {role: {entry["label"]: entry["roles"][role] for entry in self.labels} for role in self.roles}
+        return {"ok": self.ok, "rows": {"read": read, "kept": kept, "dropped": read - kept}, "balance": balance} | body
 
 
 def histogram(values: Sequence[int], bins: int = 30) -> dict[str, list[int]]:
@@ -91,7 +93,7 @@ def histogram(values: Sequence[int], bins: int = 30) -> dict[str, list[int]]:
     Returns
     -------
     dict
-        ``edges`` (bins + 1 of them, ascending) and ``counts``; a bar holds lengths from its edge up to the next.
+        ``edges`` (at most bins + 1 of them, ascending) and ``counts``; a bar holds lengths from its edge up to the next.
     """
     import numpy as np
 
@@ -99,8 +101,9 @@ def histogram(values: Sequence[int], bins: int = 30) -> dict[str, list[int]]:
         return {"edges": [], "counts": []}
     array = np.asarray(values)
     # The longest hundredth shares the last bar, so that one giant text does not flatten all others.
-    top = max(int(np.quantile(array, 0.99)) + 1, int(array.min()) + 1)
-    edges = np.unique(np.linspace(int(array.min()), top, bins + 1).astype(int))
-    tallest = max(int(edges[-1]), int(array.max()) + 1)
-    counts, _ = np.histogram(array, bins=np.append(edges[:-1], tallest))
-    return {"edges": [*edges[:-1].tolist(), tallest], "counts": counts.tolist()}
+    low, high = int(array.min()), int(np.quantile(array, 0.99)) + 1
+    width = max(1, -(-(high - low) // bins))
+    edges = list(range(low, high, width))
+    edges.append(max(edges[-1] + width, int(array.max()) + 1))
+    counts, _ = np.histogram(array, bins=edges)
+    return {"edges": edges, "counts": counts.tolist()}

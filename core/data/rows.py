@@ -80,7 +80,7 @@ class Normaliser:
     task: TaskConfig
     mapping: dict[str, str]
     class_names: dict[str, list[str]] = field(default_factory=dict)
-    scheme: TagScheme = TagScheme("IOB2")
+    scheme: TagScheme = field(default_factory=lambda: TagScheme("IOB2"))
     separator: str = "|"
 
     def __call__(self, raw: RawRow) -> StandardRow:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.config import DataConfig, ModelConfig, Plan, TaskConfig
+from core.errors import ModelError
 from core.runs.plain import plain
 from core.runs.trouble import error_of
 from core.settings import Home
@@ -54,8 +55,20 @@ def _preview(home: Home, data: dict[str, Any], task: dict[str, Any], rows: int) 
 
 def _check(home: Home, data: dict[str, Any], task: dict[str, Any], model: dict[str, Any]) -> Any:
     from core.data import check
+    from core.models import resolve
 
-    return check(DataConfig.model_validate(data), TaskConfig.model_validate(task), ModelConfig.model_validate(model))
+    chosen = ModelConfig.model_validate(model)
+    folder: Path | None = None
+    try:
+        folder = resolve(chosen.source, chosen.revision).folder
+    except ModelError:
+        # Without the samples data can still be checked: lengths are then in characters.
+        if chosen.source != "bundled":
+            raise
+    report = check(
+        DataConfig.model_validate(data), TaskConfig.model_validate(task), folder, chosen.max_length, cache=home.cache
+    )
+    return report.as_dict()
 
 
 def _export(home: Home, source: str, target: str, overwrite: bool) -> Any:

@@ -12,7 +12,6 @@ from core.data.readers.jsonl import open_jsonl
 from core.data.readers.parquet import open_parquet
 from core.data.readers.tables import fitting, open_table
 from core.data.readers.text import TextFile, broken, inspect_file, regular_file
-from core.data.samples import sample, sample_names
 from core.errors import DataError
 
 __all__ = ["detect_format", "open_source"]
@@ -50,6 +49,9 @@ def open_source(data: DataConfig, task: TaskConfig, role: str = "train") -> Sour
     named = {"train": data.source, "gate": data.gate_source, "test": data.test_source}[role]
     if not named:
         raise DataError(f"The plan names no source for {role}.")
+    # Imported here because `python -m core.data.samples` must find its module not yet imported by the package.
+    from core.data.samples import sample_names
+
     if named in sample_names():
         return _open_sample(named, task)
     hub = named.startswith("hub:")
@@ -66,6 +68,7 @@ def open_source(data: DataConfig, task: TaskConfig, role: str = "train") -> Sour
 
 def _open_sample(name: str, task: TaskConfig) -> Source:
     from core.data.sample_rows import open_sample
+    from core.data.samples import sample
 
     info = sample(name)
     if task.kind not in info.tasks or task.multi_label:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
+from typing import Literal
 
 from core.data.readers.base import MAX_LINE, RawRow, Source, shown
 from core.data.readers.text import TextFile, open_text
@@ -21,10 +22,10 @@ _MAX_COLUMNS = 4096
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a table is written: delimiter, quoting, and how well the head fits (share of rows with as many cells as the first)."""
+    """How a table is written; `fit` is the share of the head's rows that have as many cells as the first."""
 
     delimiter: str
-    quoting: int
+    quoting: Literal[0, 3]  # csv.QUOTE_MINIMAL or csv.QUOTE_NONE
     columns: int
     fit: float
 
@@ -34,7 +35,8 @@ def sniff_table(head: str, kind: str = "csv") -> Dialect:
     found = []
     for order, delimiter in enumerate(_CANDIDATES[kind]):
         # A tab-separated file with unpaired quotes was written without quoting.
-        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE) if delimiter == "\t" else (csv.QUOTE_MINIMAL,):
+        quotings: tuple[Literal[0, 3], ...] = (csv.QUOTE_MINIMAL, csv.QUOTE_NONE) if delimiter == "\t" else (0,)
+        for quoting in quotings:
             lines = [line + "\n" for line in head.split("\n")[: _HEAD_ROWS * 3]]
             try:
                 rows = [
@@ -115,14 +117,13 @@ def _rows(file: TextFile, dialect: Dialect, columns: list[str], numbered: bool, 
     with open_text(file, newline="") as lines:
         reader = csv.reader(lines, delimiter=dialect.delimiter, quoting=dialect.quoting)
         number, line = 0, 1
-        records: Iterable[list[str]] = reader
         if not numbered:
             header = next((record for record in reader if record), None)
             line = reader.line_num + 1
             if header is None:
                 return
         try:
-            for record in chain(records):
+            for record in reader:
                 start, line = line, reader.line_num + 1
                 if not record:
                     continue

@@ -1,4 +1,4 @@
-"""Opening text files: what kind of bytes they are, in which encoding, and their lines, never more than one in memory."""
+"""Opening text files: what kind of bytes they are, their encoding, and their lines, never more than one in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
 from core.data.readers.base import MAX_LINE, shown
 from core.errors import DataError
@@ -42,7 +42,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_OPENERS = {b"\x1f\x8b": ("gzip", gzip.open), b"BZh": ("bz2", bz2.open), b"\xfd7zXZ\x00": ("xz", lzma.open)}
+_OPENERS: dict[bytes, tuple[str, Any]] = {b"\x1f\x8b": ("gzip", gzip.open), b"BZh": ("bz2", bz2.open), b"\xfd7zXZ\x00": ("xz", lzma.open)}
 _LEGACY = ["gb18030", "cp1252", "big5", "shift_jis", "euc_kr", "cp1251", "cp1250", "koi8_r", "cp1253", "cp1256"]
 
 
@@ -221,7 +221,7 @@ def _wrong(codec: str, name: str, why: str) -> DataError:
 
 
 def _errors(codec: str) -> str:
-    # Bytes that do not fit become lone surrogates, so that the rows that hold them can be named; UTF-16/32 cannot do it.
+    # Bytes that do not fit become lone surrogates, so that their rows can be named; UTF-16 and UTF-32 cannot do it.
     return "strict" if codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
