@@ -35,6 +35,8 @@ _TICK_SECONDS = 0.25
 _BEAT_SECONDS = 1.0
 #: Seconds without a heartbeat after which a run on another machine, whose processes cannot be seen, counts as dead.
 _FOREIGN_STALE = 60.0
+#: Seconds without a heartbeat after which a run that another living manager watches is looked at too.
+_OTHERS_SECONDS = 15.0
 #: Seconds without a heartbeat after which a living worker is reported as silent.
 _SILENT = 60.0
 #: Seconds after which the next worker is got ready once nothing runs.
@@ -203,7 +205,8 @@ class Manager:
 
     def _watch_orphan(self, row: sqlite3.Row) -> bool:
         """Look after a run that another manager has started; returns whether it still lives."""
-        if self._store.claims.present(row["owner"]) and time.time() - row["heartbeat"] < 3 * _TICK_SECONDS + 15:
+        theirs = row["owner"] != self.token and self._store.claims.present(row["owner"])
+        if theirs and time.time() - row["heartbeat"] < _OTHERS_SECONDS:
             return True  # its own manager knows better
         if row["host"] != identity.host():
             if time.time() - row["heartbeat"] < _FOREIGN_STALE:
@@ -211,7 +214,7 @@ class Manager:
             self._bury(row, None)
             return False
         if row["pid"] is None:
-            if self._store.claims.present(row["owner"]):
+            if theirs:
                 return True
             return not self._store.claims.requeue(row["id"], row["token"])
         living = identity.alive(row["pid"], row["pid_created"])
