@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 
@@ -31,7 +32,7 @@ def fingerprint(prepared: Prepared) -> str:
         _feed(found, prepared.rows.base)
     found.update(prepared.roles.fingerprint.encode())
     for feature in prepared.encoded["train"].features:
-        found.update(feature["input_ids"].tobytes())
+        found.update(np.asarray(feature["input_ids"], dtype=np.int64).tobytes())
     return found.hexdigest()
 
 
