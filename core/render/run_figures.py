@@ -26,9 +26,7 @@ def pick_labels(matrix: Sequence[Sequence[float]], most: int) -> list[int]:
     size = len(matrix)
     if size <= most:
         return list(range(size))
-    wrong = [
-        sum(matrix[gold]) + sum(row[gold] for row in matrix) - 2 * matrix[gold][gold] for gold in range(size)
-    ]
+    wrong = [sum(matrix[gold]) + sum(row[gold] for row in matrix) - 2 * matrix[gold][gold] for gold in range(size)]
     ranked = sorted(range(size), key=lambda index: (-wrong[index], index))
     return sorted(ranked[:most])
 
@@ -42,7 +40,9 @@ def shares(matrix: Sequence[Sequence[float]]) -> list[list[float | None]]:
     return result
 
 
-def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[float]], look: Look, *, role: str = "test", most: int = 25) -> Figure:
+def confusion_matrix(
+    labels: Sequence[str], matrix: Sequence[Sequence[float]], look: Look, *, role: str = "test", most: int = 25
+) -> Figure:
     """Draw gold labels against predicted ones; the colour is the share of the gold label, the number is the count.
 
     Parameters
@@ -64,8 +64,10 @@ def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[float]], l
     part = [[shares(matrix)[gold][guess] for guess in shown] for gold in shown]
     counts = [[matrix[gold][guess] for guess in shown] for gold in shown]
     names = [safe_text(labels[index], 28) for index in shown]
-    title = f"Confusion on {role}" + (f", the {len(shown)} most confused of {len(labels)} labels" if len(shown) < len(labels) else "")
-    height = min(140 + 46 * len(shown), 760)
+    title = f"Confusion on {role} (colour: share of gold)" + (
+        f", the {len(shown)} most confused of {len(labels)} labels" if len(shown) < len(labels) else ""
+    )
+    height = min(150 + 42 * len(shown), 760)
     figure = base_figure(title, "predicted", "gold", look, height=max(height, 280))
     scale = [[0.0, _faint(look.colour(0), 0.05)], [1.0, look.colour(0)]]
     ticks = list(range(len(shown)))
@@ -74,7 +76,7 @@ def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[float]], l
             z=part, x=ticks, y=ticks, colorscale=scale, zmin=0, zmax=1, xgap=2, ygap=2,
             customdata=counts,
             hovertemplate="gold %{y}, predicted %{x}<br>%{customdata:,} texts (%{z:.1%} of gold)<extra></extra>",
-            colorbar={"tickformat": ".0%", "title": {"text": "share of gold", "side": "right"}, "thickness": 12, "outlinewidth": 0},
+            colorbar={"tickformat": ".0%", "thickness": 10, "outlinewidth": 0, "nticks": 5},
         )
     )  # fmt: skip
     if len(shown) <= 12:
@@ -106,7 +108,9 @@ def entity_scores(entities: Sequence[Mapping[str, Any]], look: Look, *, role: st
     shown = sorted(entities, key=lambda item: -int(item.get("support") or 0))[:most]
     values = [float(item.get("f1") or 0.0) for item in shown]
     bounds = [item.get("interval") or (value, value) for item, value in zip(shown, values, strict=True)]
-    figure = base_figure(f"Strict F1 by entity type, {role}", "F1 (95 % interval)", "", look, height=max(120 + 30 * len(shown), 240))
+    figure = base_figure(
+        f"Strict F1 by entity type, {role}", "F1 (95 % interval)", "", look, height=max(120 + 30 * len(shown), 240)
+    )
     figure.add_trace(
         go.Scatter(
             x=values, y=[safe_text(item.get("type"), 28) for item in shown], mode="markers",

@@ -135,10 +135,10 @@ def metric_name(name: str) -> str:
 
 
 def metric_value(name: str, value: float | None) -> str:
-    """Return a metric's value in its unit: shares in per cent, other numbers with four significant digits."""
+    """Return a metric's value in its unit: shares in per cent, other numbers with three significant digits."""
     if value is None or not _finite(value):
         return _MISSING
-    return percent(value) if name.rpartition("/")[2].endswith(_SHARES) else number(value, 4)
+    return percent(value) if name.rpartition("/")[2].endswith(_SHARES) else number(value, 3)
 
 
 def interval(name: str, bounds: Mapping[str, float] | list[float] | tuple[float, ...] | None) -> str:

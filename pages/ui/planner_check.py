@@ -22,8 +22,7 @@ __all__ = ["check_part", "check_question"]
 _LEVELS = {
     "error": (":material/error:", "red"),
     "warning": (":material/warning:", "orange"),
-    "info": (":material/info:", "blue"),
-    "ok": (":material/check_circle:", "green"),
+    "note": (":material/info:", "blue"),
 }
 _ORDER = list(_LEVELS)
 
@@ -89,7 +88,7 @@ def _report(report: Mapping[str, Any]) -> None:
         else:
             st.markdown(":red[:material/error:] **The data cannot be used as it is.**")
         for finding in findings:
-            icon, colour = _LEVELS.get(finding["level"], _LEVELS["info"])
+            icon, colour = _LEVELS.get(finding["level"], _LEVELS["note"])
             where = f" :gray[({plain(finding['where'], 120)})]" if finding.get("where") else ""
             advice = f" {plain(finding['advice'], 300)}" if finding.get("advice") else ""
             st.markdown(f":{colour}[{icon}] {plain(finding['message'], 400)}{where}{advice}")
@@ -102,13 +101,15 @@ def _charts(report: Mapping[str, Any]) -> None:
     balance = _balance(report)
     lengths = report.get("lengths") or {}
     bins = lengths.get("histogram") if isinstance(lengths, Mapping) else None
-    charts = st.columns(2, gap="medium") if balance and bins else [st.container(), st.container()]
+    charts = st.columns(2, gap="medium") if balance and bins else [st.container()] * 2
     if balance:
         with charts[0]:
             st.plotly_chart(class_balance(balance, look()), theme=None, config=CONFIG, key="planner_balance")
     if bins:
         edges: Sequence[float] = bins["edges"]
-        figure = length_histogram(edges, bins["counts"], look(), limit=lengths.get("max_length"))
+        figure = length_histogram(
+            edges, bins["counts"], look(), limit=lengths.get("max_length"), unit=str(lengths.get("unit") or "sub-words")
+        )
         with charts[1]:
             st.plotly_chart(figure, theme=None, config=CONFIG, key="planner_lengths")
 

@@ -35,7 +35,7 @@ def model_section(draft: Draft, studio: Studio, language: str | None) -> None:
         about = _about(draft, studio, kind)
         if about is not None and language_mismatch(language, about.get("language_hint")):
             st.warning(
-                "The texts look Chinese, but this encoder reads English: most signs would become unknown pieces. "
+                "The texts are Chinese, but this encoder's vocabulary is Latin script: most signs would become unknown pieces. "
                 "Choose an encoder for Chinese; the check of the data shows the share of unknown pieces.",
                 icon=":material/translate:",
             )
@@ -59,8 +59,8 @@ def describe(draft: Draft, studio: Studio) -> dict[str, Any] | BertloomError | N
 
 
 def language_mismatch(language: str | None, hint: str | None) -> bool:
-    """Tell whether texts of a language meet an encoder that was made for English only."""
-    return language == "zh" and str(hint or "").lower() in ("en", "english")
+    """Tell whether texts of a language meet an encoder whose vocabulary is of another script."""
+    return language == "zh" and hint == "Latin script"
 
 
 def _source(draft: Draft, studio: Studio) -> ModelKind:

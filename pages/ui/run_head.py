@@ -160,8 +160,8 @@ def _loss_card(series: dict[str, list[Any]] | None) -> Card:
     if values:
         recent = values[-20:]
         shown = number(sum(recent) / len(recent), 3)
-        note = f"mean of the last {len(recent)} points; first {number(values[0], 3)}"
-    return Card("Train loss", shown, note, help="Mean loss of the newest logged steps.")
+        note = f"began at {number(values[0], 3)}"
+    return Card("Train loss", shown, note, help="Mean of the newest 20 logged values.")
 
 
 def _best_card(run: RunRecord) -> Card:

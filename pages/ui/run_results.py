@@ -33,10 +33,14 @@ def results_tab(run: RunRecord) -> None:
         _scores(results.get("metrics") or {}, details, role)
         _confusions(details.get(role) or {}, role)
         _worst(details.get(role) or {}, role)
-        _choices(results)
     report = studio().runs.data_report(run.id)
+    left, right = st.columns(2, gap="large") if results and report else (st.container(), st.container())
     if report:
-        _data(report)
+        with left:
+            _data(report)
+    if results:
+        with right:
+            _choices(results)
 
 
 def _goes_on(run: RunRecord) -> bool:
@@ -77,7 +81,8 @@ def _confusions(part: Mapping[str, Any], role: str) -> None:
     confusion, entities = part.get("confusion"), part.get("entities")
     if isinstance(confusion, dict) and confusion.get("matrix"):
         figure = confusion_matrix([str(label) for label in confusion["labels"]], confusion["matrix"], look(), role=role)
-        with st.container(border=True, key="run_confusion"):
+        # A few labels need no wide picture.
+        with st.container(border=True, key="run_confusion", width=640 if len(confusion["labels"]) <= 6 else "stretch"):
             st.plotly_chart(figure, theme=None, config=CONFIG, key="confusion_figure")
     if entities:
         with st.container(border=True, key="run_entities"):
@@ -135,8 +140,8 @@ def _choices(results: Mapping[str, Any]) -> None:
     rows = [(name, value) for part in ("choices", "environment") for name, value in (results.get(part) or {}).items()]
     if not rows:
         return
-    with st.expander("What was chosen, and where it ran", icon=":material/memory:"):
-        st.dataframe([{"setting": name.replace("_", " "), "value": _value(value)} for name, value in rows], hide_index=True, width="stretch")
+    st.markdown("##### What was chosen, and where it ran")
+    st.dataframe([{"setting": name.replace("_", " "), "value": _value(value)} for name, value in rows], hide_index=True, width="stretch")
 
 
 def _value(value: Any) -> str:

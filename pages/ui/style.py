@@ -12,7 +12,7 @@ _CSS = """
 [data-testid="stMainBlockContainer"] { max-width: 1480px; padding-left: clamp(1rem, 3vw, 3rem); padding-right: clamp(1rem, 3vw, 3rem); }
 [data-testid="stSidebarHeader"] { height: 4.25rem; }
 /* The header's words shrink before its actions wrap. */
-.st-key-page_header h1 { padding: 0 0 0.35rem; line-height: 1.25; overflow-wrap: anywhere; }
+.st-key-page_header h1 { padding: 0 0 0.7rem; line-height: 1.25; overflow-wrap: anywhere; }
 .st-key-page_header > :first-child { min-width: min(22rem, 100%); }
 /* Cards: figures that stand still while they change. */
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; letter-spacing: -0.01em; }

@@ -126,6 +126,14 @@ export class LivePlot {
     return TIME_UNITS.find((unit) => most < unit.below);
   }
 
+  /** First and last x of the run so far. */
+  span() {
+    const own = this.book.get("train/loss");
+    if (!own) return [0];
+    const end = own.steps.length - 1;
+    return [0, this.options.x === "time" ? this.book.elapsed(own.times[end]) / this.options.timeUnit.seconds : own.steps[end]];
+  }
+
   /** Draw all panels; `whole` builds them anew, otherwise only what came after the drawn points is added. */
   draw(whole) {
     if (!this.plotly || !this.look) return;
@@ -159,7 +167,7 @@ export class LivePlot {
       this.plotly.extendTraces(place, { x: tail("x"), y: tail("y") }, grown);
       return;
     }
-    const layout = buildLayout(panel, this.options, this.look, this.view.size(panel, traces));
+    const layout = buildLayout(panel, this.options, this.look, this.view.size(panel, traces), this.span());
     const config = { displayModeBar: false, responsive: false, doubleClick: "reset", scrollZoom: false, showTips: false };
     this.plotly.react(place, traces, layout, config).then(() => {
       if (place.dataset.linked) return;

@@ -92,7 +92,7 @@ function addTest(traces, book, extra, options, look) {
   const own = book.get(`gate/${extra.metric}`);
   if (!Number.isFinite(value) || !own) return;
   const span = along(book, book.get("train/loss") ?? own, options);
-  traces.push({ uid: "test", x: [span[0], span[span.length - 1]], y: [value, value], mode: "lines", name: "test (once, at the end)",
+  traces.push({ uid: "test", x: [span[0], span[span.length - 1]], y: [value, value], mode: "lines", name: "test",
     line: { color: look.roles.test, width: 2, dash: "dot" }, hovertemplate: "test %{y:.5~g}<extra></extra>" });
 }
 
@@ -126,7 +126,7 @@ function place(book, event, options) {
 }
 
 /** The layout of a panel. `uirevision` keeps zoom and hidden traces until it changes. */
-export function buildLayout(panel, options, look, size) {
+export function buildLayout(panel, options, look, size, span) {
   const log = panel.logs && options.log;
   return {
     uirevision: options.revision,
@@ -146,6 +146,8 @@ export function buildLayout(panel, options, look, size) {
       title: { text: options.x === "time" ? `time (${options.timeUnit.name}, pauses left out)` : "step", font: { size: 11, color: look.muted }, standoff: 6 },
       automargin: true, gridcolor: look.grid, zeroline: false, linecolor: look.border, showline: true, ticks: "", nticks: 6, tickfont: { color: look.muted },
       tickformat: options.x === "time" ? "" : ",~r", hoverformat: options.x === "time" ? ".2f" : ",d", autorange: true,
+      // All panels show the same stretch, also those that are measured rarely.
+      autorangeoptions: { include: span },
       unifiedhovertitle: { text: options.x === "time" ? `%{x} ${options.timeUnit.name}` : "step %{x}" },
     },
     yaxis: {
