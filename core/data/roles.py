@@ -106,7 +106,7 @@ def _labels(part: Dataset) -> Iterator[np.ndarray]:
     import numpy as np
 
     name = next(name for name in ("label", "labels", "tags") if name in part.column_names)
-    for batch in part.with_format("arrow").iter(10_000):
+    for batch in part.select_columns([name]).with_format("arrow").iter(10_000):
         column = batch.column(name).combine_chunks()
         flat = column if name == "label" else column.flatten()
         yield flat.to_numpy(zero_copy_only=False).astype(np.int64)

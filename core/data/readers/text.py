@@ -7,6 +7,7 @@ import codecs
 import gzip
 import io
 import lzma
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,7 +159,7 @@ def _detect(head: bytes, telling: bytes, name: str) -> tuple[str, bool]:
     if b"\0" in head:
         # UTF-16 without a mark: every other byte of ordinary text is then NUL.
         for codec, zeros in (("utf-16-le", head[1:4000:2]), ("utf-16-be", head[0:4000:2])):
-            if zeros.count(0) > 0.4 * max(1, len(zeros)):
+            if zeros.count(0) > 0.4 * max(1, len(zeros)) and _readable(head[:4000], codec):
                 return codec, True
         raise _binary(name)
     controls = sum(head.count(byte) for byte in (*range(1, 9), *range(14, 27), *range(28, 32), 127))
@@ -168,17 +169,39 @@ def _detect(head: bytes, telling: bytes, name: str) -> tuple[str, bool]:
         return "utf-8", False
     from charset_normalizer import from_bytes
 
-    # The sample may start in the middle of a character: begin after a line break.
-    cut = telling.find(b"\n") + 1 if telling is not head else 0
-    sample = telling[cut : cut + 60_000] or telling
-    best = from_bytes(sample, cp_isolation=_LEGACY, threshold=0.3, preemptive_behaviour=False).best()
+    # Only lines with such bytes tell anything; the first may start in the middle of a character.
+    lines = [line for line in telling.split(b"\n")[0 if telling is head else 1 :] if not line.isascii()]
+    sample = b"\n".join(lines)[:60_000] or telling
+    # Accented letters stand alone between plain ones; in Chinese, Japanese, Korean and Cyrillic text they stand together.
+    high = len(re.findall(rb"[\x80-\xff]", sample))
+    alone = len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])", sample))
+    codecs_to_try = [codec for codec in _LEGACY if codec in ("cp1252", "cp1250")] if alone > 0.9 * high else _LEGACY
+    best = from_bytes(sample, cp_isolation=codecs_to_try, threshold=0.3, preemptive_behaviour=False).best()
     if best is None:
         # Damaged UTF-8 is told from another encoding by its many well-formed characters.
         text = sample.decode("utf-8", "replace")
         if text.count("\ufffd") * 4 < sum(char > "\x7f" for char in text):
             return "utf-8", True
         return "cp1252", True
+    # Alphabets of one family often agree on every character that occurs: then the most common one is meant.
+    if best.encoding.startswith("cp125") and _same(sample, best.encoding, "cp1252"):
+        return "cp1252", True
     return best.encoding, True
+
+
+def _same(sample: bytes, one: str, other: str) -> bool:
+    try:
+        return sample.decode(one) == sample.decode(other)
+    except UnicodeError:
+        return False
+
+
+def _readable(sample: bytes, codec: str) -> bool:
+    try:
+        text = codecs.getincrementaldecoder(codec)("strict").decode(sample)
+    except UnicodeError:
+        return False
+    return sum(char.isprintable() or char.isspace() for char in text) > 0.95 * len(text)
 
 
 def _utf8(sample: bytes) -> bool:
