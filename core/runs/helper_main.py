@@ -7,6 +7,7 @@ standard error, the log. It ends when its parent is gone or when it was idle for
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from typing import Any, BinaryIO
 
 from core.config import DataConfig, ModelConfig, Plan, TaskConfig
 from core.errors import ModelError
+from core.errors import HubError, ModelError
 from core.runs.plain import plain
 from core.runs.trouble import error_of
 from core.settings import Home
@@ -32,7 +34,20 @@ _log = logging.getLogger(__name__)
 def _predict(home: Home, source: str, texts: list[Any]) -> Any:
     from core.models import predict
 
-    return predict(source, texts)
+    return predict(_loaded(source, _state(source)), texts)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(source: str, state: tuple[Any, ...]) -> Any:
+    from core.models import load_finished
+
+    return load_finished(source)
+
+
+def _state(source: str) -> tuple[Any, ...]:
+    """Return what changes when a model folder is written again."""
+    files = sorted(Path(source).glob("*"))
+    return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 
 def _estimate(home: Home, plan: dict[str, Any]) -> Any:
@@ -57,17 +72,16 @@ def _check(home: Home, data: dict[str, Any], task: dict[str, Any], model: dict[s
     from core.data import check
     from core.models import resolve
 
-    chosen = ModelConfig.model_validate(model)
-    folder: Path | None = None
+    encoder = ModelConfig.model_validate(model)
+    folder, missing = None, None
     try:
-        folder = resolve(chosen.source, chosen.revision).folder
-    except ModelError:
-        # Without the samples data can still be checked: lengths are then in characters.
-        if chosen.source != "bundled":
-            raise
-    report = check(
-        DataConfig.model_validate(data), TaskConfig.model_validate(task), folder, chosen.max_length, cache=home.cache
-    )
+        folder = resolve(encoder.source, encoder.revision).folder
+    except (ModelError, HubError) as error:  # the data can be looked at without it; lengths are then in characters
+        missing = error
+    config = DataConfig.model_validate(data)
+    report = check(config, TaskConfig.model_validate(task), folder, encoder.max_length, cache=home.cache)
+    if missing is not None:
+        report.add("warning", "no_model", missing.what, where=missing.where or "", advice=missing.advice or "")
     return report.as_dict()
 
 

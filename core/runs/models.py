@@ -15,6 +15,9 @@ from core.settings import confine, safe_name
 
 __all__ = ["export_target", "find_model_folder", "list_models", "model_of"]
 
+#: Models of runs that are listed, newest first; describing one reads its files' headers.
+_NEWEST = 50
+
 
 def find_model_folder(store: Store, source: str) -> Path:
     """Return the model folder that a run (id, beginning, name) or a path names.
@@ -76,9 +79,9 @@ def _candidates(store: Store) -> Iterator[tuple[str, str | None]]:
         for path in sorted(store.home.exports.iterdir()):
             if (path / "config.json").is_file():
                 yield str(path), f"{path.name} (exported)"
-    for record in store.runs.list():
-        if record.has_model:
-            yield str(store.home.run(record.id) / "best"), f"{record.name} ({record.id})"
+    made = [record for record in store.runs.list() if record.has_model]
+    for record in made[:_NEWEST]:
+        yield str(store.home.run(record.id) / "best"), f"{record.name} ({record.id})"
 
 
 def export_target(store: Store, record: RunRecord, target: Path | None) -> Path:
