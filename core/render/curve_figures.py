@@ -108,7 +108,7 @@ def length_histogram(
     Parameters
     ----------
     edges
-        Edges of the bins, one more than `rows`.
+        Edges of the bins, whole numbers, one more than `rows`; a bin holds lengths from its edge up to the next.
     rows
         Texts in each bin.
     look
@@ -121,18 +121,25 @@ def length_histogram(
     import plotly.graph_objects as go
 
     figure = base_figure("Length of the texts", f"{unit} a text", "texts", look, height=height)
+    bars = list(pairwise(edges))
+    usual = bars[0][1] - bars[0][0] if bars else 1
+    # The last bar may hold all the rest up to the longest text: it is drawn as wide as the others and says so.
+    words = [
+        f"{low:g} to {high - 1:g}" if high - low <= usual else f"{low:g} to {high - 1:g}, the longest"
+        for low, high in bars
+    ]
     figure.add_trace(
         go.Bar(
-            x=[(low + high) / 2 for low, high in pairwise(edges)],
+            x=[low + usual / 2 for low, _ in bars],
             y=list(rows),
-            width=[high - low for low, high in pairwise(edges)],
-            customdata=[[low, high] for low, high in pairwise(edges)],
+            width=[usual] * len(bars),
+            customdata=words,
             marker={"color": look.roles.get("train", look.colour(0)), "line": {"width": 1, "color": look.background}},
-            hovertemplate="%{customdata[0]:.0f} to %{customdata[1]:.0f} " + unit + ": %{y:,d} texts<extra></extra>",
+            hovertemplate="%{customdata} " + unit + ": %{y:,d} texts<extra></extra>",
         )
     )
     figure.update_layout(showlegend=False, hovermode="closest", bargap=0)
-    if limit is not None:
+    if limit is not None and bars and limit <= bars[-1][0] + usual:
         marks: dict[str, Any] = {"color": look.roles.get("warn", look.text), "dash": "dash", "width": 1.5}
         figure.add_vline(x=limit, line=marks, annotation_text=f"cut at {limit}", annotation_position="top right")
     return figure

@@ -74,19 +74,27 @@ def delete_dialog(studio: Studio, runs: Sequence[RunRecord]) -> None:
     row = st.container(horizontal=True, horizontal_alignment="right", gap="small")
     if row.button("Keep them", key="delete_no"):
         st.rerun()
-    if row.button("Delete", type="primary", icon=":material/delete:", key="delete_yes", disabled=not free):
-        failed = 0
-        for run in free:
-            try:
-                studio.runs.delete(run.id)
-            except BertloomError:
-                failed += 1
-            if run.id in _picked():
-                _picked().remove(run.id)
-        done = len(free) - failed
-        notice(f"{done} {'run' if done == 1 else 'runs'} deleted" + (f", {failed} could not be." if failed else "."))
-        _to_address()
+    if row.button(
+        "Delete", type="primary", icon=":material/delete:", key="delete_yes", disabled=not free,
+        on_click=_delete, args=(studio, [run.id for run in free]),
+    ):  # fmt: skip
         st.rerun()
+
+
+def _delete(studio: Studio, ids: Sequence[str]) -> None:
+    """Delete runs, in the callback of the dialog's button."""
+    failed = 0
+    for run_id in ids:
+        try:
+            studio.runs.delete(run_id)
+        except BertloomError:
+            failed += 1
+            continue
+        if run_id in _picked():
+            _picked().remove(run_id)
+    done = len(ids) - failed
+    notice(f"{done} {'run' if done == 1 else 'runs'} deleted" + (f", {failed} could not be." if failed else "."))
+    _to_address()
 
 
 def _filters(studio: Studio) -> list[RunRecord]:

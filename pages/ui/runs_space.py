@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.api import Studio
+from core.errors import BertloomError
 from core.runs.records import Status
 from pages.ui.components import notice, shown_errors
 from pages.ui.format import bytes_text, plain
@@ -44,17 +45,22 @@ def space_dialog(studio: Studio) -> None:
         if models and sizes["models"]:
             st.warning("The models of finished runs cannot be brought back.", icon=":material/warning:")
         if st.button(
-            f"Free {bytes_text(total)}",
-            type="primary",
-            key="free_yes",
-            disabled=not total,
-            icon=":material/cleaning_services:",
-        ):
-            freed = studio.runs.free_space(checkpoints=checkpoints, cache=cache, models=models)
-            notice(f"{bytes_text(freed)} are free again.")
+            f"Free {bytes_text(total)}", type="primary", key="free_yes", disabled=not total,
+            icon=":material/cleaning_services:", on_click=_free, args=(studio, checkpoints, cache, models),
+        ):  # fmt: skip
             st.rerun()
         biggest = sorted(disk["runs"], key=lambda run: -(run["bytes"] or 0))[:5]
         if biggest:
             st.caption(
                 "Largest runs: " + ", ".join(f"{plain(run['name'], 30)} {bytes_text(run['bytes'])}" for run in biggest)
             )
+
+
+def _free(studio: Studio, checkpoints: bool, cache: bool, models: bool) -> None:
+    """Free space, in the callback of the dialog's button."""
+    try:
+        freed = studio.runs.free_space(checkpoints=checkpoints, cache=cache, models=models)
+    except BertloomError as error:
+        notice(error.message())
+    else:
+        notice(f"{bytes_text(freed)} are free again.")

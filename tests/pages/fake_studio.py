@@ -38,17 +38,20 @@ SAMPLES: list[dict[str, Any]] = [
 BUNDLED: dict[str, Any] = {
     "source": "bundled", "title": "all-MiniLM-L6-v2", "family": "bert", "layers": 6, "hidden_size": 384, "heads": 12,
     "intermediate_size": 1536, "vocab_size": 30522, "parameters": 22_700_000, "max_length": 512, "bytes": 90_900_000,
-    "language_hint": "en", "warnings": [],
+    "language_hint": "Latin script", "warnings": [],
 }  # fmt: skip
 
 REPORT: dict[str, Any] = {
     "ok": True,
     "findings": [
-        {"level": "info", "message": "2,000 of 12,739 rows are read.", "where": None, "advice": None},
+        {"level": "note", "message": "2,000 of 12,739 rows are read.", "where": None, "advice": None},
         {"level": "warning", "message": "38 % of the pieces are unknown.", "where": "column text", "advice": "Choose an encoder for Chinese."},
     ],
     "balance": {"train": {"fresh": 1160, "rotten": 840}, "gate": {"fresh": 725, "rotten": 525}},
-    "lengths": {"histogram": {"edges": [0, 8, 16, 24, 32, 40], "counts": [120, 480, 800, 420, 180]}, "max_length": 32},
+    "lengths": {
+        "unit": "sub-words", "max_length": 32,
+        "histogram": {"edges": [0, 8, 16, 24, 32, 240], "counts": [120, 480, 800, 420, 180]},
+    },
 }  # fmt: skip
 
 
@@ -214,7 +217,9 @@ class _Runs:
 
     find = get
 
-    def list(self, status: Any = None, tag: str | None = None, search: str | None = None, limit: int = 500) -> list[RunRecord]:
+    def list(
+        self, status: Any = None, tag: str | None = None, search: str | None = None, limit: int = 500
+    ) -> list[RunRecord]:
         kept = list(self.records.values())
         if status is not None:
             wanted = [str(item) for item in ([status] if isinstance(status, str) else status)]
@@ -231,7 +236,9 @@ class _Runs:
     def series_names(self, run_id: str) -> list[str]:
         return sorted(self.points.get(run_id, {}))
 
-    def series(self, run_id: str, after: int = 0, names: Sequence[str] | None = None, max_points: int = 1000) -> SeriesBatch:
+    def series(
+        self, run_id: str, after: int = 0, names: Sequence[str] | None = None, max_points: int = 1000
+    ) -> SeriesBatch:
         self.series_reads += 1
         kept = {
             name: {"steps": steps, "values": values, "times": [1000.0 + step for step in steps]}
@@ -270,7 +277,12 @@ class _Runs:
             {"id": run.id, "name": run.name, "bytes": 360_000_000, "checkpoints": 270_000_000, "best": 90_000_000}
             for run in self.records.values()
         ]
-        return {"runs": runs, "cache": 120_000_000, "total": 120_000_000 + 360_000_000 * len(runs), "free": 8_000_000_000}
+        return {
+            "runs": runs,
+            "cache": 120_000_000,
+            "total": 120_000_000 + 360_000_000 * len(runs),
+            "free": 8_000_000_000,
+        }
 
     def free_space(self, checkpoints: bool = True, cache: bool = True, models: bool = False) -> int:
         self.asked.append(("free", str(checkpoints), str(cache), str(models)))
