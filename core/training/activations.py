@@ -26,7 +26,7 @@ from core.training.engine import Engine
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.files import atomic_folder, remove, sweep
 
-__all__ = ["Feed", "prepare_feeds"]
+__all__ = ["Boundary", "Feed", "prepare_feeds", "zero_feeds"]
 
 _FILE = "hidden.f32"
 
@@ -37,6 +37,10 @@ class _Captured(Exception):
     def __init__(self, hidden: torch.Tensor):
         self.hidden = hidden
         super().__init__()
+
+
+class _NotReached(Exception):
+    """The forward pass ended without passing the boundary."""
 
 
 def _first(output: Any) -> torch.Tensor:
@@ -86,7 +90,7 @@ class Boundary:
         finally:
             for handle in handles:
                 handle.remove()
-        raise AssertionError("the forward pass never reached the boundary")
+        raise _NotReached
 
     @contextlib.contextmanager
     def put(self, hidden: torch.Tensor) -> Iterator[None]:
@@ -174,23 +178,34 @@ def _inputs(engine: Engine, encoded: Encoded, indices: np.ndarray) -> dict[str, 
     return {name: tensor.to(prepared.device) for name, tensor in batch.items() if name != "labels"}
 
 
-def _sees_first_only(engine: Engine, boundary: Boundary, encoded: Encoded) -> bool:
-    """Try whether the logits stay the same when only the first position's state is fed."""
+def _try_out(engine: Engine, boundary: Boundary, encoded: Encoded) -> tuple[bool, bool]:
+    """Feed a few long examples and compare the logits with those of the plain model.
+
+    Returns
+    -------
+    usable
+        Whether feeding gives the same logits: it does where the layers run in order and nothing else looks below.
+    first_only
+        Whether the first position's states alone do.
+    """
     prepared = engine.prepared
-    if boundary.depth < len(boundary.layers) or prepared.task.kind != "classification":
-        return False
     indices = np.argsort(np.asarray(encoded.lengths), kind="stable")[-4:]
     inputs = _inputs(engine, encoded, indices)
     with torch.inference_mode():
+        plain = prepared.model(**inputs).logits
         hidden = boundary.take(lambda: prepared.model(**inputs))
-        try:
-            with boundary.put(hidden):
-                whole = prepared.model(**inputs).logits
-            with boundary.put(hidden[:, :1]):
-                first = prepared.model(**inputs).logits
-        except (RuntimeError, IndexError, ValueError):
-            return False
-    return whole.shape == first.shape and bool(torch.allclose(whole, first, rtol=1e-5, atol=1e-6))
+
+        def same(states: torch.Tensor) -> bool:
+            try:
+                with boundary.put(states):
+                    logits = prepared.model(**inputs).logits
+            except (RuntimeError, IndexError, ValueError):
+                return False
+            return logits.shape == plain.shape and bool(torch.allclose(logits, plain, rtol=1e-4, atol=1e-5))
+
+        above = boundary.depth < len(boundary.layers)
+        first_only = not above and prepared.task.kind == "classification" and hidden.shape[1] > 1 and same(hidden[:, :1])
+        return same(hidden), first_only
 
 
 def _key(engine: Engine, encoded: Encoded, boundary: Boundary, first_only: bool, precision: str, fingerprint: str) -> str:
@@ -242,11 +257,17 @@ def prepare_feeds(
     wanted = {role: prepared.encoded[role] for role in roles if role in prepared.encoded}
     width = int(prepared.model.config.hidden_size)
     with engine.scoring():
-        first_only = _sees_first_only(engine, boundary, prepared.encoded["train"])
-        if not first_only and boundary.depth < len(boundary.layers):  # learn what the layers hand over
-            inputs = _inputs(engine, prepared.encoded["train"], np.arange(1))
-            with torch.inference_mode():
-                boundary.take(lambda: prepared.model(**inputs))
+        path = engine.path
+        engine.use_path("stock")  # hidden states are taken from the stock model's layers
+        try:
+            usable, first_only = _try_out(engine, boundary, prepared.encoded["train"])
+        except _NotReached:
+            usable, first_only = False, False
+        finally:
+            engine.use_path(path)
+        if not usable:
+            event("decision", "This encoder's frozen layers cannot be fed from a cache: they are computed anew in every step.")
+            return
         rows = {role: len(one.features) if first_only else int(sum(one.lengths)) for role, one in wanted.items()}
         size = sum(rows.values()) * width * 4
         limit = stage.cache_limit_mb * 1_000_000
@@ -271,6 +292,7 @@ def prepare_feeds(
             event("info", f"Computing {kind} once: {size / 1e6:.1f} MB in the cache.", data={"bytes": size})
         else:
             event("info", f"Using {kind} from the cache: {size / 1e6:.1f} MB.", data={"bytes": size})
+        engine.use_path("stock")
         try:
             for role in sorted(missing):
                 precision = engine.precision if role == "train" else "fp32"
@@ -278,6 +300,8 @@ def prepare_feeds(
         except StorageError as error:
             event("warning", f"The activations cannot be kept, so they are computed anew in every step. {error.message()}")
             return
+        finally:
+            engine.use_path(path)
     for role, key in keys.items():
         os.utime(folder / key)  # what was used last is removed last
         data = np.memmap(folder / key / _FILE, dtype=np.float32, mode="r", shape=(rows[role], width))
@@ -333,3 +357,42 @@ def _compute(
                 data[start:end] = hidden[position, : end - start]
         data.flush()
         del data
+
+
+def zero_feeds(engine: Engine) -> int:
+    """Feed zeros in place of activations, for a dry run.
+
+    Returns
+    -------
+    int
+        Bytes that the real activations of the training and gate rows would take; 0 if there would be no cache.
+    """
+    prepared = engine.prepared
+    stage = prepared.stage
+    if prepared.depth == 0 or not stage.cache_activations:
+        return 0
+    boundary = Boundary(prepared.layers, prepared.depth)
+    path = engine.path
+    engine.use_path("stock")
+    try:
+        with engine.scoring():
+            usable, first_only = _try_out(engine, boundary, prepared.encoded["train"])
+    except _NotReached:
+        usable, first_only = False, False
+    finally:
+        engine.use_path(path)
+    width = int(prepared.model.config.hidden_size)
+    size = 0
+    for role in ("train", "gate"):
+        if role in prepared.encoded:
+            one = prepared.encoded[role]
+            sizes = np.ones(len(one.features), dtype=np.int64) if first_only else np.asarray(one.lengths)
+            size += int(sizes.sum()) * width * 4
+    if not usable or size > stage.cache_limit_mb * 1_000_000:
+        return 0
+    train = prepared.encoded["train"]
+    sizes = np.ones(len(train.features), dtype=np.int64) if first_only else np.asarray(train.lengths)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    data = np.zeros((int(sizes.sum()), width), dtype=np.float32)
+    engine.feeds["train"] = Feed(boundary, data, offsets, first_only, prepared.device)
+    return size
