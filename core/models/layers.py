@@ -93,11 +93,12 @@ def _part(name: str, layers: str, count: int, family: str) -> str:
     steps = name.split(".")
     if "pooler" in steps:
         return "pooler"
-    if any("embed" in step for step in steps) or (family in _SHARED_BY_LAYERS and "LayerNorm" in steps):
-        return "embeddings"
     if family in _SHARED_BY_LAYERS and "conv" in steps:  # it is added to the first layer's output
         return "layer.0"
-    return f"layer.{count - 1}"
+    final = any("norm" in step.lower() for step in steps) and not any("embed" in step for step in steps)
+    if final and family not in _SHARED_BY_LAYERS:
+        return f"layer.{count - 1}"
+    return "embeddings"  # and what all layers read, such as relative positions: it may only train if all of them may
 
 
 def reinit_top(model: PreTrainedModel, n: int, seed: int) -> None:

@@ -80,6 +80,8 @@ def load_tokenizer(resolved: ResolvedModel | str | Path, *, words: bool = False)
     if not _reads_types(read_config(folder)):
         # DistilBERT's tokenizer is BERT's and gives types of texts that the model does not take.
         tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+    for name in ("local_files_only", "is_local", "trust_remote_code"):  # how it was loaded is not to be saved with it
+        tokenizer.init_kwargs.pop(name, None)
     # A tokenizer.json may carry truncation and padding of its own (sentence encoders do); lengths are ours to set.
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
