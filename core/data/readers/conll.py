@@ -170,7 +170,7 @@ def _conllu_rows(file: TextFile, keys: list[str]) -> Iterator[RawRow]:
             if line.startswith("#"):
                 continue
             cells = line.split("\t")
-            if not rows and problem is None:
+            if size == 0 and problem is None:
                 number, start = number + 1, at
             if len(cells) != 10:
                 problem = problem or f"line {at} has {len(cells)} columns instead of 10"
