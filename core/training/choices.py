@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from core.training.batches import BatchSettings, micro_batches, plan_epoch
-from core.training.device import seed_step, set_threads
+from core.training.device import set_threads
 from core.training.engine import Engine
 
 __all__ = ["Choice", "choose", "typical_batch", "usable_cores"]
@@ -84,7 +84,7 @@ def one_pass(engine: Engine, batch: np.ndarray, seed: int) -> float:
     features = prepared.encoded["train"].features
     started = time.perf_counter()
     for part, indices in enumerate(micro_batches(batch, prepared.lengths, prepared.stage.accumulation)):
-        seed_step(seed, 0, part)
+        engine.seed(seed, 0, part)
         total, weight, _ = engine.loss([features[index] for index in indices], indices)
         (total / weight.clamp(min=1e-12)).backward()
     if prepared.device.type == "cuda":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from core.training.device import seed_step
 from core.training.prepare import Prepared
 
 if TYPE_CHECKING:
@@ -63,6 +64,12 @@ class Engine:
             self._packed = PackedEncoder(self.prepared)
         self._path = path
 
+    def seed(self, seed: int, step: int, part: int = 0) -> None:
+        """Seed dropout for one micro-batch: a pure function of (seed, step, part)."""
+        seed_step(seed, step, part)
+        if self._packed is not None:
+            self._packed.drop.seed(seed, step, part)
+
     def train_mode(self) -> None:
         """Switch dropout on, but in a frozen lower part: its activations are those of evaluation mode, cached or not."""
         self.prepared.model.train()
@@ -106,6 +113,8 @@ class Engine:
             batch = {name: tensor.to(prepared.device, non_blocking=True) for name, tensor in batch.items()}
         inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
         feed = self.feeds.get(role)
+        if feed is not None and feed.first_only:  # all that is looked at below the head
+            inputs = {name: tensor[:, :1] for name, tensor in inputs.items()}
         with self.autocast(precision or self.precision), contextlib.ExitStack() as stack:
             if self._packed is not None:
                 inputs = stack.enter_context(self._packed.active(inputs, feed, indices))

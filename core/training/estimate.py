@@ -137,7 +137,7 @@ def _timed_steps(engine: Engine) -> tuple[list[list[float]], float]:
     """Return the seconds of each repeat of each timed step, and the largest memory in MB."""
     import torch
 
-    from core.training.device import memory_mb, seed_step
+    from core.training.device import memory_mb
     from core.training.optim import Optimiser
 
     prepared = engine.prepared
@@ -158,7 +158,7 @@ def _timed_steps(engine: Engine) -> tuple[list[list[float]], float]:
             parts = micro_batches(batch, lengths, stage.accumulation)
             weights = []
             for part, indices in enumerate(parts):
-                seed_step(seed, 1, part)
+                engine.seed(seed, 1, part)
                 total, weight, _ = engine.loss([features[index] for index in indices], indices)
                 total.backward()
                 weights.append(weight)

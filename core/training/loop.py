@@ -16,7 +16,7 @@ from core.training.batches import iterate, micro_batches
 from core.training.checkpoints import Checkpoints, Loaded, restore_random_state
 from core.training.choices import Choice, choose
 from core.training.context import Outcome, Request, RunContext
-from core.training.device import exclusive, memory_mb, reading_errors, seed_step, set_threads
+from core.training.device import exclusive, memory_mb, reading_errors, set_threads
 from core.training.engine import Engine
 from core.training.evaluation import distinct_predictions, role_logits
 from core.training.files import recover, remove, sweep, write_json
@@ -245,7 +245,7 @@ class Trainer:
         loss_sum: torch.Tensor | None = None
         weight_sum: torch.Tensor | None = None
         for part, indices in enumerate(parts):
-            seed_step(self.plan.runtime.seed, number, part)
+            self.engine.seed(self.plan.runtime.seed, number, part)
             total, weight, _ = self.engine.loss([features[at] for at in indices], indices)
             if len(parts) == 1:
                 weight = weight.clamp(min=1e-12)

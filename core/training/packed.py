@@ -60,7 +60,7 @@ class _Layout:
 
 
 def _attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: _Layout, heads: int, dropout: float
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: _Layout, heads: int, dropout: float, drop: _Dropper
 ) -> torch.Tensor:
     """Return the context of shape (batch, queries, width); inputs are (batch, positions, width)."""
     batch, asked, width = query.shape
@@ -72,9 +72,52 @@ def _attend(
     if layout.blocked is not None:
         scores = scores.masked_fill(layout.blocked, torch.finfo(scores.dtype).min)
     shares = functional.softmax(scores, dim=-1)
-    if dropout:
-        shares = functional.dropout(shares, dropout)
+    shares = drop(shares, dropout)
     return torch.matmul(shares, v).transpose(1, 2).reshape(batch, asked, width)
+
+
+class _Dropper:
+    """Dropout masks from a generator of its own: nobody else draws from it, and 16 bits decide on one number.
+
+    torch's own dropout draws numbers one by one in one thread, which is a tenth of a training step here. The probability is
+    rounded to a multiple of 1/65,536; the scale is that of the rounded probability, so the expectation is kept exactly.
+    """
+
+    def __init__(self) -> None:
+        self._bits = np.random.SFC64(0)
+        self._waiting = np.empty(0, dtype=np.uint16)
+
+    def seed(self, *key: int) -> None:
+        """Start anew: the masks that follow are a pure function of the key."""
+        self._bits = np.random.SFC64(np.random.SeedSequence(key))
+
+    def mask(self, shape: torch.Size, dropout: float, dtype: torch.dtype) -> tuple[torch.Tensor, float]:
+        """Return (zeros and ones of a shape, the factor that keeps the expectation)."""
+        count = math.prod(shape)
+        threshold = round(dropout * 65536)
+        raw = self._bits.random_raw((count + 3) // 4).view(np.uint16)[:count]
+        kept = torch.from_numpy((raw >= threshold).view(np.uint8)).view(shape)
+        return kept.to(dtype), 65536 / (65536 - threshold)
+
+    def __call__(self, values: torch.Tensor, dropout: float) -> torch.Tensor:
+        """Return `values` after dropout."""
+        if not dropout:
+            return values
+        kept, scale = self.mask(values.shape, dropout, values.dtype)
+        return _Drop.apply(values, kept, scale)
+
+
+class _Drop(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor, kept: torch.Tensor, scale: float) -> torch.Tensor:
+        ctx.save_for_backward(kept)
+        ctx.scale = scale
+        return (values * kept).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (kept,) = ctx.saved_tensors
+        return (gradient * kept).mul_(ctx.scale), None, None
 
 
 class PackedEncoder:
@@ -95,6 +138,13 @@ class PackedEncoder:
         self._fed: torch.Tensor | None = None
         self._feed: Feed | None = None
         self._stack.forward = self._forward
+        self.drop = _Dropper()
+        self._dropouts = [module for module in prepared.model.modules() if type(module) is torch.nn.Dropout]
+        for module in self._dropouts:
+            module.forward = self._own_dropout(module)
+
+    def _own_dropout(self, module: torch.nn.Dropout) -> Any:
+        return lambda values: self.drop(values, module.p if module.training else 0.0)
 
     @staticmethod
     def supports(prepared: Prepared) -> bool:
@@ -114,6 +164,8 @@ class PackedEncoder:
     def detach(self) -> None:
         """Give the stock forward back."""
         del self._stack.forward
+        for module in self._dropouts:
+            del module.forward
 
     @contextlib.contextmanager
     def active(self, inputs: dict[str, torch.Tensor], feed: Feed | None, indices: np.ndarray) -> Iterator[dict[str, torch.Tensor]]:
@@ -151,8 +203,7 @@ class PackedEncoder:
             hidden = layout.pad(states)
         return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden)
 
-    @staticmethod
-    def _layer(layer: Any, states: torch.Tensor, layout: _Layout, *, first_only: bool) -> torch.Tensor:
+    def _layer(self, layer: Any, states: torch.Tensor, layout: _Layout, *, first_only: bool) -> torch.Tensor:
         own, after = layer.attention.self, layer.attention.output
         dropout = own.dropout.p if own.training else 0.0
         heads = own.num_attention_heads
@@ -162,12 +213,12 @@ class PackedEncoder:
             key, value = layout.pad(functional.linear(states, weight, bias)).chunk(2, dim=-1)
             states = states.index_select(0, layout.first)
             query = own.query(states)[:, None]
-            context = _attend(query, key, value, layout, heads, dropout)[:, 0]
+            context = _attend(query, key, value, layout, heads, dropout, self.drop)[:, 0]
         else:
             weight = torch.cat([own.query.weight, own.key.weight, own.value.weight])
             bias = torch.cat([own.query.bias, own.key.bias, own.value.bias])
             query, key, value = layout.pad(functional.linear(states, weight, bias)).chunk(3, dim=-1)
-            context = layout.pack(_attend(query, key, value, layout, heads, dropout))
+            context = layout.pack(_attend(query, key, value, layout, heads, dropout, self.drop))
         attended = after.LayerNorm(after.dropout(after.dense(context)) + states)
         inner = layer.intermediate.intermediate_act_fn(layer.intermediate.dense(attended))
         return layer.output.LayerNorm(layer.output.dropout(layer.output.dense(inner)) + attended)
