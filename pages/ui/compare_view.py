@@ -71,8 +71,8 @@ def _curves(studio: Studio, runs: Sequence[RunRecord], titles: dict[str, str]) -
     if missing:
         st.caption(plain(f"Without this curve: {', '.join(missing)}.", 300))
     st.download_button(
-        "Curve as CSV", lambda: curves_csv(curves, series), file_name=f"{series.replace('/', '-')}.csv", mime="text/csv",
-        icon=":material/download:", key="compare_curves_csv", on_click="ignore", type="tertiary",
+        "Curve as CSV", lambda: curves_csv(curves, series), file_name=f"{series.replace('/', '-')}.csv",
+        mime="text/csv", icon=":material/download:", key="compare_curves_csv", on_click="ignore", type="tertiary",
     )  # fmt: skip
 
 

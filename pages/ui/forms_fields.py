@@ -162,15 +162,15 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("data.train_rows", "data.gate_share", "data.test_share"),
         (
             "data.drop_duplicates", "data.gate_source", "data.test_source", "data.gate_rows", "data.test_rows",
-            "data.split_seed", "data.format", "data.encoding", "data.scheme", "data.subset", "data.split", "data.revision",
-            "task.threshold", "task.stride",
+            "data.split_seed", "data.format", "data.encoding", "data.scheme", "data.subset", "data.split",
+            "data.revision", "task.threshold", "task.stride",
         ),
     ),
     "model": (("model.max_length", "model.dropout"), ("model.revision", "stages.0.reinit_top_n")),
     "stage": (
         (
-            "stages.0.epochs", "stages.0.batch_size", "stages.0.lr", "stages.0.schedule.name", "stages.0.schedule.warmup",
-            "stages.0.weight_decay", "stages.0.freeze_encoder", "stages.0.freeze_layers", "stages.0.layer_decay",
+            "stages.0.epochs", "stages.0.batch_size", "stages.0.lr", "stages.0.schedule.name",
+            "stages.0.schedule.warmup", "stages.0.weight_decay", "stages.0.freeze_encoder", "stages.0.freeze_layers", "stages.0.layer_decay",
         ),
         (
             "stages.0.name", "stages.0.steps", "stages.0.head_lr", "stages.0.batch_tokens", "stages.0.accumulation",
@@ -185,8 +185,8 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "runtime": (
         ("runtime.backend", "runtime.precision", "runtime.threads", "runtime.seed"),
         (
-            "runtime.device", "runtime.deterministic", "runtime.keep", "runtime.log_every", "runtime.checkpoint_every_s",
-            "runtime.checkpoint_every_steps",
+            "runtime.device", "runtime.deterministic", "runtime.keep", "runtime.log_every",
+            "runtime.checkpoint_every_s", "runtime.checkpoint_every_steps",
         ),
     ),
 }  # fmt: skip

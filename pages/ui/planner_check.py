@@ -14,7 +14,7 @@ from pages.ui.components import error_box
 from pages.ui.format import duration, plain
 from pages.ui.forms import subset
 from pages.ui.planner_draft import Draft
-from pages.ui.planner_jobs import ask, forget, peek
+from pages.ui.planner_jobs import ask, forget, peek, pose
 from pages.ui.planner_look import look
 
 __all__ = ["check_part", "check_question"]
@@ -56,7 +56,7 @@ def check_part(draft: Draft, studio: Studio, *, mismatch: bool) -> None:
             row.button("Check data", icon=":material/fact_check:", key="planner_check", disabled=True)
             return
         row.button(
-            "Check data", icon=":material/fact_check:", key="planner_check", on_click=ask,
+            "Check data", icon=":material/fact_check:", key="planner_check", on_click=pose,
             args=("check", question, partial(studio.data.check, plan.data, plan.task, plan.model)),
             help="Reads all rows: what is dropped, balance of the labels, lengths, doubles, unknown pieces.",
         )  # fmt: skip

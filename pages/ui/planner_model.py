@@ -35,8 +35,8 @@ def model_section(draft: Draft, studio: Studio, language: str | None) -> None:
         about = _about(draft, studio, kind)
         if about is not None and language_mismatch(language, about.get("language_hint")):
             st.warning(
-                "The texts are Chinese, but this encoder's vocabulary is Latin script: most signs would become unknown pieces. "
-                "Choose an encoder for Chinese; the check of the data shows the share of unknown pieces.",
+                "The texts are Chinese, but this encoder's vocabulary is Latin script: most signs would become "
+                "unknown pieces. Choose an encoder for Chinese; the check of the data shows the share of unknown pieces.",
                 icon=":material/translate:",
             )
         fields(draft, SECTIONS["model"][0])
@@ -53,9 +53,15 @@ def describe(draft: Draft, studio: Studio) -> dict[str, Any] | BertloomError | N
             return None
         return job.error if job.state == "failed" else job.answer
     try:
-        return studio.models.describe(source, None)
+        return _described(source, str(studio.home.root), studio)
     except BertloomError as error:
         return error
+
+
+@st.cache_data(ttl=20, max_entries=50, show_spinner=False)
+def _described(source: str, home: str, _studio: Studio) -> dict[str, Any]:
+    """Describe a local model; a folder that changes is seen again after some seconds."""
+    return _studio.models.describe(source, None)
 
 
 def language_mismatch(language: str | None, hint: str | None) -> bool:
@@ -65,10 +71,9 @@ def language_mismatch(language: str | None, hint: str | None) -> bool:
 
 def _source(draft: Draft, studio: Studio) -> ModelKind:
     source = str(draft.state.get("model.source") or "")
-    mine = _mine(studio)
     key = f"{widget_key('model.source')}_kind"
     if key not in st.session_state:
-        st.session_state[key] = _kind(source, mine)
+        st.session_state[key] = _kind(source, studio)
 
     def changed() -> None:
         if st.session_state[key] == "bundled":
@@ -80,7 +85,7 @@ def _source(draft: Draft, studio: Studio) -> ModelKind:
         on_change=changed, label_visibility="collapsed",
     ) or "bundled"  # fmt: skip
     if kind == "mine":
-        _pick(source, mine)
+        _pick(source, _mine(studio))
     elif kind == "folder":
         _typed(source, "Folder of the model", "/home/me/models/my-encoder", "")
     elif kind == "hub":
@@ -97,12 +102,12 @@ def _mine(studio: Studio) -> dict[str, Mapping[str, Any]]:
         return {}
 
 
-def _kind(source: str, mine: Mapping[str, Any]) -> ModelKind:
-    if source in mine:
-        return "mine"
+def _kind(source: str, studio: Studio) -> ModelKind:
+    if source == "bundled":
+        return "bundled"
     if source.startswith("hub:"):
         return "hub"
-    return "bundled" if source == "bundled" else "folder"
+    return "mine" if source in _mine(studio) else "folder"
 
 
 def _pick(source: str, mine: Mapping[str, Mapping[str, Any]]) -> None:

@@ -16,7 +16,7 @@ from pages.ui.components import error_box, notice
 from pages.ui.format import count, duration, percent, plain
 from pages.ui.forms import subset
 from pages.ui.planner_draft import Draft, load
-from pages.ui.planner_jobs import Job, ask, forget, peek
+from pages.ui.planner_jobs import Job, ask, forget, peek, pose
 from pages.ui.planner_look import look
 
 __all__ = ["estimate_question", "outlook", "steps_question", "yaml_part"]
@@ -138,6 +138,10 @@ def _steps(answer: Mapping[str, Any]) -> None:
     row.metric("Training rows", count(rows.get("train")))
     row.metric("Gate", count(rows.get("gate")))
     row.metric("Test", count(rows.get("test")))
+    if answer.get("cut_share"):
+        st.caption(
+            f":material/content_cut: {percent(answer['cut_share'])} of the texts are longer than the limit and are cut."
+        )
 
 
 def _curve(studio: Studio, plan: Plan, steps: int) -> None:
@@ -169,7 +173,7 @@ def _estimate(draft: Draft, studio: Studio, plan: Plan) -> None:
         stale = st.session_state.get("planner_estimated")
         st.button(
             "Estimate time and memory", icon=":material/speed:", key="planner_estimate", width="stretch",
-            on_click=ask, args=("estimate", question, partial(studio.estimate, plan)),
+            on_click=pose, args=("estimate", question, partial(studio.estimate, plan)),
             help="A dry run: a few real steps in a helper process, with the plan's own batches. Nothing is stored.",
         )  # fmt: skip
         if stale:
@@ -217,6 +221,3 @@ def _estimated(answer: Mapping[str, Any]) -> None:
             "Trained", f"{trainable / 1e6:.1f} M" if trainable is not None else "–", help="Parameters that are trained."
         )
         st.caption(plain(share) or "&nbsp;")
-    cut = answer.get("cut_share")
-    if cut:
-        st.caption(f":material/content_cut: {percent(cut)} of the texts are longer than the limit and are cut.")

@@ -139,9 +139,8 @@ def _queue(studio: Studio, waiting: list[RunRecord]) -> None:
 
 def _interrupted(studio: Studio, runs: list[RunRecord]) -> None:
     with st.container(border=True, gap="small", key="interrupted"):
-        st.markdown(
-            ":red[:material/power_off:] **Interrupted** :gray[· nothing is lost; Resume goes on from the last checkpoint]"
-        )
+        words = "nothing is lost; Resume goes on from the last checkpoint"
+        st.markdown(f":red[:material/power_off:] **Interrupted** :gray[· {words}]")
         for run in runs:
             row = st.container(
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"
@@ -150,8 +149,9 @@ def _interrupted(studio: Studio, runs: list[RunRecord]) -> None:
             _name(words, run)
             words.caption(plain(" · ".join(part for part in (progress_line(run), facts(run)) if part)))
             row.button(
-                "Resume", icon=":material/resume:", key=f"resume_{run.id}", on_click=act, args=(studio.runs.resume, run.id),
-                help="" if run.has_checkpoint else "It has no checkpoint yet, so it starts again from its first step.",
+                "Resume", icon=":material/resume:", key=f"resume_{run.id}", on_click=act,
+                args=(studio.runs.resume, run.id), help=None if run.has_checkpoint
+                else "It has no checkpoint yet, so it starts again from its first step.",
             )  # fmt: skip
 
 

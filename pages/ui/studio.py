@@ -7,6 +7,7 @@ routes only ask for it.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from types import ModuleType
@@ -51,7 +52,8 @@ def open_studio(*, watch: bool = True) -> Studio:
         if state.studio is None:
             from core.api import Studio
 
-            state.studio = Studio(where, watch=watch)
+            # Without a warm worker the next run starts some seconds later and the dashboard needs less memory.
+            state.studio = Studio(where, watch=watch, warm=os.environ.get("BERTLOOM_WARM", "1") != "0")
         return state.studio
 
 

@@ -47,6 +47,11 @@ export function safe(text) {
   return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
+/** A trace's id: Plotly uses it in CSS selectors, so it may hold nothing that means something there. */
+function idOf(name) {
+  return name.replace(/[^A-Za-z0-9_-]/g, "-");
+}
+
 function colourOf(role, look) {
   return typeof role === "number" ? look.categorical[role % look.categorical.length] : look.roles[role];
 }
@@ -73,11 +78,11 @@ export function buildTraces(panel, book, events, options, look, extra) {
     const sparse = own.steps.length <= 60;
     const hover = `${safe(label)} %{y:.5~g}<extra></extra>`;
     if (weight > 0 && name !== "gate/loss") {
-      traces.push({ uid: `${name}:raw`, x, y: own.values.slice(), mode: "lines", line: { color: faded(colour, 0.28), width: 1 },
+      traces.push({ uid: `${idOf(name)}-raw`, x, y: own.values.slice(), mode: "lines", line: { color: faded(colour, 0.28), width: 1 },
         name: `${safe(label)}, raw`, showlegend: false, hovertemplate: `${safe(label)}, raw %{y:.5~g}<extra></extra>`, legendgroup: name });
     }
     const y = weight > 0 && name !== "gate/loss" ? smooth(own.values, weight) : own.values.slice();
-    traces.push({ uid: name, x, y, mode: sparse && name.startsWith("gate/") ? "lines+markers" : "lines",
+    traces.push({ uid: idOf(name), x, y, mode: sparse && name.startsWith("gate/") ? "lines+markers" : "lines",
       line: { color: colour, width: 2, dash: dash ?? "solid" }, marker: { size: 6, color: colour }, name: safe(label),
       legendgroup: name, hovertemplate: hover });
   }
@@ -104,7 +109,7 @@ function addMarks(traces, book, events, options, look, weight) {
     const found = events.filter((event) => event.kind === kind && event.step !== null);
     if (!found.length || kind === "eval" || kind === "info") continue;
     const colour = look.signals[role] ?? look.roles[role] ?? look.muted;
-    traces.push({ uid: `mark:${kind}`, x: found.map((event) => place(book, event, options)),
+    traces.push({ uid: `mark-${kind}`, x: found.map((event) => place(book, event, options)),
       y: found.map((event) => book.at("train/loss", event.step, level)), text: found.map((event) => safe(event.message)), mode: "markers", name: kind,
       marker: { symbol, size: kind === "best" ? 11 : 8, color: colour, line: { color: look.background, width: 1 } },
       hovertemplate: "%{text}<extra></extra>", showlegend: false, cliponaxis: false });
@@ -115,7 +120,7 @@ function addBest(traces, book, events, options, look, extra) {
   const name = `gate/${extra.metric}`;
   const found = events.filter((event) => event.kind === "best" && event.step !== null).slice(-1);
   if (!found.length || !book.get(name)) return;
-  traces.push({ uid: "mark:best", x: found.map((event) => place(book, event, options)),
+  traces.push({ uid: "mark-best", x: found.map((event) => place(book, event, options)),
     y: found.map((event) => book.at(name, event.step)), text: found.map((event) => safe(event.message)), mode: "markers", name: "best",
     marker: { symbol: "star", size: 13, color: look.signals.good, line: { color: look.background, width: 1 } },
     hovertemplate: "%{text}<extra></extra>", showlegend: false, cliponaxis: false });

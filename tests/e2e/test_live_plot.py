@@ -1,0 +1,255 @@
+"""The live plot in a real browser: it advances, keeps what a person set, and comes back after everything."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from core.settings import Home
+from tests.e2e.conftest import Server
+from tests.e2e.fake_run import FakeRun
+
+pytestmark = pytest.mark.slow
+
+LOSS = ".bl-card[data-panel=loss] .bl-plot"
+READY = f"{LOSS} .main-svg"
+RANGE = f"() => document.querySelector('{LOSS}').layout.xaxis.range.slice()"
+LAST = f"() => {{ const x = document.querySelector('{LOSS}').data.at(0).x; return x[x.length - 1]; }}"
+
+
+@contextmanager
+def advancing(run: FakeRun, steps: int = 6, every: float = 0.3) -> Iterator[None]:
+    """Append points from a thread, as a worker would."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(every):
+            run.advance(steps)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def open_run(page: Page, server: Server, run: FakeRun) -> None:
+    page.goto(f"{server.url}/run?id={run.id}")
+    page.wait_for_selector(READY)
+
+
+def wait_for(page: Page, condition: Callable[[], bool], seconds: float = 20) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it did not happen in time"
+        page.wait_for_timeout(150)
+
+
+def zoom(page: Page) -> list[float]:
+    """Draw a box in the loss plot with the mouse and return the range that is shown then."""
+    box = page.locator(f"{LOSS} .nsewdrag").first.bounding_box()
+    assert box is not None
+    before = page.evaluate(RANGE)
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.7, steps=8)
+    page.mouse.up()
+    wait_for(page, lambda: page.evaluate(RANGE) != before)
+    page.wait_for_timeout(300)
+    return page.evaluate(RANGE)
+
+
+def test_a_deep_link_as_the_first_visit_shows_the_whole_frame(page: Page, stopped_server: Server, home: Home) -> None:
+    with FakeRun(home) as run:
+        run.advance(500)
+        stopped_server.start()
+        open_run(page, stopped_server, run)
+        expect(page.get_by_role("heading", name="reviews, first try")).to_be_visible()
+        navigation = page.get_by_test_id("stSidebarNav")
+        for name in ("Runs", "Run", "Stage planner"):
+            expect(navigation.get_by_role("link", name=name, exact=True)).to_be_visible()
+        expect(page.get_by_test_id("stSidebarLogo")).to_be_visible()
+        expect(page.locator(".st-key-run_card")).to_contain_text("step 500 of 3,000")
+        expect(page.locator(".st-key-primary_action")).to_contain_text("Pause")
+
+
+def test_zoom_and_legend_survive_updates_and_reruns(page: Page, context: BrowserContext, stopped_server: Server, home: Home) -> None:
+    with FakeRun(home, total=6000) as run:
+        run.advance(600)
+        stopped_server.start()
+        open_run(page, stopped_server, run)
+        # The gate curve is switched off in the legend.
+        page.locator(f"{LOSS} .legendtoggle").last.click()
+        hidden = f"() => document.querySelector('{LOSS}').data.filter((one) => one.visible === 'legendonly').map((one) => one.name)"
+        wait_for(page, lambda: page.evaluate(hidden) == ["gate"])
+        kept = zoom(page)
+        first = page.evaluate(LAST)
+        with advancing(run):
+            wait_for(page, lambda: page.evaluate(LAST) >= first + 30)
+            assert page.evaluate(RANGE) == kept
+            # A rerun of the whole page: another tab is opened.
+            page.get_by_role("tab", name="Log").click()
+            expect(page.get_by_text("printed nothing yet")).to_be_visible()
+            second = page.evaluate(LAST)
+            wait_for(page, lambda: page.evaluate(LAST) >= second + 30)
+            assert page.evaluate(RANGE) == kept
+            assert page.evaluate(hidden) == ["gate"]
+            # Other panels show the same stretch.
+            other = "() => document.querySelector('.bl-card[data-panel=grad] .bl-plot').layout.xaxis.range.slice()"
+            assert page.evaluate(other) == pytest.approx(kept)
+            # A reload and a second tab find everything in the store.
+            page.reload()
+            page.wait_for_selector(READY)
+            assert page.evaluate(LAST) >= second
+            second_tab = context.new_page()
+            open_run(second_tab, stopped_server, run)
+            end = second_tab.evaluate(LAST)
+            wait_for(second_tab, lambda: second_tab.evaluate(LAST) > end)
+        page.locator(".bl-reset").click()
+        wait_for(page, lambda: page.evaluate(RANGE)[1] >= page.evaluate(LAST))
+
+
+def test_the_theme_is_followed_with_the_zoom_kept(page: Page, stopped_server: Server, home: Home) -> None:
+    with FakeRun(home) as run:
+        run.advance(500)
+        stopped_server.start()
+        open_run(page, stopped_server, run)
+        expect(page.locator(".bl-live")).to_have_attribute("data-mode", "light")
+        kept = zoom(page)
+        page.emulate_media(color_scheme="dark")
+        expect(page.locator(".bl-live")).to_have_attribute("data-mode", "dark")
+        colour = f"() => document.querySelector('{LOSS}').data.find((one) => one.uid === 'train-loss').line.color"
+        wait_for(page, lambda: page.evaluate(colour) == "#736FF5")
+        assert page.evaluate(RANGE) == kept
+
+
+def test_a_killed_server_comes_back_under_an_open_tab(page: Page, stopped_server: Server, home: Home) -> None:
+    with FakeRun(home) as run:
+        run.advance(300)
+        stopped_server.start()
+        open_run(page, stopped_server, run)
+        expect(page.locator(".bl-link")).to_have_attribute("data-state", "live")
+        kept = zoom(page)
+        stopped_server.kill()
+        expect(page.locator(".bl-link")).to_have_attribute("data-state", "lost")
+        expect(page.locator(".bl-link")).to_contain_text("retrying")
+        run.advance(100)
+        stopped_server.start()
+        expect(page.locator(".bl-link")).to_have_attribute("data-state", "live")
+        wait_for(page, lambda: page.evaluate(LAST) >= 400)
+        assert page.evaluate(RANGE) == kept
+        expect(page.locator(".st-key-run_cards")).to_contain_text("step 400 of 3,000")
+
+
+def test_a_hundred_thousand_steps_open_like_a_thousand(page: Page, stopped_server: Server, home: Home) -> None:
+    with FakeRun(home, total=1000, run_id="20261122-100000-aaaa") as short, FakeRun(home, total=100_000, run_id="20261122-110000-bbbb") as long:
+        short.advance(1000)
+        long.advance(100_000, seconds_a_step=0.001)
+        stopped_server.start()
+        open_run(page, stopped_server, short)  # the browser has the scripts from here on
+        seconds: dict[str, list[float]] = {short.id: [], long.id: []}
+        for run in (short, long, short, long):
+            begun = time.perf_counter()
+            open_run(page, stopped_server, run)
+            wait_for(page, lambda run=run: page.evaluate(LAST) >= run.step - run.total // 100)
+            seconds[run.id].append(time.perf_counter() - begun)
+            assert page.evaluate(f"() => Math.max(...document.querySelector('{LOSS}').data.map((one) => one.x.length))") <= 1000
+        assert min(seconds[long.id]) <= 1.5 * min(seconds[short.id]) + 0.3, seconds
+        spike = page.evaluate(f"() => Math.max(...document.querySelector('{LOSS}').data.find((one) => one.uid === 'train-loss-raw').y)")
+        assert spike > 0.8, "the spike must survive the reduction"
+
+
+def test_another_run_takes_the_plot_over_and_controls_stay(page: Page, stopped_server: Server, home: Home) -> None:
+    with FakeRun(home, name="older", run_id="20261121-100000-aaaa") as old:
+        old.advance(120)
+        old.finish()
+        with FakeRun(home, name="newer", run_id="20261122-110000-bbbb") as new:
+            new.advance(450)
+            stopped_server.start()
+            open_run(page, stopped_server, old)
+            wait_for(page, lambda: page.evaluate(LAST) == 120)
+            expect(page.locator(".bl-link")).to_have_attribute("data-state", "ended")
+            page.get_by_label("Log axis").check()
+            wait_for(page, lambda: page.evaluate(f"() => document.querySelector('{LOSS}').layout.yaxis.type") == "log")
+            page.locator(".st-key-run_card").get_by_role("link").click()
+            expect(page.get_by_role("heading", name="newer")).to_be_visible()
+            wait_for(page, lambda: page.evaluate(LAST) == 450)
+            assert page.get_by_label("Log axis").is_checked()
+            assert page.evaluate(f"() => document.querySelector('{LOSS}').layout.yaxis.type") == "log"
+            page.get_by_role("group", name="Horizontal axis").get_by_text("Time").click()
+            wait_for(page, lambda: "time" in page.evaluate(f"() => document.querySelector('{LOSS}').layout.xaxis.title.text"))
+
+
+def test_words_of_users_are_shown_as_text(page: Page, stopped_server: Server, home: Home) -> None:
+    evil = "<img src=x onerror='window.hacked=1'><b>bold</b>"
+    with FakeRun(home, name=evil) as run:
+        run.advance(320)
+        run.event("guard", evil)
+        run.finish(hostile=True)
+        stopped_server.start()
+        open_run(page, stopped_server, run)
+        expect(page.get_by_role("heading", name=evil)).to_be_visible()
+        expect(page.locator(".bl-events")).to_contain_text(evil)
+        expect(page.locator(".st-key-run_confusion .js-plotly-plot")).to_be_visible()
+        assert page.evaluate("() => window.hacked") is None
+        assert page.locator(".bl-live b:has-text('bold'), .bl-live img, h1 img").count() == 0
+
+
+def test_figures_can_be_kept(page: Page, stopped_server: Server, home: Home) -> None:
+    with FakeRun(home) as run:
+        run.advance(330)
+        stopped_server.start()
+        open_run(page, stopped_server, run)
+        page.locator(".bl-card[data-panel=loss]").hover()
+        kept: dict[str, bytes] = {}
+        for kind in ("PNG", "SVG", "CSV"):
+            with page.expect_download() as found:
+                page.get_by_role("button", name=f"Download Loss as {kind}").click()
+            assert found.value.suggested_filename == f"{run.id}-loss.{kind.lower()}"
+            kept[kind] = Path(found.value.path()).read_bytes()
+        assert kept["PNG"].startswith(b"\x89PNG")
+        assert b"<svg" in kept["SVG"][:500]
+        rows = kept["CSV"].decode().splitlines()
+        assert rows[0] == "series,step,time,value"
+        assert len([row for row in rows if row.startswith('"train/loss",')]) == 330
+        with page.expect_download() as found:
+            page.locator(".bl-csv").click()
+        assert b'"lr/encoder",330,' in Path(found.value.path()).read_bytes()
+
+
+def test_the_page_fits_every_screen(page: Page, stopped_server: Server, home: Home, artifacts: Path) -> None:
+    with FakeRun(home, name="running") as run, FakeRun(home, name="finished", run_id="20261121-100000-aaaa") as done:
+        run.advance(1400)
+        done.advance(3000)
+        done.finish()
+        stopped_server.start()
+        for name, width, scheme in (("light", 1440, "light"), ("dark", 1440, "dark"), ("phone", 390, "light")):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            page.set_viewport_size({"width": width, "height": 844 if width < 500 else 1000})
+            open_run(page, stopped_server, run)
+            page.wait_for_timeout(1000)
+            page.screenshot(path=artifacts / f"run-{name}.png")
+            fits(page)
+            open_run(page, stopped_server, done)
+            expect(page.get_by_text("Scores on test")).to_be_visible()
+            page.locator(".st-key-run_cards_scores").scroll_into_view_if_needed()
+            expect(page.locator(".st-key-run_confusion .js-plotly-plot")).to_be_visible()
+            page.wait_for_timeout(500)
+            page.screenshot(path=artifacts / f"run-results-{name}.png")
+            fits(page)
+
+
+def fits(page: Page) -> None:
+    """Nothing sticks out sideways, and the four cards have one height."""
+    assert page.get_by_test_id("stMain").evaluate("(one) => one.scrollWidth <= one.clientWidth + 1"), "it scrolls sideways"
+    cards = page.locator("[class*='st-key-run_cards_']:not([class*='st-key-run_cards_scores'])")
+    boxes = [cards.nth(index).bounding_box() for index in range(4)]
+    assert len({round(box["height"]) for box in boxes if box}) == 1
