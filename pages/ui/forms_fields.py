@@ -170,7 +170,8 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stage": (
         (
             "stages.0.epochs", "stages.0.batch_size", "stages.0.lr", "stages.0.schedule.name",
-            "stages.0.schedule.warmup", "stages.0.weight_decay", "stages.0.freeze_encoder", "stages.0.freeze_layers", "stages.0.layer_decay",
+            "stages.0.schedule.warmup", "stages.0.weight_decay",
+            "stages.0.freeze_encoder", "stages.0.freeze_layers", "stages.0.layer_decay",
         ),
         (
             "stages.0.name", "stages.0.steps", "stages.0.head_lr", "stages.0.batch_tokens", "stages.0.accumulation",

@@ -36,7 +36,7 @@ def model_section(draft: Draft, studio: Studio, language: str | None) -> None:
         if about is not None and language_mismatch(language, about.get("language_hint")):
             st.warning(
                 "The texts are Chinese, but this encoder's vocabulary is Latin script: most signs would become "
-                "unknown pieces. Choose an encoder for Chinese; the check of the data shows the share of unknown pieces.",
+                "unknown pieces. Choose an encoder for Chinese; the check of the data shows their share.",
                 icon=":material/translate:",
             )
         fields(draft, SECTIONS["model"][0])

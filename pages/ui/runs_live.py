@@ -139,8 +139,8 @@ def _queue(studio: Studio, waiting: list[RunRecord]) -> None:
 
 def _interrupted(studio: Studio, runs: list[RunRecord]) -> None:
     with st.container(border=True, gap="small", key="interrupted"):
-        words = "nothing is lost; Resume goes on from the last checkpoint"
-        st.markdown(f":red[:material/power_off:] **Interrupted** :gray[· {words}]")
+        promise = "nothing is lost; Resume goes on from the last checkpoint"
+        st.markdown(f":red[:material/power_off:] **Interrupted** :gray[· {promise}]")
         for run in runs:
             row = st.container(
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"

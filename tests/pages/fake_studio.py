@@ -18,7 +18,8 @@ from core.settings import Home
 
 SAMPLES: list[dict[str, Any]] = [
     {
-        "name": "reviews", "title": "Film review snippets", "language": "en", "tasks": ["classification"], "rows": 12739,
+        "name": "reviews", "title": "Film review snippets", "language": "en", "tasks": ["classification"],
+        "rows": 12739,
         "licence": "Apache-2.0", "about": "Sentences from film reviews, labelled fresh or rotten.", "available": True,
     },
     {
@@ -45,7 +46,8 @@ REPORT: dict[str, Any] = {
     "ok": True,
     "findings": [
         {"level": "note", "message": "2,000 of 12,739 rows are read.", "where": None, "advice": None},
-        {"level": "warning", "message": "38 % of the pieces are unknown.", "where": "column text", "advice": "Choose an encoder for Chinese."},
+        {"level": "warning", "message": "38 % of the pieces are unknown.", "where": "text",
+         "advice": "Choose an encoder for Chinese."},
     ],
     "balance": {"train": {"fresh": 1160, "rotten": 840}, "gate": {"fresh": 725, "rotten": 525}},
     "lengths": {
