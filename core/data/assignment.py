@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from core.config import DataConfig, TaskConfig
 from core.data.carving import carve, first_of_each, rarest, sample_rows
 from core.data.readers.base import shown
-from core.data.table import NAMED, Table, read_table
+from core.data.reading import NAMED
+from core.data.table import Table, read_table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,9 @@ from core.data.findings import describe
 from core.data.pieces import Pieces, count_pieces, load_tokenizer
 from core.data.readers.base import UnusableData, shown
 from core.data.readers.open import open_source
+from core.data.reading import NAMED
 from core.data.report import DataReport, histogram
-from core.data.table import NAMED, Table
+from core.data.table import Table
 
 if TYPE_CHECKING:
     import numpy as np

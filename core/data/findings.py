@@ -8,8 +8,9 @@ from core.config import DataConfig, TaskConfig
 from core.data.assignment import ROLES, Assignment, leak_rows, unknown_labels
 from core.data.carving import first_of_each
 from core.data.readers.base import shown
+from core.data.reading import NAMED
 from core.data.report import DataReport
-from core.data.table import NAMED, Table
+from core.data.table import Table
 
 __all__ = ["describe"]
 

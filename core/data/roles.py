@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from core.data.table import recoded
 from core.errors import DataError
 
 if TYPE_CHECKING:
-    import numpy as np
     from datasets import Dataset
 
 __all__ = ["Roles", "load_roles"]
@@ -82,9 +80,7 @@ def load_roles(data: DataConfig, task: TaskConfig, *, cache: Path) -> Roles:
         table = found.tables.get(role, found.tables["train"])
         rows = found.indices[role]
         parts[role] = Dataset.from_file(str(recoded(table, found.labels))).select(rows)
-        digest.update(found.keys[role][rows].tobytes())
-        for labels in _labels(parts[role]):
-            digest.update(labels.tobytes())
+        digest.update(table.reading.digest.encode() + rows.tobytes())
     fingerprint = digest.hexdigest()[:32]
     told = report.as_dict() | {"label_list": found.labels, "fingerprint": fingerprint}
     return Roles(parts["train"], parts["gate"], parts["test"], found.labels, told, fingerprint)
@@ -99,14 +95,3 @@ def _refuse(report: DataReport, labels: list[str]) -> None:
             known = ", ".join(shown(label, 40) for label in labels[:20])
             expected = f"labels of the training rows: {known}" + (" …" if len(labels) > 20 else "")
         raise DataError(error.message, where=error.where or None, expected=expected, advice=error.advice or None)
-
-
-def _labels(part: Dataset) -> Iterator[np.ndarray]:
-    """Yield a role's label indices, some thousand rows at a time."""
-    import numpy as np
-
-    name = next(name for name in ("label", "labels", "tags") if name in part.column_names)
-    for batch in part.select_columns([name]).with_format("arrow").iter(10_000):
-        column = batch.column(name).combine_chunks()
-        flat = column if name == "label" else column.flatten()
-        yield flat.to_numpy(zero_copy_only=False).astype(np.int64)

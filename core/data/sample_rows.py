@@ -20,7 +20,26 @@ __all__ = ["open_sample", "read_sample"]
 
 #: Two-character surnames; any other surname is one character.
 _SURNAMES = frozenset(
-    ["欧阳", "诸葛", "司马", "上官", "南宫", "东方", "皇甫", "公孙", "令狐", "慕容", "夏侯", "尉迟", "司徒", "端木", "长孙", "宇文", "轩辕", "独孤"]
+    [
+        "欧阳",
+        "诸葛",
+        "司马",
+        "上官",
+        "南宫",
+        "东方",
+        "皇甫",
+        "公孙",
+        "令狐",
+        "慕容",
+        "夏侯",
+        "尉迟",
+        "司徒",
+        "端木",
+        "长孙",
+        "宇文",
+        "轩辕",
+        "独孤",
+    ]
 )
 _TYPES = {"ns": "LOC", "nt": "ORG"}
 #: Raise it when a cleaning rule changes, so that cached rows are read again.

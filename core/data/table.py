@@ -10,69 +10,28 @@ import hashlib
 import json
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.config import DataConfig, TaskConfig
 from core.data.columns import map_columns
-from core.data.readers.base import RawRow, Source, UnusableData, shown
+from core.data.readers.base import RawRow, Source, UnusableData
 from core.data.readers.open import open_source
-from core.data.rows import Dropped, Normaliser, StandardRow, label_separator
+from core.data.reading import Reading, write_rows
+from core.data.rows import Dropped, Normaliser, label_separator
 from core.data.tags import SCHEMES, TagScheme, detect_scheme
 from core.errors import StorageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NAMED", "Reading", "Table", "prepare", "read_table", "recoded"]
+__all__ = ["Table", "prepare", "read_table", "recoded"]
 
-#: Rows that a report names for one kind of trouble.
-NAMED = 20
-_VERSION = "3"
+_VERSION = "4"
 _HEAD_ROWS = 500
-_BATCH_ROWS = 2000
-_BATCH_CHARACTERS = 8_000_000
-
-
-@dataclass
-class Reading:
-    """What happened while a source was read; JSON-ready.
-
-    Parameters
-    ----------
-    source, format, encoding, columns, mapping, details
-        What was opened and how it was understood.
-    read, kept
-        Rows of the source, and of them the usable ones.
-    dropped
-        Reason → {"count", "rows": [{"row", "line", "detail"}]}, 20 rows at most.
-    labels
-        Label names in the order of their appearance; for tagging IOB2 tags.
-    counts
-        How often each label occurs.
-    illegal
-        {"count", "rows": [{"row", "line", "column", "word", "detail"}]}: tag steps that were mended.
-    notes
-        Findings about the source as a whole.
-    """
-
-    source: str
-    format: str
-    encoding: str
-    columns: list[str]
-    mapping: dict[str, str]
-    details: dict[str, Any]
-    read: int = 0
-    kept: int = 0
-    dropped: dict[str, dict[str, Any]] = field(default_factory=dict)
-    labels: list[str] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    illegal: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
-    notes: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -189,7 +148,7 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _replacing(path) as partial:
-            _write(source, normaliser, reading, task, partial)
+            write_rows(source, normaliser, reading, task, partial)
         with _replacing(told) as partial:
             partial.write_text(json.dumps(asdict(reading), ensure_ascii=False), encoding="utf-8")
     except OSError as error:
@@ -232,83 +191,6 @@ class _replacing:
             os.replace(self.partial, self.path)
         else:
             self.partial.unlink(missing_ok=True)
-
-
-def _schema(task: TaskConfig, paired: bool) -> pa.Schema:
-    import pyarrow as pa
-
-    fields = [("row", pa.int64()), ("line", pa.int64()), ("source", pa.string()), ("key", pa.uint64())]
-    if task.kind == "tagging":
-        return pa.schema([*fields, ("tokens", pa.list_(pa.string())), ("tags", pa.list_(pa.int64()))])
-    fields += [("text", pa.string()), *([("text_pair", pa.string())] if paired else [])]
-    return pa.schema([*fields, ("labels", pa.list_(pa.int64())) if task.multi_label else ("label", pa.int64())])
-
-
-def _write(source: Source, normaliser: Normaliser, reading: Reading, task: TaskConfig, path: Path) -> None:
-    import pyarrow as pa
-
-    schema = _schema(task, "text_pair" in normaliser.mapping)
-    codes: dict[str, int] = {}
-    counts: Counter[str] = Counter()
-    columns: dict[str, list[Any]] = {name: [] for name in schema.names}
-    size = 0
-    with pa.OSFile(str(path), "wb") as stream, pa.ipc.new_stream(stream, schema) as writer:
-
-        def flush() -> None:
-            writer.write_batch(
-                pa.record_batch([pa.array(columns[name], schema.field(name).type) for name in schema.names], schema)
-            )
-            for cells in columns.values():
-                cells.clear()
-
-        for raw in source.rows():
-            reading.read += 1
-            try:
-                row = normaliser(raw)
-            except Dropped as error:
-                _note(reading.dropped.setdefault(error.reason, {"count": 0, "rows": []}), raw, detail=error.detail)
-                continue
-            reading.kept += 1
-            for position, detail in row.illegal:
-                _note(reading.illegal, raw, column=normaliser.mapping["tags"], word=position + 1, detail=detail)
-            for label in row.labels:
-                codes.setdefault(label, len(codes))
-            counts.update(row.labels)
-            size += _append(columns, raw, row, [codes[label] for label in row.labels], source.name)
-            if size >= _BATCH_CHARACTERS or len(columns["row"]) >= _BATCH_ROWS:
-                flush()
-                size = 0
-        if columns["row"]:
-            flush()
-    reading.labels = list(codes)
-    reading.counts = [counts[label] for label in codes]
-
-
-def _append(columns: dict[str, list[Any]], raw: RawRow, row: StandardRow, labels: list[int], source: str) -> int:
-    content = row.content()
-    columns["row"].append(raw.number)
-    columns["line"].append(raw.line)
-    columns["source"].append(source)
-    columns["key"].append(int.from_bytes(hashlib.blake2b(content.strip().encode(), digest_size=8).digest(), "little"))
-    for name, value in (
-        ("text", row.text),
-        ("text_pair", row.text_pair),
-        ("tokens", row.tokens),
-        ("tags", labels),
-        ("labels", labels),
-    ):
-        if name in columns:
-            columns[name].append(value)
-    if "label" in columns:
-        columns["label"].append(labels[0])
-    return len(content)
-
-
-def _note(entry: dict[str, Any], raw: RawRow, **more: Any) -> None:
-    entry["count"] += 1
-    if len(entry["rows"]) < NAMED:
-        told = {key: shown(value, 300) if isinstance(value, str) else value for key, value in more.items()}
-        entry["rows"].append({"row": raw.number, "line": raw.line} | told)
 
 
 def recoded(table: Table, labels: list[str]) -> Path:

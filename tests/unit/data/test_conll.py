@@ -113,7 +113,7 @@ def test_a_given_scheme_wins_over_the_detected_one(write, cache) -> None:
 def test_conllu_skips_ranges_and_empty_nodes_and_finds_names(write, cache) -> None:
     rows, reading = rows_of(write("data.conllu", CONLLU), cache)
     assert rows == [
-        (1, 4, ["Vamos", "nos", "a", "el", "mar"], ["O", "B-PER", "O", "O", "B-LOC"]),
+        (1, 3, ["Vamos", "nos", "a", "el", "mar"], ["O", "B-PER", "O", "O", "B-LOC"]),
         (2, 13, ["Sí"], ["O"]),
     ]
     assert reading.mapping == {"tokens": "form", "tags": "misc:NER"}
