@@ -27,9 +27,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def trained(
-    encoder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Path]:
+def trained(encoder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Give the best folder of a pretended run, with a head whose answers differ between texts."""
     import torch
 
@@ -42,10 +40,14 @@ def trained(
         if key not in made:
             task = make_task(kind, multi_label=multi_label)
             model, tokenizer = build_model(ModelConfig(source=str(encoder(family)), max_length=32), task, seed=1)
+            texts = ["the film was good", "anna lives in paris", "a dull story", "这电影很好", "cat dog run"]
             with torch.no_grad():
                 for name, parameter in model.named_parameters():
                     if "classifier" in name and parameter.ndim == 2:
                         parameter.mul_(20)
+                logits = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits
+                bias = [value for name, value in model.named_parameters() if "classifier" in name and value.ndim == 1]
+                bias[-1].sub_(logits.reshape(-1, logits.shape[-1]).mean(dim=0))  # no label prevails
             folder = tmp_path_factory.mktemp("run") / "best"
             plan = Plan(name="A <b>name</b> | of a run", task=TaskConfig.model_validate({"kind": kind}))
             save_model(folder, model, tokenizer, task, max_length=32, plan=plan, metrics={"gate/accuracy": 0.5})

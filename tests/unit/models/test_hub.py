@@ -39,7 +39,7 @@ class FakeHub:
         return str(self.folder)
 
 
-@pytest.fixture()
+@pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, encoder: Callable[[str], Path]) -> Callable[..., FakeHub]:
     def install(files: list[str] = FILES, error: Exception | None = None, folder: Path | None = None) -> FakeHub:
         fake = FakeHub(folder or encoder("bert"), files, error)

@@ -35,7 +35,8 @@ def test_describing_imports_neither_torch_nor_transformers(encoder: Callable[[st
     code = (
         "import sys, core.models\n"
         f"info = core.models.describe({str(encoder('bert'))!r}).as_dict()\n"
-        "print(info['layers'], [name for name in ('torch', 'transformers', 'datasets', 'pandas') if name in sys.modules])"
+        "heavy = ('torch', 'transformers', 'datasets', 'pandas')\n"
+        "print(info['layers'], [name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "2 []"
@@ -67,7 +68,7 @@ def test_the_labels_of_a_trained_model_are_told(trained: Callable[..., Path]) ->
     assert describe(str(trained("bert"))).labels == ["good", "bad", "so so"]
 
 
-@pytest.mark.slow()
+@pytest.mark.slow
 def test_the_bundled_encoder_is_described() -> None:
     info = describe("bundled")
     assert (info.family, info.layers, info.hidden_size, info.heads, info.vocab_size) == ("bert", 6, 384, 12, 30522)

@@ -89,8 +89,14 @@ def test_layers_said_to_be_in_order_are_called_once_each_on_the_last_ones_output
 
 def test_depth_orders_the_parts(encoder: Callable[[str], Path]) -> None:
     found = structure(build(encoder("bert")))
-    by_part = {part: found.depth(found.names(part)[0]) for part in ("embeddings", "layer.0", "layer.1", "pooler", "head")}
-    assert by_part == {"embeddings": 0, "layer.0": 1, "layer.1": 2, "pooler": 3, "head": 3}
+    parts = ("embeddings", "layer.0", "layer.1", "pooler", "head")
+    assert {part: found.depth(found.names(part)[0]) for part in parts} == {
+        "embeddings": 0,
+        "layer.0": 1,
+        "layer.1": 2,
+        "pooler": 3,
+        "head": 3,
+    }
 
 
 def test_relative_positions_of_deberta_belong_below_all_layers(encoder: Callable[[str], Path]) -> None:

@@ -171,7 +171,7 @@ def test_distilbert_is_given_no_types(encoder: Callable[[str], Path]) -> None:
     assert "token_type_ids" in load_tokenizer(encoder("bert"))("a", "b")
 
 
-@pytest.mark.slow()
+@pytest.mark.slow
 def test_the_bundled_encoder_loads_as_stock_transformers_loads_it() -> None:
     from transformers import AutoModel
 

@@ -12,7 +12,7 @@ from core.errors import ModelError
 from core.models import resolve
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(encoder: Callable[[str], Path], tmp_path: Path) -> Path:
     return Path(shutil.copytree(encoder("bert"), tmp_path / "model"))
 
