@@ -48,9 +48,10 @@ class PointTable:
         seq = self._cursor(connection, run)
         coarse = dict(connection.execute("select series, last_step from coarse where run = ?", (run,)).fetchall())
         fresh, repeated = list[tuple[object, ...]](), list[tuple[object, ...]]()
+        numbers = {name: self._id(connection, name) for name in {point[0] for point in points}}
         for name, step, value, moment in points:
             seq += 1
-            series = self._id(connection, name)
+            series = numbers[name]
             row = (run, seq, series, step, *_marked(value), moment)
             (repeated if step <= coarse.get(series, -1) else fresh).append(row)
         connection.executemany(_UPSERT, fresh)
@@ -142,10 +143,13 @@ class PointTable:
             known = self._ids.get(name)
         if known is not None:
             return known
-        connection.execute("insert or ignore into series (name) values (?)", (name,))
-        number = int(connection.execute("select id from series where name = ?", (name,)).fetchone()[0])
-        # not remembered here: the transaction may still be rolled back; the next read finds it
-        return number
+        row = connection.execute("select id from series where name = ?", (name,)).fetchone()
+        if row is None:
+            # not remembered yet: the transaction may still be rolled back; the next batch finds it
+            return int(connection.execute("insert into series (name) values (?) returning id", (name,)).fetchone()[0])
+        with self._lock:
+            self._ids[name] = int(row[0])
+        return int(row[0])
 
     def _wanted(self, connection: sqlite3.Connection, names: Sequence[str] | None) -> dict[int, str]:
         known = {int(row["id"]): str(row["name"]) for row in connection.execute("select id, name from series")}

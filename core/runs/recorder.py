@@ -181,7 +181,7 @@ class Recorder:
         until = time.monotonic() + patience
         while not self._write() and not self._lost and time.monotonic() < until:
             time.sleep(0.2)
-        return self.pending == 0
+        return not self._lost and self.pending == 0
 
     # -- writing -----------------------------------------------------------------------------------------------------
     def _run(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from core.training.context import Outcome, Request, RunContext
 #: For BERTLOOM_TEST_KINDS.
 KINDS = ",".join(
     f"{name}=tests.unit.runs.work:{name}"
-    for name in ("count", "deaf", "fail", "stumble", "memory", "crash", "leave", "chatter", "devour")
+    for name in ("count", "deaf", "fail", "stumble", "memory", "crash", "leave", "chatter", "devour", "doomed")
 )
 
 
@@ -30,7 +31,7 @@ def count(plan: Plan, context: RunContext, resume: bool = True) -> Outcome:
         step += 1
         context.metrics(step, {"train/loss": 1.0 / step, "lr/head": 1e-3})
         context.progress(step=step)
-        if step % 5 == 0:
+        if step % (plan.runtime.checkpoint_every_steps or 5) == 0:
             _save(context, step)
         asked = context.request()
         if asked is Request.SAVE:
@@ -127,3 +128,30 @@ def plan_of(steps: int = 20, pause: float = 0.01, **changes: Any) -> Plan:
     """Return a plan for these kinds."""
     runtime = {"checkpoint_every_s": pause, **changes.pop("runtime", {})}
     return Plan.model_validate({"name": "test", "stages": [{"steps": steps}], "runtime": runtime, **changes})
+
+
+def doomed(plan: Plan, context: RunContext, resume: bool = True) -> Outcome:
+    """Train, and be killed (as by ``kill -9``) a moment after the step named in the file ``kill_at``, if there is one."""
+    from core.training import train
+
+    order = context.folder / "kill_at"
+    if order.exists():
+        step, delay = order.read_text().split()
+        order.unlink()
+        context = _Doom(context, int(step), float(delay))
+    return train(plan, context, resume=resume)
+
+
+class _Doom:
+    def __init__(self, context: RunContext, step: int, delay: float) -> None:
+        self._context, self._step, self._delay, self._set = context, step, delay, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def metrics(self, step: int, values: Any) -> None:
+        self._context.metrics(step, values)
+        if step >= self._step and not self._set:
+            self._set = True
+            # from another thread, so that it strikes anywhere: in a step, in an evaluation, while a checkpoint is written
+            threading.Timer(self._delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
