@@ -48,7 +48,8 @@ def predict(
         finally:
             studio.close()
         lines = [f"{_label(item)}\t{item['text']}" for item in predictions]
-        answer({"predictions": predictions}, as_json=as_json, text="\n".join(lines))
+        found = [{key: value for key, value in item.items() if value is not None} for item in predictions]
+        answer({"predictions": found}, as_json=as_json, text="\n".join(lines))
 
 
 def _label(item: dict[str, Any]) -> str:
