@@ -18,7 +18,13 @@ from pages.ui.studio import studio
 from pages.ui.texts import next_step
 
 _LAST = "_last_run"
-_TABS = (":material/analytics: Results", ":material/chat: Try it", ":material/description: Plan", ":material/article: Log", ":material/download: Export")
+_TABS = (
+    ":material/analytics: Results",
+    ":material/chat: Try it",
+    ":material/description: Plan",
+    ":material/article: Log",
+    ":material/download: Export",
+)
 
 
 def _asked() -> str:
@@ -33,7 +39,9 @@ def _unknown(asked: str, error: BertloomError | None) -> None:
     title = "No run has this address" if asked else "No run is chosen"
     words = error.message() if error else "Open a run from the list of runs."
     with empty_state(title, words, icon=":material/search_off:", key="run_unknown"):
-        st.page_link(st.session_state[keys.PAGES]["runs"], label="Go to all runs", icon=":material/arrow_back:", width="content")
+        st.page_link(
+            st.session_state[keys.PAGES]["runs"], label="Go to all runs", icon=":material/arrow_back:", width="content"
+        )
 
 
 def _trouble(run: RunRecord) -> None:
@@ -42,7 +50,10 @@ def _trouble(run: RunRecord) -> None:
     if run.error:
         parts = {name: run.error.get(name) for name in ("what", "where", "expected", "advice")}
         what = str(parts["what"] or run.error.get("message") or "The run failed without a message.")
-        error_box(BertloomError(what, where=parts["where"], expected=parts["expected"], advice=parts["advice"]), title="This run stopped")
+        error_box(
+            BertloomError(what, where=parts["where"], expected=parts["expected"], advice=parts["advice"]),
+            title="This run stopped",
+        )
         if advice:
             st.caption(plain(advice))
     elif advice:
@@ -52,7 +63,13 @@ def _trouble(run: RunRecord) -> None:
 def _tabs(run: RunRecord) -> None:
     # Only the open tab's content runs, so that figures and predictions cost nothing until they are looked at.
     results, attempt, plan, log, export = st.tabs(_TABS, key="run_tabs", on_change="rerun")
-    for tab, draw in ((results, results_tab), (attempt, try_tab), (plan, plan_tab), (log, log_tab), (export, export_tab)):
+    for tab, draw in (
+        (results, results_tab),
+        (attempt, try_tab),
+        (plan, plan_tab),
+        (log, log_tab),
+        (export, export_tab),
+    ):
         if tab.open:
             with tab:
                 try:

@@ -73,20 +73,30 @@ def confusion_matrix(
     ticks = list(range(len(shown)))
     figure.add_trace(
         go.Heatmap(
-            z=part, x=ticks, y=ticks, colorscale=scale, zmin=0, zmax=1, xgap=2, ygap=2,
+            z=part,
+            x=ticks,
+            y=ticks,
+            colorscale=scale,
+            zmin=0,
+            zmax=1,
+            xgap=2,
+            ygap=2,
             customdata=counts,
             hovertemplate="gold %{y}, predicted %{x}<br>%{customdata:,} texts (%{z:.1%} of gold)<extra></extra>",
             colorbar={"tickformat": ".0%", "thickness": 10, "outlinewidth": 0, "nticks": 5},
         )
-    )  # fmt: skip
+    )
     if len(shown) <= 12:
         # Written on the cells: white on dark ones in the light theme, and the other way round.
         for gold, row in enumerate(part):
             for guess, share in enumerate(row):
                 figure.add_annotation(
-                    x=guess, y=gold, text=f"{counts[gold][guess]:,}", showarrow=False,
+                    x=guess,
+                    y=gold,
+                    text=f"{counts[gold][guess]:,}",
+                    showarrow=False,
                     font={"size": 13, "color": "#FFFFFF" if (share or 0) > 0.45 else look.text},
-                )  # fmt: skip
+                )
     figure.update_layout(hovermode="closest", margin={"l": 8, "r": 8, "t": 48, "b": 8})
     figure.update_xaxes(tickvals=ticks, ticktext=names, showgrid=False, showline=False, side="bottom")
     figure.update_yaxes(tickvals=ticks, ticktext=names, showgrid=False, showline=False, autorange="reversed")
@@ -113,18 +123,24 @@ def entity_scores(entities: Sequence[Mapping[str, Any]], look: Look, *, role: st
     )
     figure.add_trace(
         go.Scatter(
-            x=values, y=[safe_text(item.get("type"), 28) for item in shown], mode="markers",
+            x=values,
+            y=[safe_text(item.get("type"), 28) for item in shown],
+            mode="markers",
             marker={"size": 10, "color": look.roles.get(role, look.colour(0))},
             error_x={
-                "type": "data", "symmetric": False, "thickness": 2, "width": 5,
+                "type": "data",
+                "symmetric": False,
+                "thickness": 2,
+                "width": 5,
                 "array": [max(high - value, 0.0) for value, (_, high) in zip(values, bounds, strict=True)],
                 "arrayminus": [max(value - low, 0.0) for value, (low, _) in zip(values, bounds, strict=True)],
             },
             customdata=[[int(item.get("support") or 0), *bound] for item, bound in zip(shown, bounds, strict=True)],
-            hovertemplate="%{y}: F1 %{x:.1%} (%{customdata[1]:.1%}–%{customdata[2]:.1%}), %{customdata[0]:,} entities<extra></extra>",
+            hovertemplate="%{y}: F1 %{x:.1%} (%{customdata[1]:.1%}–%{customdata[2]:.1%}),"
+            " %{customdata[0]:,} entities<extra></extra>",
             showlegend=False,
         )
-    )  # fmt: skip
+    )
     figure.update_layout(hovermode="closest")
     figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%")
     figure.update_yaxes(autorange="reversed", showgrid=False)

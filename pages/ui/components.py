@@ -19,9 +19,21 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 __all__ = [
-    "Card", "card_row", "empty_state", "error_box", "notice", "page_header", "progress_line", "run_card", "run_url", "share_done",
-    "show_notice", "shown_errors", "status_badge", "status_markdown",
-]  # fmt: skip
+    "Card",
+    "card_row",
+    "empty_state",
+    "error_box",
+    "notice",
+    "page_header",
+    "progress_line",
+    "run_card",
+    "run_url",
+    "share_done",
+    "show_notice",
+    "shown_errors",
+    "status_badge",
+    "status_markdown",
+]
 
 #: Height of all metric cards, in pixels.
 CARD_HEIGHT = 116
@@ -64,14 +76,18 @@ def page_header(title: str, caption: str = "", *, status: Status | str | None = 
         parts.append(plain(caption))
     if parts:
         words.markdown("&ensp;".join(parts))
-    return row.container(horizontal=True, horizontal_alignment="right", width="content", gap="small", key=f"{keys.HEADER}_actions")
+    return row.container(
+        horizontal=True, horizontal_alignment="right", width="content", gap="small", key=f"{keys.HEADER}_actions"
+    )
 
 
 def card_row(cards: Sequence[Card], *, key: str) -> None:
     """Show metric cards of one height side by side; they wrap on a narrow screen."""
     row = st.container(horizontal=True, gap="small", key=key)
     for card in cards:
-        with row.container(border=True, height=CARD_HEIGHT, width="stretch", gap=None, key=f"{key}_{_slug(card.label)}"):
+        with row.container(
+            border=True, height=CARD_HEIGHT, width="stretch", gap=None, key=f"{key}_{_slug(card.label)}"
+        ):
             st.metric(plain(card.label), card.value, help=card.help, icon=card.icon)
             st.caption(plain(card.note) if card.note else "&nbsp;")
 
@@ -93,9 +109,12 @@ def status_badge(status: Status | str) -> None:
 
 
 @contextmanager
-def empty_state(title: str, words: str, *, icon: str = ":material/inbox:", key: str = "empty_state") -> Iterator[DeltaGenerator]:
+def empty_state(
+    title: str, words: str, *, icon: str = ":material/inbox:", key: str = "empty_state"
+) -> Iterator[DeltaGenerator]:
     """Show what is missing and, inside the block, the one action that helps."""
-    with st.container(border=True, horizontal_alignment="center", key=key) as box:
+    box = st.container(border=True, horizontal_alignment="center", key=key)
+    with box:
         st.space("small")
         st.markdown(f"## {icon}", text_alignment="center")
         st.markdown(f"#### {plain(title)}", text_alignment="center")
@@ -176,7 +195,10 @@ def run_card(run: RunRecord, waiting: int = 0) -> None:
     with st.container(border=True, gap="small", key=keys.RUN_CARD):
         st.markdown(status_markdown(run.status) + (f"&ensp;:gray[+{waiting} queued]" if waiting else ""))
         st.page_link(
-            st.session_state[keys.PAGES]["run"], label=f"**{plain(run.name, 40)}**", query_params=run_url(run.id), icon=":material/monitoring:"
+            st.session_state[keys.PAGES]["run"],
+            label=f"**{plain(run.name, 40)}**",
+            query_params=run_url(run.id),
+            icon=":material/monitoring:",
         )
         done = share_done(run)
         st.progress(done if done is not None else 0.0)

@@ -9,8 +9,20 @@ from collections.abc import Mapping
 from datetime import datetime
 
 __all__ = [
-    "bytes_text", "clock", "count", "duration", "interval", "metric_name", "metric_value", "number", "percent", "plain", "points", "relative", "when",
-]  # fmt: skip
+    "bytes_text",
+    "clock",
+    "count",
+    "duration",
+    "interval",
+    "metric_name",
+    "metric_value",
+    "number",
+    "percent",
+    "plain",
+    "points",
+    "relative",
+    "when",
+]
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$&:@^=\"'/])")
 _MISSING = "–"
@@ -112,7 +124,7 @@ def when(moment: float | None) -> str:
 
 
 def relative(moment: float | None, now: float | None = None) -> str:
-    """Return how long ago a point in time was: ``just now``, ``5 min ago``, ``3 h ago``, ``yesterday``, then the date."""
+    """Return how long ago a moment was: ``just now``, ``5 min ago``, ``3 h ago``, ``yesterday``, then the date."""
     if not moment:
         return _MISSING
     ago = (time.time() if now is None else now) - moment

@@ -53,7 +53,9 @@ def _navigation() -> st.Page:
         # Without an id there is no run to show, so the entry would lead nowhere.
         visibility="visible" if keys.RUN_ID in st.query_params else "hidden",
     )
-    planner = st.Page(_PAGES / "stage_planner.py", title="Stage planner", icon=":material/tune:", url_path="stage_planner")
+    planner = st.Page(
+        _PAGES / "stage_planner.py", title="Stage planner", icon=":material/tune:", url_path="stage_planner"
+    )
     st.session_state[keys.PAGES] = {"runs": home, "run": run, "planner": planner}
     return st.navigation({"Runs": [home, run], "Plan": [planner]}, position="sidebar")
 
@@ -62,7 +64,9 @@ def _navigation() -> st.Page:
 def _active_run() -> None:
     """Show the run that is executed now, or the next in the queue."""
     try:
-        runs = studio().runs.list(status=[str(status) for status in Status if status.active or status is Status.QUEUED], limit=50)
+        runs = studio().runs.list(
+            status=[str(status) for status in Status if status.active or status is Status.QUEUED], limit=50
+        )
     except BertloomError:
         return  # the page itself shows the reason
     active = [run for run in runs if run.status.active]
@@ -79,8 +83,11 @@ def _place(run: RunRecord) -> float:
 def main() -> None:
     """Show the page that was asked for."""
     st.set_page_config(
-        page_title="Bertloom", page_icon=str(_ASSETS / "icon.svg"), layout="wide", menu_items={"About": ABOUT},
-    )  # fmt: skip
+        page_title="Bertloom",
+        page_icon=str(_ASSETS / "icon.svg"),
+        layout="wide",
+        menu_items={"About": ABOUT},
+    )
     apply_style()
     st.logo(str(_ASSETS / f"logo-{mode()}.svg"), icon_image=str(_ASSETS / "icon.svg"), size="large")
     _sign_in()

@@ -1,7 +1,7 @@
 """Read-only routes beside Streamlit's own: what the live plot pulls, and the scripts that draw it.
 
-GET only, same origin only, no CORS headers. Endpoints are plain functions, so the server calls them in its thread pool and a
-slow disk never blocks the event loop.
+GET only, same origin only, no CORS headers. Endpoints are plain functions, so the server calls them in its thread
+pool and a slow disk never blocks the event loop.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def series_payload(run_id: str, after: int = 0, after_event: int = 0) -> dict[st
     Returns
     -------
     dict
-        ``run``, ``cursor``, ``reduced``, ``series`` {name: {steps, values, times}} with at most :data:`MAX_POINTS` points
-        each, ``events``, ``event_cursor``, ``status``, ``active``, ``progress``, ``metrics``, ``now``.
+        ``run``, ``cursor``, ``reduced``, ``series`` {name: {steps, values, times}} with at most :data:`MAX_POINTS`
+        points each, ``events``, ``event_cursor``, ``status``, ``active``, ``progress``, ``metrics``, ``now``.
 
     Raises
     ------
@@ -136,7 +136,13 @@ def series_payload(run_id: str, after: int = 0, after_event: int = 0) -> dict[st
 
 
 def _event(event: EventRecord) -> dict[str, Any]:
-    return {"seq": event.seq, "time": event.time, "step": event.step, "kind": event.kind, "message": event.message[:500]}
+    return {
+        "seq": event.seq,
+        "time": event.time,
+        "step": event.step,
+        "kind": event.kind,
+        "message": event.message[:500],
+    }
 
 
 def _state(run: RunRecord) -> dict[str, Any]:

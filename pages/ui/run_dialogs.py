@@ -42,9 +42,13 @@ def open_dialog(run: RunRecord) -> None:
 def _rename(run: RunRecord) -> None:
     name = st.text_input("Name", run.name, max_chars=120, key=f"rename_{run.id}")
     tags = st.multiselect(
-        "Tags", sorted({*run.tags, *_known_tags()}), default=list(run.tags), accept_new_options=True, key=f"tags_{run.id}",
+        "Tags",
+        sorted({*run.tags, *_known_tags()}),
+        default=list(run.tags),
+        accept_new_options=True,
+        key=f"tags_{run.id}",
         help="Words to find the run by, at most 40 characters each.",
-    )  # fmt: skip
+    )
     if st.button("Save", type="primary", key="rename_save"):
         try:
             studio().runs.rename(run.id, name.strip())
@@ -88,7 +92,9 @@ def _export(run: RunRecord) -> None:
 def export_form(run: RunRecord, *, place: str) -> None:
     """Ask for a folder name below the home's exports, export there, and show the path and a snippet that uses it."""
     exports = studio().home.exports
-    name = st.text_input("Folder name", _suggestion(run), key=f"export_name_{place}_{run.id}", help=f"A folder below {exports}.")
+    name = st.text_input(
+        "Folder name", _suggestion(run), key=f"export_name_{place}_{run.id}", help=f"A folder below {exports}."
+    )
     overwrite = st.checkbox("Replace a folder of this name", key=f"export_over_{place}_{run.id}")
     if st.button("Write the model folder", type="primary", icon=":material/download:", key=f"export_go_{place}"):
         try:
@@ -113,6 +119,16 @@ def _suggestion(run: RunRecord) -> str:
 
 def _snippet(run: RunRecord, folder: Path) -> str:
     tagging = run.plan.get("task", {}).get("kind") == "tagging"
-    task, extra = ("token-classification", ', aggregation_strategy="simple"') if tagging else ("text-classification", ", top_k=None")
+    task, extra = (
+        ("token-classification", ', aggregation_strategy="simple"')
+        if tagging
+        else ("text-classification", ", top_k=None")
+    )
     example = "Anna Berg works for Acme in Oslo." if tagging else "A quiet, clever film."
-    return f'from transformers import pipeline\n\nmodel = pipeline("{task}", {str(folder)!r}{extra})\nprint(model("{example}"))\n'
+    lines = [
+        "from transformers import pipeline",
+        "",
+        f'model = pipeline("{task}", {str(folder)!r}{extra})',
+        f'print(model("{example}"))',
+    ]
+    return "\n".join(lines) + "\n"

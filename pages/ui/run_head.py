@@ -80,7 +80,9 @@ def _actions(run: RunRecord) -> None:
         case Status.PAUSING | Status.CANCELLING:
             st.button("Stopping", icon=":material/hourglass_top:", disabled=True, key="action_stopping")
         case Status.FINISHED:
-            if st.button("Export", icon=":material/download:", type="primary", key=keys.PRIMARY, disabled=not run.has_model):
+            if st.button(
+                "Export", icon=":material/download:", type="primary", key=keys.PRIMARY, disabled=not run.has_model
+            ):
                 ask("export", run.id)
         case _:
             _do("Resume", ":material/play_arrow:", "resume", run, primary=True, said="The run is back in the queue.")
@@ -175,7 +177,11 @@ def _best_card(run: RunRecord) -> Card:
         return Card(metric_name(f"test/{metric}"), metric_value(metric, test), note)
     best = run.progress.get("best")
     if isinstance(best, dict) and best.get("value") is not None:
-        return Card(metric_name(f"best gate/{metric}"), metric_value(metric, best["value"]), f"at step {count(best.get('step'))}")
+        return Card(
+            metric_name(f"best gate/{metric}"),
+            metric_value(metric, best["value"]),
+            f"at step {count(best.get('step'))}",
+        )
     return Card(metric_name(f"best gate/{metric}"), "–", "Measured at the first evaluation")
 
 

@@ -15,7 +15,11 @@ __all__ = ["results_tab"]
 
 #: Metrics in the order in which they are shown; others follow.
 _ORDER = ("accuracy", "strict_f1", "macro_f1", "micro_f1", "mcc", "precision", "recall", "loss")
-_LEVELS = {"error": (":material/error:", "red"), "warning": (":material/warning:", "orange"), "info": (":material/info:", "gray")}
+_LEVELS = {
+    "error": (":material/error:", "red"),
+    "warning": (":material/warning:", "orange"),
+    "info": (":material/info:", "gray"),
+}
 
 
 def results_tab(run: RunRecord) -> None:
@@ -24,8 +28,14 @@ def results_tab(run: RunRecord) -> None:
 
     results = studio().runs.results(run.id)
     if not results:
-        words = "Scores are computed on the test rows, once, after the last step." if _goes_on(run) else "This run did not get to the test rows."
-        with empty_state("No results yet" if _goes_on(run) else "No results", words, icon=":material/analytics:", key="no_results"):
+        words = (
+            "Scores are computed on the test rows, once, after the last step."
+            if _goes_on(run)
+            else "This run did not get to the test rows."
+        )
+        with empty_state(
+            "No results yet" if _goes_on(run) else "No results", words, icon=":material/analytics:", key="no_results"
+        ):
             pass
     else:
         details = results.get("details") or {}
@@ -56,7 +66,11 @@ def _scores(metrics: Mapping[str, float], details: Mapping[str, Any], role: str)
     st.markdown(f"##### Scores on {role}")
     part = details.get(role) or {}
     rows = count(part["n"]) if part.get("n") else None
-    said = ["Scored once, by the best checkpoint." if role == "test" else "These rows picked the checkpoint, so the scores are optimistic."]
+    said = [
+        "Scored once, by the best checkpoint."
+        if role == "test"
+        else "These rows picked the checkpoint, so the scores are optimistic."
+    ]
     if rows:
         said.append(f"{rows} rows.")
     if part.get("intervals"):
@@ -65,7 +79,9 @@ def _scores(metrics: Mapping[str, float], details: Mapping[str, Any], role: str)
     cards = []
     for name in sorted((key.removeprefix(f"{role}/") for key in metrics if key.startswith(f"{role}/")), key=_rank):
         spread = interval(name, (part.get("intervals") or {}).get(name))
-        cards.append(Card(metric_name(name), metric_value(name, metrics[f"{role}/{name}"]), f"95 %: {spread}" if spread else ""))
+        cards.append(
+            Card(metric_name(name), metric_value(name, metrics[f"{role}/{name}"]), f"95 %: {spread}" if spread else "")
+        )
     majority = part.get("majority")
     if isinstance(majority, int | float):
         cards.append(Card("Majority label", metric_value("accuracy", majority), "always the most frequent label"))
@@ -119,16 +135,22 @@ def _worst(part: Mapping[str, Any], role: str) -> None:
         for item in worst
     ]
     st.dataframe(
-        rows, hide_index=True, width="stretch", height=min(38 + 35 * len(rows), 420), key="worst_table",
+        rows,
+        hide_index=True,
+        width="stretch",
+        height=min(38 + 35 * len(rows), 420),
+        key="worst_table",
         column_config={
             "row": st.column_config.NumberColumn("Row", width="small", help="Number of the row in its source, from 1."),
             "text": st.column_config.TextColumn("Text", width="large"),
             "gold": "Gold",
             "predicted": "Predicted",
-            "confidence": st.column_config.NumberColumn("Confidence", format="percent", help="Probability of the predicted label."),
+            "confidence": st.column_config.NumberColumn(
+                "Confidence", format="percent", help="Probability of the predicted label."
+            ),
             "loss": st.column_config.NumberColumn("Loss", format="%.3f"),
         },
-    )  # fmt: skip
+    )
 
 
 def _words(value: Any) -> str:
@@ -141,7 +163,11 @@ def _choices(results: Mapping[str, Any]) -> None:
     if not rows:
         return
     st.markdown("##### What was chosen, and where it ran")
-    st.dataframe([{"setting": name.replace("_", " "), "value": _value(value)} for name, value in rows], hide_index=True, width="stretch")
+    st.dataframe(
+        [{"setting": name.replace("_", " "), "value": _value(value)} for name, value in rows],
+        hide_index=True,
+        width="stretch",
+    )
 
 
 def _value(value: Any) -> str:

@@ -19,7 +19,11 @@ __all__ = ["export_tab", "log_tab", "plan_tab", "try_tab"]
 def _no_model(run: RunRecord, words: str) -> bool:
     if run.has_model:
         return False
-    later = "They are written at the first evaluation." if run.status.active or run.status is Status.QUEUED else "This run has kept none."
+    later = (
+        "They are written at the first evaluation."
+        if run.status.active or run.status is Status.QUEUED
+        else "This run has kept none."
+    )
     with empty_state("There are no weights yet", f"{words} {later}", icon=":material/hourglass_empty:", key="no_model"):
         pass
     return True
@@ -32,9 +36,12 @@ def try_tab(run: RunRecord) -> None:
     tagging = run.plan.get("task", {}).get("kind") == "tagging"
     with st.form("try_form", border=False):
         text = st.text_area(
-            "Your text" if not tagging else "Your sentence", key="try_text", height=100, max_chars=20_000,
+            "Your text" if not tagging else "Your sentence",
+            key="try_text",
+            height=100,
+            max_chars=20_000,
             placeholder="Type or paste a text; several lines are several texts.",
-        )  # fmt: skip
+        )
         sent = st.form_submit_button("Predict", type="primary", icon=":material/play_arrow:", key="try_go")
     slot = f"_tried_{run.id}"
     lines = [line.strip() for line in (text or "").splitlines() if line.strip()][:100]
@@ -80,9 +87,14 @@ def plan_tab(run: RunRecord) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(r"Every setting of this run. `bertloom run plan.yaml` repeats it exactly.")
         st.download_button(
-            "Download YAML", text, file_name=f"{run.id}.yaml", mime="application/yaml", icon=":material/download:", key="plan_download",
+            "Download YAML",
+            text,
+            file_name=f"{run.id}.yaml",
+            mime="application/yaml",
+            icon=":material/download:",
+            key="plan_download",
             on_click="ignore",
-        )  # fmt: skip
+        )
     st.code(text, language="yaml", height=520)
 
 
@@ -102,5 +114,7 @@ def export_tab(run: RunRecord) -> None:
     """Write the best weights as a model folder."""
     if _no_model(run, "An export needs the best weights."):
         return
-    st.caption("A folder with safetensors, tokenizer, label names, model card and plan. It stays when the run is deleted.")
+    st.caption(
+        "A folder with safetensors, tokenizer, label names, model card and plan. It stays when the run is deleted."
+    )
     export_form(run, place="tab")

@@ -13,7 +13,15 @@ from core.errors import ConfigError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["DoorKeeper", "check_binding", "exit_unless_safe", "host_allowed", "is_loopback", "origin_allowed", "sign_in_configured"]
+__all__ = [
+    "DoorKeeper",
+    "check_binding",
+    "exit_unless_safe",
+    "host_allowed",
+    "is_loopback",
+    "origin_allowed",
+    "sign_in_configured",
+]
 
 
 def is_loopback(address: str | None) -> bool:
@@ -52,12 +60,12 @@ def check_binding(address: str | None, secrets_configured: bool) -> None:
     if is_loopback(address) or secrets_configured:
         return
     raise ConfigError(
-        "Bertloom does not listen beyond this machine without sign-in: anybody who reaches the port could start runs, read the "
-        "data and write files as you.",
+        "Bertloom does not listen beyond this machine without sign-in: anybody who reaches the port could start runs, "
+        "read the data and write files as you.",
         where=f"server address {address or '(every interface)'}",
         expected="127.0.0.1, ::1 or localhost",
-        advice="Leave the address at 127.0.0.1 and use an SSH tunnel (ssh -L 8501:127.0.0.1:8501 HOST), or configure sign-in in "
-        ".streamlit/secrets.toml ([auth], see docs/dashboard.md).",
+        advice="Leave the address at 127.0.0.1 and use an SSH tunnel (ssh -L 8501:127.0.0.1:8501 HOST), or configure "
+        "sign-in in .streamlit/secrets.toml ([auth], see docs/dashboard.md).",
     )
 
 
@@ -92,7 +100,8 @@ def exit_unless_safe() -> None:
 
 
 def host_allowed(host: str | None, allowed: Iterable[str]) -> bool:
-    """Return whether a request's Host header names one of the allowed hosts (``*.example.com`` and ``*`` are understood).
+    """Return whether a request's Host header names one of the allowed hosts (``*.example.com`` and ``*`` are
+    understood).
 
     A web page elsewhere can point its own name at 127.0.0.1; the browser then sends that name here.
     """
@@ -118,8 +127,8 @@ def origin_allowed(origin: str | None, host: str | None) -> bool:
 class DoorKeeper:
     """Middleware that answers 403 to requests for another host, and to other machines when nobody has to sign in.
 
-    The start-up check sees Streamlit's own setting only; another server program may bind the same app elsewhere. Here the
-    address at which the connection arrived counts.
+    The start-up check sees Streamlit's own setting only; another server program may bind the same app elsewhere. Here
+    the address at which the connection arrived counts.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,8 +1,8 @@
 """The one Studio of this dashboard process.
 
-It lives outside of Streamlit's reach: a rerun, a hot reload or a cleared cache must not make a second manager that serves the
-same run. `app.py` opens it with its background threads when the server starts and closes it when the server stops; pages and
-routes only ask for it.
+It lives outside of Streamlit's reach: a rerun, a hot reload or a cleared cache must not make a second manager that
+serves the same run. `app.py` opens it with its background threads when the server starts and closes it when the
+server stops; pages and routes only ask for it.
 """
 
 from __future__ import annotations

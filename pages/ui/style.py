@@ -9,7 +9,7 @@ __all__ = ["apply_style"]
 _CSS = """
 <style>
 /* Content of every page: as wide as curves need, not as wide as the screen. */
-[data-testid="stMainBlockContainer"] { max-width: 1480px; padding-left: clamp(1rem, 3vw, 3rem); padding-right: clamp(1rem, 3vw, 3rem); }
+[data-testid="stMainBlockContainer"] { max-width: 1480px; padding-inline: clamp(1rem, 3vw, 3rem); }
 [data-testid="stSidebarHeader"] { height: 4.25rem; }
 /* The header's words shrink before its actions wrap. */
 .st-key-page_header h1 { padding: 0 0 0.7rem; line-height: 1.25; overflow-wrap: anywhere; }

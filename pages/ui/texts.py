@@ -6,17 +6,23 @@ from core.runs.records import RunRecord, Status
 
 __all__ = ["ABOUT", "next_step"]
 
-ABOUT = "**Bertloom**: a local-first workbench for BERT-family encoders. Everything stays in your home folder on this machine."
+ABOUT = "**Bertloom**: a local-first workbench for BERT-family encoders. Everything stays in your home folder."
 
 
 def next_step(run: RunRecord) -> str:
     """Return one sentence about what a person can do with a run that stopped before its end."""
-    kept = "Resume goes on from the last checkpoint" if run.has_checkpoint else "No checkpoint was written: Resume starts from the beginning"
+    kept = (
+        "Resume goes on from the last checkpoint"
+        if run.has_checkpoint
+        else "No checkpoint was written: Resume starts from the beginning"
+    )
     match run.status:
         case Status.INTERRUPTED:
             return f"The worker ended without saying why (killed, switched off, or the machine restarted). {kept}."
         case Status.FAILED:
-            return f"{kept}, with the same plan. To change something first, duplicate the run; the log holds the details."
+            return (
+                f"{kept}, with the same plan. To change something first, duplicate the run; the log holds the details."
+            )
         case Status.PAUSED:
             return "Resume puts the run back into the queue; it continues exactly where it stopped."
         case Status.CANCELLED:

@@ -1,7 +1,7 @@
 """Signed tickets with which a page's plot may read one run's data.
 
-The data routes stand outside of ``st.login``, so a page that was shown to a person hands its plot a ticket: it names the run,
-expires soon, and is renewed by the answers as long as the plot goes on asking.
+The data routes stand outside of ``st.login``, so a page that was shown to a person hands its plot a ticket: it names
+the run, expires soon, and is renewed by the answers as long as the plot goes on asking.
 """
 
 from __future__ import annotations
@@ -61,9 +61,10 @@ def _secret(home: Home) -> str:
         return key
     except OSError as error:
         raise StorageError(
-            f"The dashboard's signing key cannot be kept: {error.strerror or error}.", where=str(file),
+            f"The dashboard's signing key cannot be kept: {error.strerror or error}.",
+            where=str(file),
             advice="Free some space or mend the permissions of the home folder.",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _serializer(home: Home) -> URLSafeTimedSerializer:
@@ -88,7 +89,7 @@ def read(home: Home, token: str) -> Ticket | None:
 
 
 def renewed(home: Home, ticket: Ticket, now: float | None = None) -> str | None:
-    """Return a fresh token once half of a ticket's life is over; None before that, and when it was renewed for too long."""
+    """Return a fresh token once half of a ticket's life is over; None before that, and after :data:`LONGEST`."""
     moment = time.time() if now is None else now
     if moment - ticket.issued < LIFETIME / 2 or moment - ticket.born > LONGEST:
         return None

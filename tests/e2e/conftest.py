@@ -23,9 +23,15 @@ ROOT = Path(__file__).parents[2]
 ARTIFACTS = Path(__file__).parent / "artifacts"
 #: Chromium without sandbox (containers), GPU, or any request of its own.
 ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-]  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 
 
 class Server:
@@ -43,13 +49,22 @@ class Server:
         return f"http://localhost:{self.port}"
 
     def start(self) -> Server:
-        environment = {**os.environ, "BERTLOOM_HOME": str(self.home.root), "BERTLOOM_WARM": os.environ.get("BERTLOOM_WARM", "0")}
+        environment = {
+            **os.environ,
+            "BERTLOOM_HOME": str(self.home.root),
+            "BERTLOOM_WARM": os.environ.get("BERTLOOM_WARM", "0"),
+        }
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), *self.options]
         with self.log.open("ab") as stream:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         self.wait_until_up()
         return self
 
@@ -116,9 +131,18 @@ def server(stopped_server: Server) -> Server:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = next((found for name in ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    path = next(
+        (
+            found
+            for name in ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
+            if (found := shutil.which(name))
+        ),
+        None,
+    )
     if path is None:
-        pytest.fail("no chromium: install it (Debian: apt-get install chromium) to run the browser tests", pytrace=False)
+        pytest.fail(
+            "no chromium: install it (Debian: apt-get install chromium) to run the browser tests", pytrace=False
+        )
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield chromium

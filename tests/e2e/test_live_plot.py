@@ -81,14 +81,19 @@ def test_a_deep_link_as_the_first_visit_shows_the_whole_frame(page: Page, stoppe
         expect(page.locator(".st-key-primary_action")).to_contain_text("Pause")
 
 
-def test_zoom_and_legend_survive_updates_and_reruns(page: Page, context: BrowserContext, stopped_server: Server, home: Home) -> None:
+def test_zoom_and_legend_survive_updates_and_reruns(
+    page: Page, context: BrowserContext, stopped_server: Server, home: Home
+) -> None:
     with FakeRun(home, total=6000) as run:
         run.advance(600)
         stopped_server.start()
         open_run(page, stopped_server, run)
         # The gate curve is switched off in the legend.
         page.locator(f"{LOSS} .legendtoggle").last.click()
-        hidden = f"() => document.querySelector('{LOSS}').data.filter((one) => one.visible === 'legendonly').map((one) => one.name)"
+        hidden = (
+            f"() => document.querySelector('{LOSS}').data"
+            ".filter((one) => one.visible === 'legendonly').map((one) => one.name)"
+        )
         wait_for(page, lambda: page.evaluate(hidden) == ["gate"])
         kept = zoom(page)
         first = page.evaluate(LAST)
@@ -150,7 +155,10 @@ def test_a_killed_server_comes_back_under_an_open_tab(page: Page, stopped_server
 
 
 def test_a_hundred_thousand_steps_open_like_a_thousand(page: Page, stopped_server: Server, home: Home) -> None:
-    with FakeRun(home, total=1000, run_id="20261122-100000-aaaa") as short, FakeRun(home, total=100_000, run_id="20261122-110000-bbbb") as long:
+    with (
+        FakeRun(home, total=1000, run_id="20261122-100000-aaaa") as short,
+        FakeRun(home, total=100_000, run_id="20261122-110000-bbbb") as long,
+    ):
         short.advance(1000)
         long.advance(100_000, seconds_a_step=0.001)
         stopped_server.start()
@@ -161,9 +169,14 @@ def test_a_hundred_thousand_steps_open_like_a_thousand(page: Page, stopped_serve
             open_run(page, stopped_server, run)
             wait_for(page, lambda run=run: page.evaluate(LAST) >= run.step - run.total // 100)
             seconds[run.id].append(time.perf_counter() - begun)
-            assert page.evaluate(f"() => Math.max(...document.querySelector('{LOSS}').data.map((one) => one.x.length))") <= 1000
+            assert (
+                page.evaluate(f"() => Math.max(...document.querySelector('{LOSS}').data.map((one) => one.x.length))")
+                <= 1000
+            )
         assert min(seconds[long.id]) <= 1.5 * min(seconds[short.id]) + 0.3, seconds
-        spike = page.evaluate(f"() => Math.max(...document.querySelector('{LOSS}').data.find((one) => one.uid === 'train-loss-raw').y)")
+        spike = page.evaluate(
+            f"() => Math.max(...document.querySelector('{LOSS}').data.find((one) => one.uid === 'train-loss-raw').y)"
+        )
         assert spike > 0.8, "the spike must survive the reduction"
 
 
@@ -185,7 +198,9 @@ def test_another_run_takes_the_plot_over_and_controls_stay(page: Page, stopped_s
             assert page.get_by_label("Log axis").is_checked()
             assert page.evaluate(f"() => document.querySelector('{LOSS}').layout.yaxis.type") == "log"
             page.get_by_role("group", name="Horizontal axis").get_by_text("Time").click()
-            wait_for(page, lambda: "time" in page.evaluate(f"() => document.querySelector('{LOSS}').layout.xaxis.title.text"))
+            wait_for(
+                page, lambda: "time" in page.evaluate(f"() => document.querySelector('{LOSS}').layout.xaxis.title.text")
+            )
 
 
 def test_words_of_users_are_shown_as_text(page: Page, stopped_server: Server, home: Home) -> None:
@@ -249,7 +264,9 @@ def test_the_page_fits_every_screen(page: Page, stopped_server: Server, home: Ho
 
 def fits(page: Page) -> None:
     """Nothing sticks out sideways, and the four cards have one height."""
-    assert page.get_by_test_id("stMain").evaluate("(one) => one.scrollWidth <= one.clientWidth + 1"), "it scrolls sideways"
+    assert page.get_by_test_id("stMain").evaluate("(one) => one.scrollWidth <= one.clientWidth + 1"), (
+        "it scrolls sideways"
+    )
     cards = page.locator("[class*='st-key-run_cards_']:not([class*='st-key-run_cards_scores'])")
     boxes = [cards.nth(index).bounding_box() for index in range(4)]
     assert len({round(box["height"]) for box in boxes if box}) == 1

@@ -13,26 +13,50 @@ from pages.ui import format as shown
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.9134, "0.913"), (2e-5, "2e-5"), (1.5e-4, "1.5e-4"), (1234.5, "1,234"), (3.2e9, "3.2e9"), (None, "–"), (math.nan, "–"), (math.inf, "∞")],
-)  # fmt: skip
+    [
+        (0, "0"),
+        (0.9134, "0.913"),
+        (2e-5, "2e-5"),
+        (1.5e-4, "1.5e-4"),
+        (1234.5, "1,234"),
+        (3.2e9, "3.2e9"),
+        (None, "–"),
+        (math.nan, "–"),
+        (math.inf, "∞"),
+    ],
+)
 def test_number(value: float | None, text: str) -> None:
     assert shown.number(value) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.85, "850 ms"), (0, "0 s"), (42, "42 s"), (59.7, "1 min 00 s"), (252, "4 min 12 s"), (11100, "3 h 05 min"), (187_200, "2 d 4 h"), (None, "–"), (-1, "–")],
-)  # fmt: skip
+    [
+        (0.85, "850 ms"),
+        (0, "0 s"),
+        (42, "42 s"),
+        (59.7, "1 min 00 s"),
+        (252, "4 min 12 s"),
+        (11100, "3 h 05 min"),
+        (187_200, "2 d 4 h"),
+        (None, "–"),
+        (-1, "–"),
+    ],
+)
 def test_duration(seconds: float | None, text: str) -> None:
     assert shown.duration(seconds) == text
 
 
-@pytest.mark.parametrize(("size", "text"), [(812, "812 B"), (4.2e6, "4.2 MB"), (1.3e9, "1.3 GB"), (999_600, "1.0 MB"), (None, "–")])
+@pytest.mark.parametrize(
+    ("size", "text"), [(812, "812 B"), (4.2e6, "4.2 MB"), (1.3e9, "1.3 GB"), (999_600, "1.0 MB"), (None, "–")]
+)
 def test_bytes(size: float | None, text: str) -> None:
     assert shown.bytes_text(size) == text
 
 
-@pytest.mark.parametrize(("ago", "text"), [(3, "just now"), (300, "5 min ago"), (7300, "2 h ago"), (100_000, "yesterday")])
+@pytest.mark.parametrize(
+    ("ago", "text"), [(3, "just now"), (300, "5 min ago"), (7300, "2 h ago"), (100_000, "yesterday")]
+)
 def test_relative(ago: float, text: str) -> None:
     assert shown.relative(1_800_000_000 - ago, now=1_800_000_000) == text
 

@@ -50,9 +50,13 @@ assert not heavy, heavy
 print(len(shown))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "BERTLOOM_HOME": str(tmp_path / "home")}, capture_output=True,
-        text=True, timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "BERTLOOM_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(done.stdout.split()[-1]) >= 1
 
@@ -87,7 +91,9 @@ def test_the_active_run_stands_in_the_sidebar(home: Home) -> None:
     assert "step 300 of 3,000" in words.replace("\\", "")
 
 
-def test_one_studio_a_process_and_a_new_one_for_another_home(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_one_studio_a_process_and_a_new_one_for_another_home(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     first = studio.studio()
     assert studio.studio() is first
     assert studio.open_studio(watch=True) is first

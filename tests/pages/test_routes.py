@@ -33,7 +33,7 @@ def client() -> TestClient:
     return TestClient(Starlette(routes=routes.routes()), base_url="http://localhost:8501")
 
 
-def ask(client: TestClient, run: FakeRun, token: str | None = None, **query: object):  # noqa: ANN201 - httpx's type is not ours
+def ask(client: TestClient, run: FakeRun, token: str | None = None, **query: object):
     token = tokens.issue(run.home, run.id) if token is None else token
     return client.get(f"/bertloom/series/{run.id}", params={"token": token, **query})
 
@@ -105,7 +105,9 @@ def test_ids_are_checked(client: TestClient, home: Home, run_id: str) -> None:
 
 def test_an_unknown_run_is_a_404_even_with_a_ticket(client: TestClient, home: Home) -> None:
     home.ensure()
-    answer = client.get("/bertloom/series/20200101-000000-none", params={"token": tokens.issue(home, "20200101-000000-none")})
+    answer = client.get(
+        "/bertloom/series/20200101-000000-none", params={"token": tokens.issue(home, "20200101-000000-none")}
+    )
     assert answer.status_code == 404
     assert answer.json()["error"]
 
@@ -117,7 +119,9 @@ def test_cursors_are_checked(client: TestClient, run: FakeRun, cursor: str) -> N
 
 def test_other_origins_are_refused(client: TestClient, run: FakeRun) -> None:
     token = tokens.issue(run.home, run.id)
-    answer = client.get(f"/bertloom/series/{run.id}", params={"token": token}, headers={"origin": "http://evil.example"})
+    answer = client.get(
+        f"/bertloom/series/{run.id}", params={"token": token}, headers={"origin": "http://evil.example"}
+    )
     assert answer.status_code == 403
 
 
@@ -152,7 +156,15 @@ def test_packed_scripts_are_the_files() -> None:
 def test_scripts_never_write_html_and_name_no_other_server() -> None:
     for file in (Path(routes.__file__).parent / "live").glob("*.[jc]s*"):
         text = file.read_text(encoding="utf-8")
-        for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http://", "https://"):
+        for forbidden in (
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "http://",
+            "https://",
+        ):
             assert forbidden not in text, f"{file.name}: {forbidden}"
 
 

@@ -46,7 +46,7 @@ def words(test: AppTest) -> str:
     return " ".join(found).replace("\\", "").replace("\u2060", "")
 
 
-def button(test: AppTest, key: str):  # noqa: ANN201
+def button(test: AppTest, key: str):
     return test.button(key=key)
 
 
@@ -107,13 +107,21 @@ def test_words_of_users_are_never_markup(home: Home) -> None:
 @pytest.mark.parametrize("status", [Status.FAILED, Status.INTERRUPTED])
 def test_a_run_that_stopped_says_why_and_what_to_do(fake: FakeRun, status: Status) -> None:
     error = {
-        "error": "TrainingDiverged", "what": "The loss is not a number at step 320.", "where": "stage train, step 320",
-        "expected": "a finite loss", "advice": "Lower the learning rate or turn on clipping.",
-    }  # fmt: skip
+        "error": "TrainingDiverged",
+        "what": "The loss is not a number at step 320.",
+        "where": "stage train, step 320",
+        "expected": "a finite loss",
+        "advice": "Lower the learning rate or turn on clipping.",
+    }
     fake.fail(error, status)
     test = opened(fake.id)
     shown = words(test)
-    for part in ("The loss is not a number at step 320.", "stage train, step 320", "Lower the learning rate", "Resume starts from the beginning"):
+    for part in (
+        "The loss is not a number at step 320.",
+        "stage train, step 320",
+        "Lower the learning rate",
+        "Resume starts from the beginning",
+    ):
         assert part in shown
     assert button(test, keys.PRIMARY).label == "Resume"
     button(test, keys.PRIMARY).click().run()

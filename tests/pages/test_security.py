@@ -19,12 +19,17 @@ from pages.ui import security
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1", "[::1]", "localhost", "LOCALHOST", "::ffff:127.0.0.1", "unix:///tmp/x"])
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "127.8.9.10", "::1", "[::1]", "localhost", "LOCALHOST", "::ffff:127.0.0.1", "unix:///tmp/x"],
+)
 def test_loopback_is_allowed(address: str) -> None:
     security.check_binding(address, secrets_configured=False)
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.4", "::ffff:10.0.0.1", "example.org", "", None, "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0", "::", "192.168.1.4", "::ffff:10.0.0.1", "example.org", "", None, "127.0.0.1.evil.example"]
+)
 def test_other_addresses_are_refused_with_the_reason(address: str | None) -> None:
     with pytest.raises(ConfigError) as caught:
         security.check_binding(address, secrets_configured=False)
@@ -40,7 +45,12 @@ def test_sign_in_allows_other_addresses() -> None:
 def test_streamlit_run_refuses_to_listen_beyond_this_machine(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.address", "0.0.0.0", "--server.port", "0"]
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "BERTLOOM_HOME": str(tmp_path / "home")}, capture_output=True, text=True, timeout=60
+        command,
+        cwd=ROOT,
+        env={**os.environ, "BERTLOOM_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 2
     assert "does not listen beyond this machine without sign-in" in done.stderr
@@ -51,10 +61,19 @@ def test_streamlit_run_refuses_to_listen_beyond_this_machine(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("host", "allowed"),
     [
-        ("localhost", True), ("LOCALHOST:8501", True), ("127.0.0.1:8501", True), ("[::1]:8501", True), ("localhost.", True),
-        ("evil.example", False), ("localhost.evil.example", False), ("localhost:x", False), ("user@localhost", False), ("", False), (None, False),
+        ("localhost", True),
+        ("LOCALHOST:8501", True),
+        ("127.0.0.1:8501", True),
+        ("[::1]:8501", True),
+        ("localhost.", True),
+        ("evil.example", False),
+        ("localhost.evil.example", False),
+        ("localhost:x", False),
+        ("user@localhost", False),
+        ("", False),
+        (None, False),
     ],
-)  # fmt: skip
+)
 def test_only_named_hosts_are_served(host: str | None, allowed: bool) -> None:
     assert security.host_allowed(host, ["localhost", "127.0.0.1", "::1"]) is allowed
 
@@ -67,7 +86,14 @@ def test_wildcard_hosts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "allowed"), [(None, True), ("http://localhost:8501", True), ("http://evil.example", False), ("null", False), ("http://localhost:9", False)]
+    ("origin", "allowed"),
+    [
+        (None, True),
+        ("http://localhost:8501", True),
+        ("http://evil.example", False),
+        ("null", False),
+        ("http://localhost:9", False),
+    ],
 )
 def test_only_pages_of_this_server_may_ask(origin: str | None, allowed: bool) -> None:
     assert security.origin_allowed(origin, "localhost:8501") is allowed

@@ -1,7 +1,7 @@
 """Registers the live plot with Streamlit and mounts it.
 
-Rows pushed to a component get lost when reruns are folded, and a chart element loses its zoom whenever its data change. So the
-page hands over a run's id and a ticket only, and the script in the browser pulls what is new.
+Rows pushed to a component get lost when reruns are folded, and a chart element loses its zoom whenever its data
+change. So the page hands over a run's id and a ticket only, and the script in the browser pulls what is new.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ export default function (component) {
 
 _mount = st.components.v2.component(
     "bertloom_live_plot",
-    css="div:has(> .bl-live) { container-type: inline-size; }\n" + (Path(__file__).parent / "live.css").read_text(encoding="utf-8"),
+    css="div:has(> .bl-live) { container-type: inline-size; }\n"
+    + (Path(__file__).parent / "live.css").read_text(encoding="utf-8"),
     js=_LOADER,
     isolate_styles=False,
 )

@@ -26,7 +26,7 @@ export const PANELS = [
     traces: (book, extra) => gateTraces(book, extra) },
   { id: "lr", title: "Learning rate", unit: "by group", logs: true,
     empty: "No learning rate has been logged yet.",
-    traces: (book) => book.names().filter((name) => name.startsWith("lr/")).map((name, i) => [name, name.slice(3), i]) },
+    traces: (book) => book.names().filter((name) => name.startsWith("lr/")).map((name, i) => [name, name.slice(3), i + 6]) },
   { id: "grad", title: "Gradient norm", unit: "before clipping", logs: true, smooths: true,
     empty: "No gradient norm has been logged yet.", traces: () => [["train/grad_norm", "gradient norm", "train"]] },
   { id: "speed", title: "Throughput", unit: "examples/s", smooths: true, zero: true,
