@@ -15,16 +15,16 @@ from core.data.table import Table
 __all__ = ["describe"]
 
 _REASONS = {
-    "empty": "have an empty cell",
-    "no_label": "have no label",
-    "several_labels": "have several labels",
-    "too_long": "have a cell that is too long",
-    "label_too_long": "have a label that is too long to be one",
-    "malformed": "cannot be read",
-    "not_text": "hold something else than text",
-    "encoding": "have bytes that are not of the file's encoding",
-    "length": "have not one tag a word",
-    "bad_tag": "have a tag that is not of the scheme",
+    "empty": "an empty cell",
+    "no_label": "no label",
+    "several_labels": "several labels in a cell",
+    "too_long": "a cell that is too long",
+    "label_too_long": "a label that is too long to be one",
+    "malformed": "rows that cannot be read",
+    "not_text": "something else than text",
+    "encoding": "bytes that are not of the file's encoding",
+    "length": "words and tags that differ in number",
+    "bad_tag": "a tag that is not of the scheme",
 }
 
 
@@ -78,7 +78,7 @@ def _tell_sources(report: DataReport, found: Assignment) -> None:
             share = count / reading.read
             report.add(
                 "error" if reason == "encoding" and share > 0.1 else "warning", f"dropped_{reason}",
-                f"{count:,} of {reading.read:,} rows {_REASONS.get(reason, 'cannot be used')} and are left out.",
+                f"{count:,} of {reading.read:,} rows left out: {_REASONS.get(reason, reason)}.",
                 f"{reading.source}, {_named(entry['rows'], count)}",
                 "Name the encoding that the file was saved in." if reason == "encoding" else "",
             )  # fmt: skip
