@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 #: Seconds without a request after which the helper process ends.
 IDLE_SECONDS = 120.0
 _REMEMBERED = 64
+#: A process that is gone so soon after it was asked had died before.
+_DYING_SECONDS = 0.3
 
 
 class Helper:
@@ -139,15 +141,15 @@ class _Channel:
         try:
             kills = trouble.oom_kills()
             for last in (False, True):
-                started = self._ensure()
+                started, begun = self._ensure(), time.monotonic()
                 try:
                     return self._exchange(name, arguments, timeout, cancel)
                 except _Died as death:
                     self._end()
                     if self._closed:
                         raise _closing() from None
-                    # One that ended of itself, being idle just when it was asked, is started again.
-                    if death.code == 0 and not started and not last:
+                    # One that had ended, or was just ending, when it was asked is started again.
+                    if not started and not last and (death.code == 0 or time.monotonic() - begun < _DYING_SECONDS):
                         continue
                     raise _death(name, death.code, kills, str(self._home.logs / "helper.log")) from None
             raise AssertionError("unreachable")

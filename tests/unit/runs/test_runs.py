@@ -55,7 +55,7 @@ def test_pause_resume_save_and_cancel(studio: Studio, backend: str) -> None:
     assert not studio.runs.get(run).has_checkpoint
     studio.runs.save(run)
     until(studio, run, lambda record: record.has_checkpoint)
-    assert [event.kind for event in studio.runs.events(run)] == ["checkpoint"]
+    until(studio, run, lambda _: [event.kind for event in studio.runs.events(run)] == ["checkpoint"])
     studio.runs.pause(run)
     record = studio.runs.wait(run, 10)
     assert record.status is Status.PAUSED
