@@ -1,7 +1,8 @@
 """Data: samples, readers, column mapping, the check before training, roles and the leakage guard.
 
-Importing this package imports neither pyarrow, pandas, datasets nor torch: functions that read rows import them. `check`
-and `preview` mean the functions here, not the modules that hold them; the bundled samples are in :mod:`core.data.samples`.
+Importing this package imports neither pyarrow, pandas, datasets nor torch: functions that read rows import them.
+`check` and `preview` mean the functions here, not the modules that hold them; the bundled samples are in
+:mod:`core.data.samples`.
 """
 
 from core.data.check import check

@@ -91,9 +91,15 @@ def assign(data: DataConfig, task: TaskConfig, cache: Path) -> Assignment:
             rows = indices[role]
             indices[role] = rows[sample_rows(strata[role][rows], keys[role][rows], limit, data.split_seed)]
     return Assignment(
-        tables, {role: indices[role] for role in ROLES}, keys, label_list(tables["train"].reading.labels, task.kind),
-        sorted(carved), dropped, leaks, leaking,
-    )  # fmt: skip
+        tables,
+        {role: indices[role] for role in ROLES},
+        keys,
+        label_list(tables["train"].reading.labels, task.kind),
+        sorted(carved),
+        dropped,
+        leaks,
+        leaking,
+    )
 
 
 def _strata(table: Table, task: TaskConfig) -> np.ndarray:
@@ -146,7 +152,7 @@ def _leaks(
 
 
 def unknown_labels(found: Assignment) -> list[dict[str, Any]]:
-    """Return labels of given gate or test rows that train lacks: {"role", "label", "count", "source", "row"} of the first row."""
+    """Return labels of given gate or test rows that train lacks: role, label, count, source and row of the first one."""
     import numpy as np
 
     out = []
@@ -163,8 +169,13 @@ def unknown_labels(found: Assignment) -> list[dict[str, Any]]:
             else:
                 flat = np.flatnonzero(column.flatten().to_numpy(zero_copy_only=False) == code)
                 rows = np.searchsorted(column.offsets.to_numpy(zero_copy_only=False), flat, side="right") - 1
-            out.append({
-                "role": role, "label": shown(label), "count": table.reading.counts[code], "source": table.reading.source,
-                "row": arrow.column("row")[int(rows[0])].as_py(),
-            })  # fmt: skip
+            out.append(
+                {
+                    "role": role,
+                    "label": shown(label),
+                    "count": table.reading.counts[code],
+                    "source": table.reading.source,
+                    "row": arrow.column("row")[int(rows[0])].as_py(),
+                }
+            )
     return out

@@ -34,7 +34,7 @@ def check(
     data, task
         As in the plan.
     model_folder
-        The encoder's folder, for lengths in sub-words and unknown pieces; without it lengths are in characters or words.
+        The encoder's folder, for lengths in sub-words and unknown pieces; without it they are in characters or words.
     max_length
         Sub-words a text may have.
     cache
@@ -109,16 +109,21 @@ def _tell_texts(report: DataReport, table: Table, task: TaskConfig, model_folder
     rows = part.column("row").to_numpy()[cut[:NAMED]].tolist()
     if len(cut) and task.kind == "tagging":
         report.add(
-            "note", "windows", f"{report.lengths['cut_share']:.1%} of the sentences are longer than {report.max_length} sub-words.",
-            f"row {', '.join(map(str, rows[:5]))}", "They are read in overlapping windows; no word is lost.",
-        )  # fmt: skip
+            "note",
+            "windows",
+            f"{report.lengths['cut_share']:.1%} of the sentences are longer than {report.max_length} sub-words.",
+            f"row {', '.join(map(str, rows[:5]))}",
+            "They are read in overlapping windows; no word is lost.",
+        )
     elif len(cut):
         report.add(
-            "warning" if report.lengths["cut_share"] > 0.05 else "note", "cut",
+            "warning" if report.lengths["cut_share"] > 0.05 else "note",
+            "cut",
             f"{report.lengths['cut_share']:.1%} of the texts are cut at {report.max_length} sub-words.",
-            f"row {', '.join(map(str, rows[:5]))}", f"Half of all texts have up to {int(np.median(lengths))}, 95 % up to "
+            f"row {', '.join(map(str, rows[:5]))}",
+            f"Half of all texts have up to {int(np.median(lengths))}, 95 % up to "
             f"{int(np.quantile(lengths, 0.95))}; raise max_length if the end of a text matters.",
-        )  # fmt: skip
+        )
     _tell_pieces(report, pieces)
 
 
@@ -131,45 +136,67 @@ def _tell_markup(report: DataReport, texts: list[Any]) -> None:
     )
     if marked:
         report.add(
-            "note", "markup", f"{marked:,} of {len(texts):,} texts hold HTML tags; they are kept as plain text.", "",
+            "note",
+            "markup",
+            f"{marked:,} of {len(texts):,} texts hold HTML tags; they are kept as plain text.",
+            "",
             "Strip them first if the model should not see them.",
-        )  # fmt: skip
+        )
 
 
 def _tell_lengths(report: DataReport, lengths: np.ndarray, unit: str) -> None:
     import numpy as np
 
     report.lengths = {
-        "unit": unit, "checked": len(lengths), "max_length": report.max_length if unit == "sub-words" else None, "mean": float(lengths.mean()), "median": float(np.median(lengths)),
-        "p95": float(np.quantile(lengths, 0.95)), "max": int(lengths.max()), "cut_rows": None, "cut_share": None,
+        "unit": unit,
+        "checked": len(lengths),
+        "max_length": report.max_length if unit == "sub-words" else None,
+        "mean": float(lengths.mean()),
+        "median": float(np.median(lengths)),
+        "p95": float(np.quantile(lengths, 0.95)),
+        "max": int(lengths.max()),
+        "cut_rows": None,
+        "cut_share": None,
         "histogram": histogram(lengths.tolist()),
-    }  # fmt: skip
+    }
 
 
 def _tell_pieces(report: DataReport, pieces: Pieces) -> None:
     report.pieces = {
-        "unknown_share": pieces.unknown_share, "examples": pieces.examples, "per_character": pieces.per_character,
+        "unknown_share": pieces.unknown_share,
+        "examples": pieces.examples,
+        "per_character": pieces.per_character,
         "chinese_share": pieces.chinese_share,
-    }  # fmt: skip
+    }
     # A Chinese vocabulary holds thousands of single characters; an English one a few hundred, or bytes.
     foreign = pieces.chinese_share > 0.3 and pieces.vocabulary_chinese < 0.05
     examples = f"for example {', '.join(map(shown, pieces.examples))}" if pieces.examples else ""
     if foreign and (pieces.unknown_share > 0.02 or pieces.per_character > 1.2):
         lost = (
-            f"{pieces.unknown_share:.0%} of the pieces are unknown to it" if pieces.unknown_share > 0.02
+            f"{pieces.unknown_share:.0%} of the pieces are unknown to it"
+            if pieces.unknown_share > 0.02
             else f"it needs {pieces.per_character:.1f} pieces a character"
-        )  # fmt: skip
+        )
         report.add(
-            "warning", "language", f"The text is mostly Chinese, Japanese or Korean, but the encoder's vocabulary is not: {lost}.",
-            examples, "Use an encoder of that language; this one can hardly learn from the text.",
-        )  # fmt: skip
+            "warning",
+            "language",
+            f"The text is mostly Chinese, Japanese or Korean, but the encoder's vocabulary is not: {lost}.",
+            examples,
+            "Use an encoder of that language; this one can hardly learn from the text.",
+        )
     elif pieces.unknown_share > 0.01:
         report.add(
-            "warning", "unknown_pieces", f"{pieces.unknown_share:.1%} of the pieces are unknown to the encoder.", examples,
+            "warning",
+            "unknown_pieces",
+            f"{pieces.unknown_share:.1%} of the pieces are unknown to the encoder.",
+            examples,
             "Use an encoder whose vocabulary fits the language and the signs of the text.",
-        )  # fmt: skip
+        )
     elif pieces.per_character > 0.7 and pieces.chinese_share < 0.1:
         report.add(
-            "warning", "language", f"The encoder's vocabulary fits the text badly: {pieces.per_character:.1f} pieces a character.",
-            examples, "Use an encoder of the text's language.",
-        )  # fmt: skip
+            "warning",
+            "language",
+            f"The encoder's vocabulary fits the text badly: {pieces.per_character:.1f} pieces a character.",
+            examples,
+            "Use an encoder of the text's language.",
+        )

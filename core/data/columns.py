@@ -11,8 +11,8 @@ from core.data.readers.base import Source, UnusableData, shown
 
 __all__ = ["map_columns"]
 
-_TEXT = ("text", "sentence", "review", "content", "comment", "tweet", "message", "utterance", "body", "document", "headline",
-         "title", "question", "description", "sentence1", "premise", "text_a")  # fmt: skip
+_TEXT = ("text", "sentence", "review", "content", "comment", "tweet", "message", "utterance", "body", "document", 
+         "headline", "title", "question", "description", "sentence1", "premise", "text_a")  # fmt: skip
 _PAIRS = {
     "text": "text_pair",
     "sentence1": "sentence2",
@@ -79,8 +79,9 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
         if pair and pair not in found.values():
             found["text_pair"] = pair
     if len(set(found.values())) < len(found):
+        named_so = ", ".join(f"{what} = {column!r}" for what, column in found.items())
         raise UnusableData(
-            "One column is named for two things.", where=f"{source.name}, " + ", ".join(f"{k} = {v!r}" for k, v in found.items()),
+            "One column is named for two things.", where=f"{source.name}, {named_so}",
             expected=f"different columns for {' and '.join(found)}",
         )  # fmt: skip
     return found

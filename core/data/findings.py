@@ -61,9 +61,16 @@ def _reading(table: Table) -> dict[str, Any]:
     """Return the short form of what was read, for reports."""
     reading = table.reading
     return {
-        "source": reading.source, "format": reading.format, "encoding": reading.encoding, "mapping": reading.mapping,
-        "details": reading.details, "read": reading.read, "kept": reading.kept, "dropped": reading.dropped, "illegal": reading.illegal,
-    }  # fmt: skip
+        "source": reading.source,
+        "format": reading.format,
+        "encoding": reading.encoding,
+        "mapping": reading.mapping,
+        "details": reading.details,
+        "read": reading.read,
+        "kept": reading.kept,
+        "dropped": reading.dropped,
+        "illegal": reading.illegal,
+    }
 
 
 def _tell_sources(report: DataReport, found: Assignment) -> None:
@@ -77,21 +84,28 @@ def _tell_sources(report: DataReport, found: Assignment) -> None:
             count = entry["count"]
             share = count / reading.read
             report.add(
-                "error" if reason == "encoding" and share > 0.1 else "warning", f"dropped_{reason}",
+                "error" if reason == "encoding" and share > 0.1 else "warning",
+                f"dropped_{reason}",
                 f"{count:,} of {reading.read:,} rows left out: {_REASONS.get(reason, reason)}.",
                 f"{reading.source}, {_named(entry['rows'], count)}",
                 "Name the encoding that the file was saved in." if reason == "encoding" else "",
-            )  # fmt: skip
+            )
         if lost > 0.5 * reading.read:
             report.add(
-                "error", "mostly_dropped", f"Only {reading.kept:,} of {reading.read:,} rows can be used.", reading.source,
+                "error",
+                "mostly_dropped",
+                f"Only {reading.kept:,} of {reading.read:,} rows can be used.",
+                reading.source,
                 "Check the format, the delimiter and the column mapping in the preview.",
-            )  # fmt: skip
+            )
         if illegal := reading.illegal["count"]:
             report.add(
-                "warning", "illegal_tags", f"{illegal:,} tags are illegal in their place; they are read as the CoNLL scorer does.",
-                f"{reading.source}, {_named(reading.illegal['rows'], illegal)}", "Mend them at the source if there are many.",
-            )  # fmt: skip
+                "warning",
+                "illegal_tags",
+                f"{illegal:,} tags are illegal in their place; they are read as the CoNLL scorer does.",
+                f"{reading.source}, {_named(reading.illegal['rows'], illegal)}",
+                "Mend them at the source if there are many.",
+            )
 
 
 def _tell_labels(report: DataReport, found: Assignment, task: TaskConfig) -> None:
@@ -106,49 +120,69 @@ def _tell_labels(report: DataReport, found: Assignment, task: TaskConfig) -> Non
     names = [name[2:] for name in found.labels if name.startswith("B-")] if task.kind == "tagging" else found.labels
     report.labels = [
         {
-            "label": name, "count": totals.get(name, 0), "share": totals.get(name, 0) / max(1, whole),
+            "label": name,
+            "count": totals.get(name, 0),
+            "share": totals.get(name, 0) / max(1, whole),
             "roles": {role: by_role[role].get(name, 0) for role in ROLES},
         }
         for name in names
-    ]  # fmt: skip
+    ]
     where = reading.source
     what = "entity type" if task.kind == "tagging" else "label"
     if not names:
         report.add("error", "no_label", f"There is no {what}.", where, "Check which column holds it.")
     elif len(names) == 1 and task.kind == "classification" and not task.multi_label:
         report.add(
-            "error", "one_class", f"There is only one class: {shown(names[0])!r}.", where,
+            "error",
+            "one_class",
+            f"There is only one class: {shown(names[0])!r}.",
+            where,
             "A classifier needs at least two; check which column holds the label.",
-        )  # fmt: skip
+        )
     once = [name for name in names if totals.get(name, 0) == 1]
     if once:
         report.add(
-            "warning", "rare_labels", f"{len(once)} {what}{'s occur' if len(once) > 1 else ' occurs'} only once.",
-            ", ".join(shown(name, 40) for name in once[:NAMED]), "They can be learnt but not measured; join or remove them.",
-        )  # fmt: skip
+            "warning",
+            "rare_labels",
+            f"{len(once)} {what}{'s occur' if len(once) > 1 else ' occurs'} only once.",
+            ", ".join(shown(name, 40) for name in once[:NAMED]),
+            "They can be learnt but not measured; join or remove them.",
+        )
     if task.kind == "classification" and len(names) > 20 and len(names) > 0.2 * reading.kept:
         report.add(
-            "warning", "many_labels", f"There are {len(names):,} different labels in {reading.kept:,} rows.", where,
+            "warning",
+            "many_labels",
+            f"There are {len(names):,} different labels in {reading.kept:,} rows.",
+            where,
             "Numbers or names as labels? Check which column holds the label.",
-        )  # fmt: skip
+        )
     if len(names) > 1 and whole and max(totals.values()) / whole > 0.9:
         top = max(totals, key=totals.__getitem__)
         report.add(
-            "warning", "imbalance", f"{totals[top] / whole:.0%} of all {what}s are {shown(top, 40)!r}.", where,
+            "warning",
+            "imbalance",
+            f"{totals[top] / whole:.0%} of all {what}s are {shown(top, 40)!r}.",
+            where,
             "Judge by macro F1 or MCC rather than accuracy; class_weights: balanced may help.",
-        )  # fmt: skip
+        )
     unseen = [name for name in names if by_role["train"].get(name, 0) == 0]
     if unseen and len(names) > 1:
         report.add(
-            "warning", "unseen_labels", f"{len(unseen)} {what}s have no row left in train.",
-            ", ".join(shown(name, 40) for name in unseen[:NAMED]), "Use more training rows.",
-        )  # fmt: skip
+            "warning",
+            "unseen_labels",
+            f"{len(unseen)} {what}s have no row left in train.",
+            ", ".join(shown(name, 40) for name in unseen[:NAMED]),
+            "Use more training rows.",
+        )
     for entry in unknown_labels(found):
         report.add(
-            "error", "unknown_label",
-            f"The {entry['role']} rows have a label that the training rows lack: {entry['label']!r} ({entry['count']:,} times).",
-            f"{entry['source']}, row {entry['row']}", "Mend the label, or add training rows that have it.",
-        )  # fmt: skip
+            "error",
+            "unknown_label",
+            f"The {entry['role']} rows have a label that the training rows lack: "
+            f"{entry['label']!r} ({entry['count']:,} times).",
+            f"{entry['source']}, row {entry['row']}",
+            "Mend the label, or add training rows that have it.",
+        )
 
 
 def _role_counts(found: Assignment, role: str, task: TaskConfig) -> dict[str, int]:
@@ -172,8 +206,11 @@ def _tell_roles(report: DataReport, found: Assignment, data: DataConfig) -> None
         rows = len(found.indices[role])
         source = found.tables.get(role, found.tables["train"]).reading.source
         report.roles[role] = {
-            "rows": rows, "source": source, "carved": role in found.carved, "dropped_duplicates": found.dropped.get(role, 0),
-        }  # fmt: skip
+            "rows": rows,
+            "source": source,
+            "carved": role in found.carved,
+            "dropped_duplicates": found.dropped.get(role, 0),
+        }
     if report.roles["train"]["rows"] == 0:
         report.add("error", "no_train_rows", "No row is left to train on.", "", "Lower gate_share and test_share.")
     for role, use in (
@@ -193,9 +230,12 @@ def _tell_roles(report: DataReport, found: Assignment, data: DataConfig) -> None
             report.add("note", f"small_{role}", f"There are only {rows} {role} rows: its scores will jump about.")
     if found.leaking:
         report.add(
-            "error", "leak", f"{found.leaking:,} texts stand in two roles.", leak_rows(found),
+            "error",
+            "leak",
+            f"{found.leaking:,} texts stand in two roles.",
+            leak_rows(found),
             "Remove them, or set data.drop_duplicates (the first stays: train before gate before test).",
-        )  # fmt: skip
+        )
 
 
 def _tell_duplicates(report: DataReport, table: Table, data: DataConfig) -> None:
@@ -213,8 +253,11 @@ def _tell_duplicates(report: DataReport, table: Table, data: DataConfig) -> None
     pairs = [[int(rows[at]), int(rows[first[at]])] for at in again[:NAMED]]
     conflicts = [[int(rows[at]), int(rows[first[at]])] for at in torn[:NAMED]]
     report.duplicates = {
-        "count": len(again), "rows": pairs, "conflicts": len(torn), "conflict_rows": conflicts,
-    }  # fmt: skip
+        "count": len(again),
+        "rows": pairs,
+        "conflicts": len(torn),
+        "conflict_rows": conflicts,
+    }
 
     def listed(entries: list[list[int]]) -> str:
         return "; ".join(f"row {row} = row {before}" for row, before in entries[:5]) + (
@@ -223,12 +266,19 @@ def _tell_duplicates(report: DataReport, table: Table, data: DataConfig) -> None
 
     if len(again):
         report.add(
-            "warning", "duplicates", f"{len(again):,} rows repeat the text of an earlier row.", listed(pairs),
-            "They are dropped (drop_duplicates is on)." if data.drop_duplicates
+            "warning",
+            "duplicates",
+            f"{len(again):,} rows repeat the text of an earlier row.",
+            listed(pairs),
+            "They are dropped (drop_duplicates is on)."
+            if data.drop_duplicates
             else "Carving keeps equal texts in one role; data.drop_duplicates leaves them out.",
-        )  # fmt: skip
+        )
     if len(torn):
         report.add(
-            "warning", "conflicts", f"{len(torn):,} of them have another label than the first.", listed(conflicts),
+            "warning",
+            "conflicts",
+            f"{len(torn):,} of them have another label than the first.",
+            listed(conflicts),
             "One of the two labels is wrong, or the text alone does not decide.",
-        )  # fmt: skip
+        )

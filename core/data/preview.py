@@ -32,8 +32,8 @@ def preview(data: DataConfig, task: TaskConfig, rows: int = 20, role: str = "tra
     Returns
     -------
     dict
-        ``name``, ``format``, ``encoding``, ``details``, ``columns``, ``rows`` (cells as text, or lists of text, by column),
-        ``numbers`` (number of each row in the source), ``mapping`` (empty if a column is missing) and ``problems``
+        ``name``, ``format``, ``encoding``, ``details``, ``columns``, ``rows`` (cells as text, or lists of text, by
+        column), ``numbers`` (number of each row in the source), ``mapping`` (empty if a column is missing) and ``problems``
         (messages about the source, the mapping and rows that would be dropped). All of it is plain text.
 
     Raises
@@ -73,12 +73,20 @@ def preview(data: DataConfig, task: TaskConfig, rows: int = 20, role: str = "tra
             problems.append(f"{lost - 10} more of the first {len(head)} rows have such problems.")
     visible = [row for row in head if row.values is not None][:rows]
     return {
-        "name": source.name, "format": source.format, "encoding": source.encoding, "details": details,
-        "columns": source.columns, "rows": [
-            {column: _cell(row.values.get(column)) for column in source.columns} for row in visible if row.values is not None
+        "name": source.name,
+        "format": source.format,
+        "encoding": source.encoding,
+        "details": details,
+        "columns": source.columns,
+        "rows": [
+            {column: _cell(row.values.get(column)) for column in source.columns}
+            for row in visible
+            if row.values is not None
         ],
-        "numbers": [row.number for row in visible], "mapping": mapping, "problems": problems,
-    }  # fmt: skip
+        "numbers": [row.number for row in visible],
+        "mapping": mapping,
+        "problems": problems,
+    }
 
 
 def _cell(value: Any) -> Any:

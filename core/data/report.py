@@ -41,16 +41,18 @@ class DataReport:
     task, max_length
         What it was checked for.
     sources
-        Role → source, format, encoding, columns, mapping, details, read, kept, dropped (reason → count and rows), illegal.
+        Role → source, format, encoding, columns, mapping, details, read, kept, dropped (reason → count and rows),
+        illegal.
     roles
         Role → {"rows", "source", "carved"}.
     labels
-        [{"label", "count", "share", "roles": {role: count}}]: rows a label (tagging: entities a type). In the dictionary
-        also as ``balance`` {role: {label: count}}.
+        [{"label", "count", "share", "roles": {role: count}}]: rows a label (tagging: entities a type). In the
+        dictionary also as ``balance`` {role: {label: count}}.
     duplicates
         {"count", "rows": [[row, row of its first occurrence]], "conflicts", "conflict_rows"} of the training source.
     lengths
-        {"unit", "checked", "max_length", "mean", "median", "p95", "max", "cut_rows", "cut_share", "histogram": {"edges", "counts"}}.
+        {"unit", "checked", "max_length", "mean", "median", "p95", "max", "cut_rows", "cut_share",
+        "histogram": {"edges", "counts"}}.
     pieces
         {"unknown_share", "examples", "per_character", "chinese_share"}; empty without a model.
     findings
@@ -93,7 +95,7 @@ def histogram(values: Sequence[int], bins: int = 30) -> dict[str, list[int]]:
     Returns
     -------
     dict
-        ``edges`` (at most bins + 1 of them, ascending) and ``counts``; a bar holds lengths from its edge up to the next.
+        ``edges`` (at most bins + 1 of them, ascending) and ``counts``; a bar holds lengths from its edge to the next.
     """
     import numpy as np
 

@@ -233,5 +233,6 @@ def _whole(text: str, column: str) -> None:
         except UnicodeEncodeError as error:
             raise Dropped(
                 "encoding",
-                f"column {shown(column)!r} has bytes that are not of the file's encoding, at character {error.start + 1}",
+                f"column {shown(column)!r} has bytes that are not of the file's encoding, "
+                f"at character {error.start + 1}",
             ) from error

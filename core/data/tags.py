@@ -10,9 +10,12 @@ __all__ = ["SCHEMES", "TagScheme", "detect_scheme", "to_iob2"]
 
 #: What a scheme is called in reports.
 SCHEMES = {
-    "IOB2": "IOB2 (BIO)", "BIOES": "BIOES (or BILOU, BMES)", "I": "I only (IOB1)", "plain": "entity types without B or I",
+    "IOB2": "IOB2 (BIO)",
+    "BIOES": "BIOES (or BILOU, BMES)",
+    "I": "I only (IOB1)",
+    "plain": "entity types without B or I",
     "each": "one tag a word",
-}  # fmt: skip
+}
 _PREFIXED = re.compile(r"([BIESLUM])([-_])(.+)", re.DOTALL)
 _ALIASES = {"L": "E", "U": "S", "M": "I"}
 _OUTSIDE = ("O", "_", "")

@@ -68,9 +68,10 @@ def open_conll(file: TextFile) -> Source:
     separator, width = _shape(file.head)
     if width < 2:
         raise DataError(
-            "This is not a CoNLL file: its lines have fewer than two columns.", where=name,
+            "This is not a CoNLL file: its lines have fewer than two columns.",
+            where=name,
             expected="a word and a tag a line, separated by a tab or spaces; a blank line between sentences",
-        )  # fmt: skip
+        )
     columns = [str(index) for index in range(1, width + 1)]
     details = {"separator": "tab" if separator else "spaces"}
     return Source(name, "conll", file.encoding, columns, lambda: _conll_rows(file, separator, columns), details)
@@ -138,9 +139,13 @@ def open_conllu(file: TextFile) -> Source:
             keys.update((part.partition("=")[0], None) for part in cells[9].split("|") if "=" in part)
     columns = [*CONLLU_COLUMNS, *(f"misc:{key}" for key in keys)]
     return Source(
-        name, "conllu", file.encoding, columns, lambda: _conllu_rows(file, list(keys)),
+        name,
+        "conllu",
+        file.encoding,
+        columns,
+        lambda: _conllu_rows(file, list(keys)),
         {"names": next((f"misc:{key}" for key in keys if _NAME_KEYS.match(key)), None)},
-    )  # fmt: skip
+    )
 
 
 def _conllu_rows(file: TextFile, keys: list[str]) -> Iterator[RawRow]:

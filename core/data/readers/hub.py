@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.data.readers.base import RawRow, Source, shown
 from core.errors import DataError, HubError
 
 __all__ = ["open_hub"]
+
+_PROBE_S = 8.0
 
 
 def open_hub(name: str, subset: str | None, split: str, revision: str | None) -> Source:
@@ -41,6 +45,7 @@ def open_hub(name: str, subset: str | None, split: str, revision: str | None) ->
 
 
 def _load(name: str, subset: str | None, split: str, revision: str | None, where: str) -> Any:
+    _reach(where)
     try:
         from datasets import load_dataset
 
@@ -51,12 +56,27 @@ def _load(name: str, subset: str | None, split: str, revision: str | None, where
         raise _unreachable(error, where) from error
 
 
+def _reach(where: str) -> None:
+    """Fail within seconds where there is no network: the client itself tries for half a minute."""
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return
+    parts = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+        raise _unreachable(ConnectionError("HF_HUB_OFFLINE is set"), where)
+    try:
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        socket.create_connection((parts.hostname or "", port), timeout=_PROBE_S).close()
+    except OSError as error:
+        raise _unreachable(error, where) from error
+
+
 def _unreachable(error: Exception, where: str) -> HubError:
     return HubError(
-        f"The hub data set cannot be read: {type(error).__name__}: {shown(error, 300)}.", where=where,
+        f"The hub data set cannot be read: {type(error).__name__}: {shown(error, 300)}.",
+        where=where,
         expected="a network, and a data set of this name on the hub",
         advice="Without a network use a file or a bundled sample. HF_HUB_OFFLINE must not be set for hub sources.",
-    )  # fmt: skip
+    )
 
 
 def _rows(data: Any, where: str) -> Iterator[RawRow]:

@@ -34,9 +34,10 @@ def open_jsonl(file: TextFile) -> Source:
         start = file.head.lstrip()[:1]
         raise DataError(
             "This is one JSON list, not JSON lines." if start == "[" else "No line is a JSON object.",
-            where=f"{name}, line 1", expected='one object a line, like {"text": "…", "label": "…"}',
+            where=f"{name}, line 1",
+            expected='one object a line, like {"text": "…", "label": "…"}',
             advice="Write each object of the list on a line of its own." if start == "[" else None,
-        )  # fmt: skip
+        )
     return Source(name, "jsonl", file.encoding, list(columns), lambda: _rows(file))
 
 

@@ -17,10 +17,21 @@ from core.errors import DataError
 __all__ = ["detect_format", "open_source"]
 
 _SUFFIXES = {
-    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
-    ".parquet": "parquet", ".pq": "parquet", ".conllu": "conllu", ".conll": "conll", ".bio": "conll", ".iob": "conll",
-    ".iob2": "conll", ".bioes": "conll",
-}  # fmt: skip
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".conllu": "conllu",
+    ".conll": "conll",
+    ".bio": "conll",
+    ".iob": "conll",
+    ".iob2": "conll",
+    ".bioes": "conll",
+}
 _COMPRESSED = {".gz", ".bz2", ".xz"}
 #: Files up to this size are told apart by their whole content, larger ones by size, time and both ends.
 _HASHED = 64_000_000
@@ -68,18 +79,20 @@ def open_source(data: DataConfig, task: TaskConfig, role: str = "train") -> Sour
 
 def _open_sample(name: str, task: TaskConfig) -> Source:
     from core.data.sample_rows import open_sample
-    from core.data.samples import sample
+    from core.data.samples import sample, samples
 
     info = sample(name)
     if task.kind not in info.tasks or task.multi_label:
         kind = "multi-label classification" if task.multi_label else task.kind
-        has = f"labels for {' and '.join(info.tasks)}" if info.tasks else "plain text without labels"
+        fitting_names = [one.name for one in samples() if task.kind in one.tasks and not task.multi_label]
+        has = f"it has labels for {info.tasks[0]}" if info.tasks else "it is plain text without labels"
         raise DataError(
-            f"The sample {name!r} cannot be used for {kind}: it has {has}.", where="data.source",
-            expected=f"a sample with labels for {kind}, or a file",
-            advice="; ".join(f"{other} is for {'tagging' if other in ('tweets', 'zh-news') else 'classification'}"
-                             for other in ("reviews", "zh-reviews", "tweets", "zh-news")) + ".",
-        )  # fmt: skip
+            f"The sample {name!r} cannot be used for {kind}: {has}.",
+            where="data.source",
+            expected=f"a file, or a sample with labels: {', '.join(fitting_names)}"
+            if fitting_names
+            else "a file with several labels a row",
+        )
     return open_sample(name)
 
 
@@ -99,11 +112,15 @@ def _open_file(path: Path, data: DataConfig, task: TaskConfig) -> Source:
         source = _open_text(file, form, data.columns)
         source.details |= {"compression": file.compression} if file.compression else {}
         if file.guessed:
-            source.notes.append({
-                "level": "warning", "code": "encoding_guessed", "where": name,
-                "message": f"The encoding was guessed from the bytes: {file.encoding}.",
-                "advice": "Look at the preview; name the encoding if characters look wrong.",
-            })  # fmt: skip
+            source.notes.append(
+                {
+                    "level": "warning",
+                    "code": "encoding_guessed",
+                    "where": name,
+                    "message": f"The encoding was guessed from the bytes: {file.encoding}.",
+                    "advice": "Look at the preview; name the encoding if characters look wrong.",
+                }
+            )
     source.key = f"{key} {source.format} {source.encoding} {sorted(source.details.items())}"
     return source
 
@@ -147,10 +164,11 @@ def detect_format(file: TextFile, task: TaskConfig) -> str:
         first = file.head.split("\n", 1)[0]
         return "tsv" if "\t" in first and first.count("\t") >= first.count(",") else "csv"
     raise DataError(
-        "This is not a table: no format fits its first lines.", where=shown(file.path.name),
+        "This is not a table: no format fits its first lines.",
+        where=shown(file.path.name),
         expected="CSV, TSV, JSON lines, Parquet" + (", CoNLL or CoNLL-U" if task.kind == "tagging" else ""),
         advice="Choose the format if it is one of these.",
-    )  # fmt: skip
+    )
 
 
 def _content_key(path: Path) -> str:

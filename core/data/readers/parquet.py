@@ -30,9 +30,14 @@ def open_parquet(path: Path) -> Source:
     if rows == 0:
         raise DataError("The table has no rows.", where=name, expected="a table with a text and a label a row")
     return Source(
-        name, "parquet", "", list(schema.names), lambda: _rows(path),
-        {"rows": rows}, class_names=_class_names(schema.metadata or {}),
-    )  # fmt: skip
+        name,
+        "parquet",
+        "",
+        list(schema.names),
+        lambda: _rows(path),
+        {"rows": rows},
+        class_names=_class_names(schema.metadata or {}),
+    )
 
 
 def _file(path: Path) -> Any:

@@ -76,9 +76,16 @@ def open_table(file: TextFile, kind: str, *, numbered: bool = False) -> Source:
     name = shown(file.path.name)
     dialect = sniff_table(file.head, kind)
     csv.field_size_limit(MAX_LINE)
-    first = next((row for row in csv.reader(
-        [line + "\n" for line in file.head.split("\n")], delimiter=dialect.delimiter, quoting=dialect.quoting
-    ) if row), None)  # fmt: skip
+    first = next(
+        (
+            row
+            for row in csv.reader(
+                [line + "\n" for line in file.head.split("\n")], delimiter=dialect.delimiter, quoting=dialect.quoting
+            )
+            if row
+        ),
+        None,
+    )
     if first is None:
         raise DataError("The file is empty.", where=name, expected="a header and rows")
     if not numbered and not any(cell.strip() for cell in first):
@@ -90,16 +97,25 @@ def open_table(file: TextFile, kind: str, *, numbered: bool = False) -> Source:
     columns = [str(index) for index in range(1, len(first) + 1)] if numbered else _unique(first)
     notes = []
     if dialect.fit < 0.5:
-        notes.append({
-            "level": "error", "code": "not_a_table", "where": name,
-            "message": f"Only {dialect.fit:.0%} of the first rows have as many cells as the header ({len(columns)}).",
-            "advice": "Check the delimiter and the quotes, or choose the format.",
-        })  # fmt: skip
+        notes.append(
+            {
+                "level": "error",
+                "code": "not_a_table",
+                "where": name,
+                "message": f"Only {dialect.fit:.0%} of the first rows have {len(columns)} cells like the header.",
+                "advice": "Check the delimiter and the quotes, or choose the format.",
+            }
+        )
     details = {"delimiter": dialect.delimiter, "quoting": dialect.quoting == csv.QUOTE_MINIMAL, "header": not numbered}
     return Source(
-        name, kind, file.encoding, columns,
-        lambda: _rows(file, dialect, columns, numbered, name), details, notes,
-    )  # fmt: skip
+        name,
+        kind,
+        file.encoding,
+        columns,
+        lambda: _rows(file, dialect, columns, numbered, name),
+        details,
+        notes,
+    )
 
 
 def _unique(header: list[str]) -> list[str]:
@@ -137,10 +153,11 @@ def _rows(file: TextFile, dialect: Dialect, columns: list[str], numbered: bool, 
                 yield RawRow(number, start, None, problem)
         except csv.Error as error:
             raise DataError(
-                f"The table cannot be read further: {error}.", where=f"{name}, row {number + 1}, line {line}",
+                f"The table cannot be read further: {error}.",
+                where=f"{name}, row {number + 1}, line {line}",
                 expected=f"cells of at most {MAX_LINE // 1_000_000} million characters",
                 advice="A quote that is opened there may not be closed.",
-            ) from error  # fmt: skip
+            ) from error
 
 
 def fitting(head: str) -> bool:

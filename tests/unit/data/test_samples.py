@@ -54,7 +54,16 @@ def test_an_unknown_sample_is_named() -> None:
 
 
 def test_people_of_two_words_are_joined() -> None:
-    pairs = [("江", "nr"), ("泽民", "nr"), ("、", "w"), ("李", "nr"), ("鹏", "nr"), ("克林顿", "nr"), ("欧阳", "nr"), ("海", "nr")]
+    pairs = [
+        ("江", "nr"),
+        ("泽民", "nr"),
+        ("、", "w"),
+        ("李", "nr"),
+        ("鹏", "nr"),
+        ("克林顿", "nr"),
+        ("欧阳", "nr"),
+        ("海", "nr"),
+    ]
     assert names_from_marks(pairs) == ["B-PER", "I-PER", "O", "B-PER", "I-PER", "B-PER", "B-PER", "I-PER"]
     assert names_from_marks([("中国", "ns"), ("新华社", "nt"), ("江", "nr")]) == ["B-LOC", "B-ORG", "B-PER"]
     assert names_from_marks([("杜", "nr"), ("中武", "nr"), ("孙", "nr"), ("传刚", "nr")]) == ["B-PER", "I-PER"] * 2
@@ -103,7 +112,10 @@ def test_tweets_have_ten_types_and_legal_tags(cache) -> None:
 
 
 @needs_samples
-@pytest.mark.parametrize(("name", "task"), [("plots", CLASSIFY), ("tweets", CLASSIFY), ("reviews", TAG), ("reviews", TaskConfig(multi_label=True))])
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [("plots", CLASSIFY), ("tweets", CLASSIFY), ("reviews", TAG), ("reviews", TaskConfig(multi_label=True))],
+)
 def test_a_sample_is_refused_for_what_it_has_no_labels_for(cache, name: str, task: TaskConfig) -> None:
     from core.data import check
 

@@ -15,7 +15,9 @@ from core.data.readers.text import inspect_file, open_text
 from core.errors import DataError
 from tests.unit.data.conftest import CLASSIFY
 
-GERMAN = "text,label\n" + "Das Café öffnete früh; die Gäste fühlten sich sehr wohl und blieben länger als üblich.,gut\n" * 30
+GERMAN = (
+    "text,label\n" + "Das Café öffnete früh; die Gäste fühlten sich sehr wohl und blieben länger als üblich.,gut\n" * 30
+)
 CHINESE = "text,label\n" + "这本书写得很好，我非常喜欢，推荐给大家阅读。内容丰富，语言生动。,好\n" * 30
 
 
@@ -125,7 +127,9 @@ def test_an_operating_system_error_is_told(write, monkeypatch: pytest.MonkeyPatc
         open_source(DataConfig(source=str(file)), CLASSIFY)
 
 
-@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "no\nsuch\x1b[31mfile", "gone\u202efdp.csv", "../../../../nowhere.csv"])
+@pytest.mark.parametrize(
+    "name", ["a\0b", "x" * 5000, "no\nsuch\x1b[31mfile", "gone\u202efdp.csv", "../../../../nowhere.csv"]
+)
 def test_hostile_names_are_refused_and_shown_escaped(name: str) -> None:
     with pytest.raises(DataError) as caught:
         open_source(DataConfig(source=name), CLASSIFY)
@@ -151,7 +155,9 @@ def test_compressed_files_are_read(write, suffix: str, pack) -> None:
 
 
 def test_a_damaged_compressed_file_is_told(write) -> None:
-    whole = gzip.compress(b"text,label\n" + b"".join(b"row %d is %x,b\n" % (index, index**7) for index in range(30_000)))
+    whole = gzip.compress(
+        b"text,label\n" + b"".join(b"row %d is %x,b\n" % (index, index**7) for index in range(30_000))
+    )
     file = write("data.csv.gz", whole[: len(whole) // 2])
     with pytest.raises(DataError, match="damaged"):
         list(open_source(DataConfig(source=str(file)), CLASSIFY).rows())
