@@ -98,7 +98,7 @@ def _packages() -> list[Check]:
 def _samples() -> list[Check]:
     from core.data.samples import verify
 
-    return [Check(f"sample {item.name}" if not item.name.startswith("sample") else item.name, item.ok, item.found, item.advice) for item in verify()]
+    return [Check(item["name"], item["ok"], item["found"], item["advice"] or "") for item in verify()]
 
 
 def _device() -> list[Check]:
