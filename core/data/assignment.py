@@ -152,7 +152,7 @@ def _leaks(
 
 
 def unknown_labels(found: Assignment) -> list[dict[str, Any]]:
-    """Return labels of given gate or test rows that train lacks: role, label, count, source and row of the first one."""
+    """Return labels of given gate or test rows that train lacks: role, label, count, source and first row."""
     import numpy as np
 
     out = []

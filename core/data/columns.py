@@ -11,7 +11,7 @@ from core.data.readers.base import Source, UnusableData, shown
 
 __all__ = ["map_columns"]
 
-_TEXT = ("text", "sentence", "review", "content", "comment", "tweet", "message", "utterance", "body", "document", 
+_TEXT = ("text", "sentence", "review", "content", "comment", "tweet", "message", "utterance", "body", "document",
          "headline", "title", "question", "description", "sentence1", "premise", "text_a")  # fmt: skip
 _PAIRS = {
     "text": "text_pair",

@@ -33,8 +33,8 @@ def preview(data: DataConfig, task: TaskConfig, rows: int = 20, role: str = "tra
     -------
     dict
         ``name``, ``format``, ``encoding``, ``details``, ``columns``, ``rows`` (cells as text, or lists of text, by
-        column), ``numbers`` (number of each row in the source), ``mapping`` (empty if a column is missing) and ``problems``
-        (messages about the source, the mapping and rows that would be dropped). All of it is plain text.
+        column), ``numbers`` (number of each row in the source), ``mapping`` (empty if a column is missing) and
+        ``problems`` (messages about the source, the mapping and rows that would be dropped). All of it is plain text.
 
     Raises
     ------
