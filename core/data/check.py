@@ -192,7 +192,7 @@ def _tell_pieces(report: DataReport, pieces: Pieces) -> None:
             examples,
             "Use an encoder whose vocabulary fits the language and the signs of the text.",
         )
-    elif pieces.per_character > 0.7 and pieces.chinese_share < 0.1:
+    elif pieces.per_character > 0.7 and pieces.chinese_share < 0.1 and pieces.total >= 500:
         report.add(
             "warning",
             "language",

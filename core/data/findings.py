@@ -227,7 +227,7 @@ def _tell_roles(report: DataReport, found: Assignment, data: DataConfig) -> None
                 f"Set data.{role}_share or give a source.",
             )
         elif rows < 50:
-            report.add("note", f"small_{role}", f"There are only {rows} {role} rows: its scores will jump about.")
+            report.add("note", f"small_{role}", f"Rows in {role}: only {rows}; its scores will jump about.")
     if found.leaking:
         report.add(
             "error",

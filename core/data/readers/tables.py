@@ -147,7 +147,7 @@ def _rows(file: TextFile, dialect: Dialect, columns: list[str], numbered: bool, 
                 if len(record) == width:
                     yield RawRow(number, start, dict(zip(columns, record, strict=True)))
                     continue
-                problem = f"it has {len(record)} cells instead of {width}"
+                problem = f"it has {len(record)} cell{'s' * (len(record) != 1)} instead of {width}"
                 if line - start > 1:
                     problem += f" and spans {line - start} lines (a quote may not be closed)"
                 yield RawRow(number, start, None, problem)

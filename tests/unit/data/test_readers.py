@@ -37,7 +37,7 @@ def test_quotes_line_breaks_and_html_stay_in_the_cell(write) -> None:
 def test_ragged_rows_are_named_and_the_rest_is_read(write) -> None:
     _, found = read(write("data.csv", "text,label\na,1\nb\nc,2,3\n\nd,4\n"))
     assert [(row.number, row.line, row.problem) for row in found if row.problem] == [
-        (2, 3, "it has 1 cells instead of 2"),
+        (2, 3, "it has 1 cell instead of 2"),
         (3, 4, "it has 3 cells instead of 2"),
     ]
     assert [row.values["text"] for row in found if row.values] == ["a", "d"]
