@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -94,26 +94,37 @@ def _confusions(part: Mapping[str, Any], role: str) -> None:
     from core.render.run_figures import confusion_matrix, entity_scores
     from pages.ui.planner_look import look
 
-    confusion, entities = part.get("confusion"), part.get("entities")
+    confusion, entities, by_label = part.get("confusion"), part.get("entities"), part.get("per_label")
     if isinstance(confusion, dict) and confusion.get("matrix"):
         figure = confusion_matrix([str(label) for label in confusion["labels"]], confusion["matrix"], look(), role=role)
-        # A few labels need no wide picture.
-        with st.container(border=True, key="run_confusion", width=640 if len(confusion["labels"]) <= 6 else "stretch"):
+        few = len(confusion["labels"]) <= 6
+        left, right = st.columns(2, gap="medium") if few and by_label else (st.container(), st.container())
+        with left.container(border=True, key="run_confusion"):
             st.plotly_chart(figure, theme=None, config=CONFIG, key="confusion_figure")
+        if by_label:
+            with right:
+                _table(by_label, "label", key="label_table")
+    elif by_label:
+        _table(by_label, "label", key="label_table")
     if entities:
         with st.container(border=True, key="run_entities"):
             st.plotly_chart(entity_scores(entities, look(), role=role), theme=None, config=CONFIG, key="entity_figure")
-            st.dataframe([_entity(item) for item in entities], hide_index=True, width="stretch")
+        _table(entities, "type", key="entity_table")
 
 
-def _entity(item: Mapping[str, Any]) -> dict[str, Any]:
+def _table(items: Sequence[Mapping[str, Any]], name: str, *, key: str) -> None:
+    """Show precision, recall and F1 by label or entity type."""
+    st.dataframe([_scored(item, name) for item in items], hide_index=True, width="stretch", key=key)
+
+
+def _scored(item: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {
-        "type": str(item.get("type")),
+        name: str(item.get(name)),
         "F1": percent(item.get("f1")),
-        "95 % interval": interval("f1", item.get("interval")),
+        "95 % of F1": interval("f1", item.get("interval")),
         "precision": percent(item.get("precision")),
         "recall": percent(item.get("recall")),
-        "entities": item.get("support"),
+        "support": item.get("support"),
     }
 
 
@@ -129,7 +140,7 @@ def _worst(part: Mapping[str, Any], role: str) -> None:
             "text": str(item.get("text", "")),
             "gold": _words(item.get("gold")),
             "predicted": _words(item.get("predicted")),
-            "confidence": item.get("confidence"),
+            "confidence": _percent(item.get("confidence")),
             "loss": item.get("loss"),
         }
         for item in worst
@@ -146,11 +157,15 @@ def _worst(part: Mapping[str, Any], role: str) -> None:
             "gold": "Gold",
             "predicted": "Predicted",
             "confidence": st.column_config.NumberColumn(
-                "Confidence", format="percent", help="Probability of the predicted label."
+                "Confidence", format="%.1f %%", help="Probability of the predicted label."
             ),
             "loss": st.column_config.NumberColumn("Loss", format="%.3f"),
         },
     )
+
+
+def _percent(share: Any) -> float | None:
+    return 100 * share if isinstance(share, int | float) else None
 
 
 def _words(value: Any) -> str:

@@ -157,7 +157,7 @@ export function buildLayout(panel, options, look, size, span) {
     },
     yaxis: {
       type: log ? "log" : "linear", gridcolor: look.grid, zeroline: false, tickfont: { color: look.muted }, nticks: 6,
-      exponentformat: "power", automargin: true, autorange: true, rangemode: panel.zero && !log ? "tozero" : "normal",
+      exponentformat: panel.id === "lr" ? "e" : "power", tickformat: panel.id === "lr" ? "~e" : "", automargin: true, autorange: true, rangemode: panel.zero && !log ? "tozero" : "normal",
     },
   };
 }

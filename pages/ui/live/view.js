@@ -154,8 +154,11 @@ export class View {
   }
 
   showEvents(events) {
-    this.eventCount.textContent = events.length ? String(events.length) : "";
-    const newest = events.slice(-200).reverse();
+    // A new best says what its evaluation says.
+    const bests = new Set(events.filter((event) => event.kind === "best").map((event) => event.step));
+    const told = events.filter((event) => event.kind !== "eval" || !bests.has(event.step));
+    const newest = told.slice(-200).reverse();
+    this.eventCount.textContent = told.length ? String(told.length) : "";
     if (!newest.length) {
       this.eventList.replaceChildren(make("li", "bl-none", "Evaluations, checkpoints and decisions will be listed here."));
       return;

@@ -1,0 +1,151 @@
+"""The whole way in a real browser: a form, a real run, its live plot, everything that can happen to it, an exported model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from core.config import Plan, plan_to_yaml
+from core.settings import Home
+from tests.e2e.conftest import Server
+from tests.e2e.test_live_plot import LAST, RANGE, READY, wait_for, zoom
+from tests.tiny import tiny_encoder
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+
+PRIMARY = ".st-key-primary_action button:visible"
+BADGE = ".st-key-page_header"
+#: Loading torch takes a while on a machine that does other things too.
+PATIENCE = 120_000
+
+
+@pytest.fixture
+def plan_file(tmp_path: Path) -> Path:
+    """A plan on a small table and a tiny random encoder: quick steps, and more of them than anybody waits for."""
+    table = tmp_path / "films.csv"
+    kinds = (("a good warm film", "fresh"), ("a bad cold film", "rotten"))
+    rows = [f"{text} number {number},{label}" for number in range(120) for text, label in kinds]
+    table.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    model = tiny_encoder(tmp_path / "encoder")
+    plan = Plan.model_validate(
+        {
+            "name": "from a file",
+            "data": {"source": str(table), "gate_share": 0.2, "test_share": 0.2},
+            "model": {"source": str(model), "max_length": 16},
+            "stages": [{"steps": 60_000, "batch_size": 8, "eval_every": 40, "lr": 1e-4}],
+            "runtime": {"precision": "fp32", "threads": 1, "checkpoint_every_s": 5},
+        }
+    )
+    file = tmp_path / "plan.yaml"
+    file.write_text(plan_to_yaml(plan), encoding="utf-8")
+    return file
+
+
+def start_in_the_form(page: Page, server: Server, plan_file: Path, name: str, *, backend: str | None = None) -> str:
+    """Load the plan, change what a person would change, press Start; returns the run's id."""
+    page.goto(f"{server.url}/stage_planner")
+    expect(page.locator(PRIMARY)).to_be_enabled()
+    page.locator(".st-key-planner_yaml summary").click()
+    page.locator(".st-key-planner_yaml_upload_box button:visible").first.click()
+    page.locator(".st-key-plan_upload_0 input[type=file]").set_input_files(plan_file)
+    field = page.locator(".st-key-plan1_name input")
+    expect(field).to_have_value("from a file")
+    page.keyboard.press("Escape")
+    field.fill(name)
+    field.press("Enter")
+    if backend:
+        page.locator(".st-key-plan1_runtime_backend").get_by_text(backend, exact=False).first.click()
+    page.wait_for_timeout(500)
+    page.locator(PRIMARY).click()
+    page.wait_for_url("**/run?id=*", timeout=PATIENCE)
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    return page.url.partition("id=")[2]
+
+
+def advances(page: Page, seconds: float = 60) -> None:
+    """The curve goes on by at least ten steps."""
+    before = page.evaluate(LAST)
+    wait_for(page, lambda: page.evaluate(LAST) >= before + 10, seconds)
+
+
+def status(page: Page, words: str) -> None:
+    expect(page.locator(BADGE)).to_contain_text(words, timeout=PATIENCE)
+
+
+def test_from_the_form_to_an_exported_model(
+    page: Page, context: BrowserContext, server: Server, home: Home, plan_file: Path, artifacts: Path
+) -> None:
+    run_id = start_in_the_form(page, server, plan_file, "first try")
+    page.wait_for_selector(READY, timeout=PATIENCE)
+    status(page, "Running")
+    kept = zoom(page)
+    advances(page)
+    assert page.evaluate(RANGE) == kept
+    page.screenshot(path=artifacts / "flow-running.png")
+
+    page.reload()
+    page.wait_for_selector(READY)
+    advances(page)
+    second = context.new_page()
+    second.goto(f"{server.url}/run?id={run_id}")
+    second.wait_for_selector(READY)
+    advances(second)
+    second.close()
+
+    # The server goes away without a word; the worker goes on, and the tab finds both again.
+    kept = zoom(page)
+    server.kill()
+    expect(page.locator(".bl-link")).to_have_attribute("data-state", "lost")
+    server.start()
+    expect(page.locator(".bl-link")).to_have_attribute("data-state", "live", timeout=PATIENCE)
+    advances(page)
+    assert page.evaluate(RANGE) == kept
+
+    page.locator(".st-key-action_cancel button:visible").click()
+    status(page, "Cancelled")
+    stopped_at = page.evaluate(LAST)
+    page.locator(PRIMARY).filter(has_text="Resume").click()
+    status(page, "Running")
+    wait_for(page, lambda: page.evaluate(LAST) > stopped_at + 10, 120)
+    page.locator(PRIMARY).filter(has_text="Pause").click()
+    status(page, "Paused")
+
+    page.get_by_role("tab", name="Export").click()
+    page.locator(".st-key-export_go_tab button:visible").click()
+    expect(page.get_by_text("The model folder is complete")).to_be_visible(timeout=PATIENCE)
+    folders = list(home.exports.iterdir())
+    assert len(folders) == 1
+    assert (folders[0] / "model.safetensors").is_file()
+    assert (folders[0] / "config.json").is_file()
+    expect(page.get_by_text(str(folders[0]), exact=True)).to_be_visible()
+    # The snippet that is shown works with stock transformers.
+    snippet = page.locator("code.language-python").inner_text()
+    assert str(folders[0]) in snippet
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    exec(compile(snippet, "snippet", "exec"), {})
+
+    page.get_by_role("tab", name="Try it").click()
+    page.locator(".st-key-try_text textarea").fill("a good warm film\na bad cold film")
+    page.locator(".st-key-try_go button:visible").click()
+    expect(page.locator("[data-testid=stTabPanel]:visible, [role=tabpanel]:visible").first).to_contain_text(
+        "a bad cold film"
+    )
+    expect(page.get_by_text("%").last).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_run_inside_the_dashboard_process(page: Page, server: Server, plan_file: Path) -> None:
+    start_in_the_form(page, server, plan_file, "in a thread", backend="thread")
+    page.wait_for_selector(READY, timeout=PATIENCE)
+    status(page, "Running")
+    advances(page)
+    page.locator(".st-key-action_cancel button:visible").click()
+    status(page, "Cancelled")
+    stopped_at = page.evaluate(LAST)
+    page.locator(PRIMARY).filter(has_text="Resume").click()
+    status(page, "Running")
+    wait_for(page, lambda: page.evaluate(LAST) > stopped_at + 10, 120)
+    page.locator(".st-key-action_cancel button:visible").click()
+    status(page, "Cancelled")
