@@ -62,7 +62,9 @@ def examine() -> list[Check]:
         try:
             found += look()
         except Exception as error:
-            found.append(Check(name, False, f"{type(error).__name__}: {error}", "Report this: the check itself failed."))
+            found.append(
+                Check(name, False, f"{type(error).__name__}: {error}", "Report this: the check itself failed.")
+            )
     return found
 
 
@@ -78,7 +80,14 @@ def _packages() -> list[Check]:
     try:
         wanted = metadata.requires("bertloom") or []
     except metadata.PackageNotFoundError:
-        return [Check("packages", False, "bertloom is not installed", "Run `make env` (or `pip install -e .`) in the repository.")]
+        return [
+            Check(
+                "packages",
+                False,
+                "bertloom is not installed",
+                "Run `make env` (or `pip install -e .`) in the repository.",
+            )
+        ]
     checks = []
     for text in wanted:
         requirement = Requirement(text)
@@ -113,7 +122,10 @@ def _device() -> list[Check]:
         device = "cpu (no GPU found; everything works, larger encoders take long)"
     threads = torch.get_num_threads()
     advice = "" if threads <= cores else f"OMP_NUM_THREADS is above the {cores} cores: unset it."
-    return [Check("device", True, device), Check("threads", not advice, f"{threads} torch threads, {cores} cores", advice)]
+    return [
+        Check("device", True, device),
+        Check("threads", not advice, f"{threads} torch threads, {cores} cores", advice),
+    ]
 
 
 def _home() -> list[Check]:
@@ -124,7 +136,9 @@ def _home() -> list[Check]:
         return [Check("home", False, str(place.root), error.message())]
     free = shutil.disk_usage(place.root).free / 1e9
     ok = free >= _MIN_FREE_GB
-    advice = "" if ok else f"Free some space: runs need at least {_MIN_FREE_GB:.0f} GB. `bertloom runs` and the Runs page show what is large."
+    advice = (
+        "" if ok else f"Free some space: runs need at least {_MIN_FREE_GB:.0f} GB. The Runs page shows what is large."
+    )
     return [Check("home", True, str(place.root)), Check("free disk", ok, f"{free:.1f} GB", advice)]
 
 
@@ -148,5 +162,12 @@ def _port() -> list[Check]:
         try:
             probe.bind(("127.0.0.1", 8501))
         except OSError:
-            return [Check("port", True, "8501 is taken", "The dashboard is open already, or another program has it: `bertloom ui` then takes the next free port.")]
+            return [
+                Check(
+                    "port",
+                    True,
+                    "8501 is taken",
+                    "The dashboard is open, or another program has it: `bertloom ui` takes the next free port.",
+                )
+            ]
     return [Check("port", True, "8501 is free")]

@@ -36,7 +36,9 @@ AddressOption = Annotated[
     str | None,
     typer.Option(help="Address to bind. Beyond loopback only with sign-in configured.", show_default="127.0.0.1"),
 ]
-PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="Port.", show_default="8501, or the next free one")]
+PortOption = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="Port.", show_default="8501, or the next free one")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -63,7 +65,7 @@ def _open_dashboard(address: str | None, port: int | None) -> None:
     entry = Path(core.__file__).resolve().parent.parent / "app.py"
     if not entry.is_file():
         fail(
-            ConfigError("The dashboard's app.py is missing.", where=str(entry), advice="Install with `pip install -e .` from the repository."),
+            ConfigError("The dashboard's app.py is missing.", where=str(entry), advice="Install with `pip install -e .` from there."),
             as_json=False, status=USAGE,
         )  # fmt: skip
     host = address or "127.0.0.1"
@@ -72,7 +74,11 @@ def _open_dashboard(address: str | None, port: int | None) -> None:
         if port != _DEFAULT_PORT:
             note(f"Port {_DEFAULT_PORT} is taken; using {port}.")
     elif not _is_free(host, port):
-        fail(ConfigError(f"Port {port} is taken.", where=f"{host}:{port}", advice="Choose another with --port."), as_json=False, status=USAGE)
+        fail(
+            ConfigError(f"Port {port} is taken.", where=f"{host}:{port}", advice="Choose another with --port."),
+            as_json=False,
+            status=USAGE,
+        )
     arguments = ["-m", "streamlit", "run", str(entry), "--server.address", host, "--server.port", str(port)]
     os.chdir(entry.parent)  # Streamlit reads .streamlit/config.toml from the current folder
     os.execv(sys.executable, [sys.executable, *arguments])
@@ -100,10 +106,19 @@ def samples(as_json: bool = JsonOption) -> None:
 
     with errors(as_json):
         found = list_samples()
-        table = Table("name", "language", "tasks", "rows", "about", "there", box=None, header_style="bold", pad_edge=False)
+        table = Table(
+            "name", "language", "tasks", "rows", "about", "there", box=None, header_style="bold", pad_edge=False
+        )
         for item in found:
             rows = f"{item.rows:,}" if item.rows else "–"
-            table.add_row(item.name, item.language, ", ".join(item.tasks) or "corpus", rows, item.about, "yes" if item.available else "no")
+            table.add_row(
+                item.name,
+                item.language,
+                ", ".join(item.tasks) or "corpus",
+                rows,
+                item.about,
+                "yes" if item.available else "no",
+            )
         answer({"samples": [_sample_json(item) for item in found]}, as_json=as_json, text=table)
         if not all(item.available for item in found):
             note("Some samples are missing: `make samples` fetches them.")

@@ -69,6 +69,10 @@ def _report(plan: Any, as_json: bool) -> dict[str, Any]:
 def _show(report: dict[str, Any]) -> None:
     for finding in report.get("findings", []):
         colour = _COLOURS.get(finding["level"], "white")
-        parts = [finding["message"], f"({finding['where']})" if finding.get("where") else "", finding.get("advice") or ""]
+        parts = [
+            finding["message"],
+            f"({finding['where']})" if finding.get("where") else "",
+            finding.get("advice") or "",
+        ]
         console.print(f"[{colour}]{finding['level']:8}[/] {escape(' '.join(part for part in parts if part))}")
     console.print("[green]usable[/]" if report["ok"] else "[red]not usable[/]")

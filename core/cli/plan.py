@@ -20,10 +20,14 @@ _SAMPLE_ROWS = 2000
 @app.command("new")
 def new(
     data: Annotated[str, typer.Option(help="A bundled sample, a file, or hub:NAME.")] = "reviews",
-    task: Annotated[str | None, typer.Option(help="classification or tagging.", show_default="what the sample is for")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="classification or tagging.", show_default="what the sample is for")
+    ] = None,
     model: Annotated[str, typer.Option(help="bundled, a model folder, or hub:NAME.")] = "bundled",
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
-    sets: Annotated[list[str] | None, typer.Option("--set", help="Change a field: key.path=value. May be repeated.")] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a field: key.path=value. May be repeated.")
+    ] = None,
     as_json: bool = JsonOption,
 ) -> None:
     """Print a complete plan as YAML: every field, with defaults good enough to start.

@@ -28,7 +28,8 @@ def predict(
     source: Annotated[str, typer.Argument(metavar="ID|DIR", help="A run or a model folder.")],
     text: Annotated[list[str] | None, typer.Option(help="A text. May be repeated.")] = None,
     file: Annotated[
-        Path | None, typer.Option(help="A file: .txt has one text a line; .csv, .tsv and .jsonl have a column named text.")
+        Path | None,
+        typer.Option(help="A file: .txt has one text a line; .csv, .tsv and .jsonl have a column named text."),
     ] = None,
     column: Annotated[str, typer.Option(help="Column of the file with the text.")] = "text",
     as_json: bool = JsonOption,
@@ -39,7 +40,7 @@ def predict(
     with errors(as_json):
         texts = [*(text or []), *(read_texts(file, column) if file else [])]
         if not texts:
-            raise ConfigError("There is no text to predict.", expected="--text \"…\" or --file FILE")
+            raise ConfigError("There is no text to predict.", expected='--text "…" or --file FILE')
         studio = Studio(watch=False)
         try:
             predictions: list[dict[str, Any]] = []
@@ -81,7 +82,9 @@ def read_texts(file: Path, column: str = "text") -> list[str]:
     except FileNotFoundError as error:
         raise DataError("The file does not exist.", where=str(file)) from error
     except UnicodeDecodeError as error:
-        raise DataError("The file is not UTF-8 text.", where=f"{file}, byte {error.start}", advice="Convert it to UTF-8.") from error
+        raise DataError(
+            "The file is not UTF-8 text.", where=f"{file}, byte {error.start}", advice="Convert it to UTF-8."
+        ) from error
     except (OSError, csv.Error) as error:
         raise DataError(f"The file cannot be read: {error}.", where=str(file)) from error
 
@@ -93,7 +96,11 @@ def _read(file: Path, column: str) -> Iterator[str]:
             csv.field_size_limit(_MAX_TEXT)
             reader = csv.DictReader(stream, delimiter="\t" if suffix == ".tsv" else ",")
             if column not in (reader.fieldnames or []):
-                raise DataError(f"There is no column {column!r}.", where=str(file), expected=f"one of {list(reader.fieldnames or [])}")
+                raise DataError(
+                    f"There is no column {column!r}.",
+                    where=str(file),
+                    expected=f"one of {list(reader.fieldnames or [])}",
+                )
             for row in reader:
                 yield row[column] or ""
         elif suffix in (".jsonl", ".ndjson"):
@@ -112,5 +119,7 @@ def _json_text(line: str, column: str, where: str) -> str:
     except json.JSONDecodeError as error:
         raise DataError(f"This line is not valid JSON: {error.msg}.", where=where) from error
     except (KeyError, TypeError) as error:
-        raise DataError(f"This line has no key {column!r}.", where=where, expected='an object such as {"text": "…"}') from error
+        raise DataError(
+            f"This line has no key {column!r}.", where=where, expected='an object such as {"text": "…"}'
+        ) from error
     return str(value)

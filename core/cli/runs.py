@@ -48,7 +48,9 @@ def _studio(*, watch: bool = False) -> Studio:
 
 def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="The plan.")],
-    sets: Annotated[list[str] | None, typer.Option("--set", help="Change a field: key.path=value. May be repeated.")] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a field: key.path=value. May be repeated.")
+    ] = None,
     now: Annotated[bool, typer.Option("--now", help="Do not wait for the queue of this home.")] = False,
     as_json: bool = JsonOption,
 ) -> None:
@@ -80,8 +82,14 @@ def resume(run_id: RunArgument, as_json: bool = JsonOption) -> None:
 
 def _follow(studio: Studio, run_id: str, *, quiet: bool) -> RunRecord:
     """Wait for a run, with a progress bar; Ctrl-C cancels the run and waits for its checkpoint."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TextColumn("{task.fields[extra]}"))  # fmt: skip
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[extra]}"),
+    )
     with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
         task = bar.add_task("queued", total=None, extra="")
 
@@ -142,8 +150,10 @@ def _duration(seconds: float) -> str:
 
 
 def _record_json(record: RunRecord) -> dict[str, Any]:
-    keys = ("id", "kind", "name", "created", "started", "ended", "seconds", "position", "backend", "progress", "metrics", "error",
-            "parent", "has_checkpoint", "has_model", "bytes")  # fmt: skip
+    keys = (
+        "id", "kind", "name", "created", "started", "ended", "seconds", "position", "backend", "progress", "metrics",
+        "error", "parent", "has_checkpoint", "has_model", "bytes",
+    )  # fmt: skip
     return {**{key: getattr(record, key) for key in keys}, "status": record.status.value, "tags": list(record.tags)}
 
 
@@ -167,8 +177,19 @@ def runs(
             progress, best = record.progress, record.progress.get("best")
             step = f"{progress.get('step', 0)}/{progress.get('total_steps') or '?'}" if progress else ""
             created = datetime.fromtimestamp(record.created).strftime("%Y-%m-%d %H:%M")
-            table.add_row(record.id, escape(record.name), record.status.value, step, f"{best['value']:.4f}" if best else "", created)
-        answer({"runs": [_record_json(record) for record in found]}, as_json=as_json, text=table if found else "No runs yet.")
+            table.add_row(
+                record.id,
+                escape(record.name),
+                record.status.value,
+                step,
+                f"{best['value']:.4f}" if best else "",
+                created,
+            )
+        answer(
+            {"runs": [_record_json(record) for record in found]},
+            as_json=as_json,
+            text=table if found else "No runs yet.",
+        )
 
 
 def show(run_id: RunArgument, as_json: bool = JsonOption) -> None:
@@ -181,12 +202,20 @@ def show(run_id: RunArgument, as_json: bool = JsonOption) -> None:
             text = _summary(studio, record)
         finally:
             studio.close()
-        happened = [{"time": event.time, "step": event.step, "kind": event.kind, "message": event.message, "data": event.data} for event in events]
+        happened = [
+            {"time": event.time, "step": event.step, "kind": event.kind, "message": event.message, "data": event.data}
+            for event in events
+        ]
         answer({**_record_json(record), "plan": record.plan, "events": happened}, as_json=as_json, text=text)
         if not as_json:
             for event in events:
                 stamp = datetime.fromtimestamp(event.time).strftime("%H:%M:%S")
-                answer(None, as_json=False, text=f"{stamp}  {'' if event.step is None else f'step {event.step}':>10}  {event.kind:10}  {event.message}")
+                step = "" if event.step is None else f"step {event.step}"
+                answer(
+                    None,
+                    as_json=False,
+                    text=f"{stamp}  {step:>10}  {event.kind:10}  {event.message}",
+                )
             if record.error:
                 note(str(record.error.get("message") or record.error.get("what")))
 
@@ -227,7 +256,11 @@ def _ask(verb: str, run_id: str, done: tuple[Status, ...], as_json: bool) -> Non
                 time.sleep(0.1)
         finally:
             studio.close()
-        answer({"id": record.id, "status": record.status.value}, as_json=as_json, text=f"{record.id} is {record.status.value}.")
+        answer(
+            {"id": record.id, "status": record.status.value},
+            as_json=as_json,
+            text=f"{record.id} is {record.status.value}.",
+        )
         if record.status not in done:
             raise typer.Exit(FAILED)
 

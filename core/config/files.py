@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,9 @@ def load_plan(path: str | Path, sets: Iterable[str] = ()) -> Plan:
             raise ConfigError("The plan file is larger than 1 MB.", where=str(file), expected="a YAML plan of a few kB")
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ConfigError("The plan file does not exist.", where=str(file), advice="`bertloom plan new` writes one.") from error
+        raise ConfigError(
+            "The plan file does not exist.", where=str(file), advice="`bertloom plan new` writes one."
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The plan file cannot be read: {error}.", where=str(file), expected="UTF-8 text") from error
     return plan_from_yaml(text, where=str(file), sets=sets)
@@ -57,7 +60,9 @@ def plan_from_yaml(text: str, *, where: str = "plan", sets: Iterable[str] = ()) 
         mark = getattr(error, "problem_mark", None)
         place = f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
         raise ConfigError(
-            f"This is not valid YAML: {getattr(error, 'problem', None) or error}.", where=place, expected="a YAML mapping"
+            f"This is not valid YAML: {getattr(error, 'problem', None) or error}.",
+            where=place,
+            expected="a YAML mapping",
         ) from error
     if not isinstance(data, dict):
         raise ConfigError("The plan is not a YAML mapping.", where=where, expected="keys such as data, model, stages")
@@ -101,14 +106,14 @@ def apply_sets(data: dict[str, Any], sets: Iterable[str]) -> dict[str, Any]:
     for item in sets:
         key, separator, value = item.partition("=")
         if not separator or not key:
-            raise ConfigError(f"The change {item!r} is not of the form key=value.", expected="for example stages.0.lr=3e-5")
+            raise ConfigError(
+                f"The change {item!r} is not of the form key=value.", expected="for example stages.0.lr=3e-5"
+            )
         try:
             parsed = yaml.safe_load(value)
             if isinstance(parsed, str):  # YAML 1.1 takes 3e-5 for a string
-                try:
+                with contextlib.suppress(ValueError):
                     parsed = float(parsed)
-                except ValueError:
-                    pass
         except yaml.YAMLError as error:
             raise ConfigError(f"The value of {key!r} is not valid YAML: {value!r}.", where=key) from error
         _set(data, key, parsed)
@@ -135,7 +140,9 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
                 target = target[part]
         except (ValueError, IndexError, TypeError, AttributeError) as error:
             raise ConfigError(
-                f"The key {key!r} does not lead to a field.", where=key, expected="for example stages.0.lr or data.source"
+                f"The key {key!r} does not lead to a field.",
+                where=key,
+                expected="for example stages.0.lr or data.source",
             ) from error
 
 

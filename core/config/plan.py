@@ -68,11 +68,15 @@ class DataConfig(Config):
 
     source: str = Field(
         "reviews", min_length=1,
-        description="A bundled sample (reviews, plots, headlines, tweets, zh-reviews, zh-news), a file path, or hub:NAME.",
+        description="A bundled sample (reviews, plots, headlines, tweets, zh-reviews, zh-news), a file, or hub:NAME.",
     )  # fmt: skip
-    subset: str | None = Field(None, json_schema_extra=_ADVANCED, description="Hub only: the subset (configuration) name.")
+    subset: str | None = Field(
+        None, json_schema_extra=_ADVANCED, description="Hub only: the subset (configuration) name."
+    )
     revision: str | None = Field(None, json_schema_extra=_ADVANCED, description="Hub only: branch, tag or commit.")
-    split: str = Field("train", json_schema_extra=_ADVANCED, description="Hub only: the split to read as training rows.")
+    split: str = Field(
+        "train", json_schema_extra=_ADVANCED, description="Hub only: the split to read as training rows."
+    )
     gate_source: str | None = Field(
         None, description="A file (or hub split) with the gate rows. Empty: they are carved out of the training rows."
     )
@@ -90,8 +94,12 @@ class DataConfig(Config):
     train_rows: int | None = Field(None, ge=1, description="Use at most this many training rows (sampled, stratified).")
     gate_share: float = Field(0.1, ge=0, lt=1, description="Share of the rows carved out as gate, if none is given.")
     test_share: float = Field(0.1, ge=0, lt=1, description="Share of the rows carved out as test, if none is given.")
-    gate_rows: int | None = Field(None, ge=1, json_schema_extra=_ADVANCED, description="Use at most this many gate rows.")
-    test_rows: int | None = Field(None, ge=1, json_schema_extra=_ADVANCED, description="Use at most this many test rows.")
+    gate_rows: int | None = Field(
+        None, ge=1, json_schema_extra=_ADVANCED, description="Use at most this many gate rows."
+    )
+    test_rows: int | None = Field(
+        None, ge=1, json_schema_extra=_ADVANCED, description="Use at most this many test rows."
+    )
     split_seed: int = Field(0, ge=0, json_schema_extra=_ADVANCED, description="Seed of the carving and sampling.")
     drop_duplicates: bool = Field(
         False, description="Drop repeated texts (the first stays) instead of refusing texts that occur in two roles."
@@ -101,7 +109,8 @@ class DataConfig(Config):
     def _shares(self) -> DataConfig:
         if self.gate_share + self.test_share >= 1:
             raise ValueError(
-                f"gate_share + test_share must be below 1, got {self.gate_share} + {self.test_share}: no row is left to train on"
+                f"gate_share + test_share must be below 1, got {self.gate_share} + {self.test_share}: "
+                "no row is left to train on"
             )
         return self
 
@@ -111,9 +120,14 @@ class ModelConfig(Config):
 
     source: str = Field("bundled", min_length=1, description="bundled, a local model folder, or hub:NAME.")
     revision: str | None = Field(None, json_schema_extra=_ADVANCED, description="Hub only: branch, tag or commit.")
-    max_length: int = Field(128, ge=8, le=8192, description="Sub-words a text (or window) may have; longer ones are cut.")
+    max_length: int = Field(
+        128, ge=8, le=8192, description="Sub-words a text (or window) may have; longer ones are cut."
+    )
     dropout: float | None = Field(
-        None, ge=0, lt=1, description="Overrides every dropout of the encoder and head. Empty: as the model's config says."
+        None,
+        ge=0,
+        lt=1,
+        description="Overrides every dropout of the encoder and head. Empty: as the model's config says.",
     )
 
 
@@ -138,7 +152,8 @@ class ScheduleConfig(Config):
 
     name: Literal[
         "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
-        "inverse_sqrt", "reduce_lr_on_plateau", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
+        "inverse_sqrt", "reduce_lr_on_plateau", "cosine_with_min_lr", "cosine_warmup_with_min_lr",
+        "warmup_stable_decay",
     ] = Field("linear", description="Schedule after the warm-up.")  # fmt: skip
     warmup: float = Field(0.06, ge=0, description="Below 1: share of all steps. From 1: number of steps.")
     options: dict[str, float | int | str | bool] = Field(
@@ -152,7 +167,7 @@ class ParameterGroup(Config):
 
     pattern: str = Field(
         min_length=1,
-        description="Regular expression searched in the parameter's name. Shorthands: head, embeddings, encoder, layer:0-3, all.",
+        description="Regular expression searched in the parameter's name, or head, embeddings, encoder, layer:0-3, all.",
     )
     lr: float | None = Field(None, ge=0, description="Learning rate. Empty: the stage's.")
     weight_decay: float | None = Field(None, ge=0, description="Weight decay. Empty: the stage's.")
@@ -162,7 +177,9 @@ class ParameterGroup(Config):
 class EarlyStopping(Config):
     """Stop when the gate metric no longer improves."""
 
-    patience: int | None = Field(None, ge=1, description="Evaluations without improvement before stopping. Empty: never.")
+    patience: int | None = Field(
+        None, ge=1, description="Evaluations without improvement before stopping. Empty: never."
+    )
     min_delta: float = Field(0.0, ge=0, description="Smallest change of the metric that counts as an improvement.")
 
 
@@ -171,10 +188,14 @@ class GuardConfig(Config):
 
     nan: bool = Field(True, description="Stop when the loss or the gradient norm is not a number.")
     explode_factor: float | None = Field(
-        10.0, gt=1, description="Stop when the smoothed loss exceeds the best smoothed loss by this factor. Empty: never."
+        10.0,
+        gt=1,
+        description="Stop when the smoothed loss exceeds the best smoothed loss by this factor. Empty: never.",
     )
     single_class: int | None = Field(
-        None, ge=1, description="Stop after this many evaluations in a row that predict one class only. Empty: warn only."
+        None,
+        ge=1,
+        description="Stop after this many evaluations in a row that predict one class only. Empty: warn only.",
     )
 
 
@@ -185,37 +206,65 @@ class Stage(Config):
     kind: Literal["train"] = Field("train", description="Kind of stage.")
     epochs: float | None = Field(1.0, gt=0, description="Passes over the training rows (used when steps is empty).")
     steps: int | None = Field(None, ge=1, description="Optimiser steps. Overrides epochs.")
-    lr: float = Field(1e-4, gt=0, le=10, description="Learning rate of the encoder's top layer, and of all groups without their own.")
+    lr: float = Field(
+        1e-4, gt=0, le=10, description="Learning rate of the encoder's top layer, and of all groups without their own."
+    )
     head_lr: float | None = Field(None, gt=0, le=10, description="Learning rate of the head. Empty: as lr.")
-    layer_decay: float = Field(1.0, gt=0, le=1, description="Each layer's rate is the next higher layer's times this. 1: off.")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="Each layer's rate is the next higher layer's times this. 1: off."
+    )
     freeze_layers: int = Field(
-        0, ge=0, description="Freeze the embeddings and this many lowest layers (their activations are cached). 0: none."
+        0,
+        ge=0,
+        description="Freeze the embeddings and this many lowest layers (their activations are cached). 0: none.",
     )
     freeze_encoder: bool = Field(False, description="Train the head only; the encoder's outputs are computed once.")
     groups: list[ParameterGroup] = Field(
         default_factory=list, json_schema_extra=_ADVANCED, description="Parameter groups by pattern."
     )
     weight_decay: float = Field(0.01, ge=0, description="Weight decay (not applied to biases and LayerNorm).")
-    reinit_top_n: int = Field(0, ge=0, json_schema_extra=_ADVANCED, description="Re-initialise this many top layers first.")
-    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig, json_schema_extra=_ADVANCED, description="Optimiser.")
+    reinit_top_n: int = Field(
+        0, ge=0, json_schema_extra=_ADVANCED, description="Re-initialise this many top layers first."
+    )
+    optimizer: OptimizerConfig = Field(
+        default_factory=OptimizerConfig, json_schema_extra=_ADVANCED, description="Optimiser."
+    )
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig, description="Learning-rate schedule.")
-    batch_size: int = Field(32, ge=1, le=4096, description="Examples per optimiser step (used when batch_tokens is empty).")
-    batch_tokens: int | None = Field(None, ge=8, description="Sub-words per optimiser step, padding included. Overrides batch_size.")
+    batch_size: int = Field(
+        32, ge=1, le=4096, description="Examples per optimiser step (used when batch_tokens is empty)."
+    )
+    batch_tokens: int | None = Field(
+        None, ge=8, description="Sub-words per optimiser step, padding included. Overrides batch_size."
+    )
     accumulation: int = Field(1, ge=1, json_schema_extra=_ADVANCED, description="Micro-batches per optimiser step.")
-    bucketing: bool = Field(True, json_schema_extra=_ADVANCED, description="Group texts of similar length into a batch.")
+    bucketing: bool = Field(
+        True, json_schema_extra=_ADVANCED, description="Group texts of similar length into a batch."
+    )
     clip_norm: float | None = Field(1.0, gt=0, description="Clip the gradient's norm at this value. Empty: off.")
     label_smoothing: float = Field(0.0, ge=0, lt=1, json_schema_extra=_ADVANCED, description="Label smoothing.")
     class_weights: Literal["none", "balanced"] | dict[str, float] = Field(
-        "none", json_schema_extra=_ADVANCED, description="none, balanced (inverse frequency), or a weight for each label."
+        "none",
+        json_schema_extra=_ADVANCED,
+        description="none, balanced (inverse frequency), or a weight for each label.",
     )
-    eval_every: int | None = Field(None, ge=1, description="Evaluate on gate every so many steps. Empty: at the end of each epoch.")
-    metric: str | None = Field(None, json_schema_extra=_ADVANCED, description="Gate metric that picks the best checkpoint. Empty: the task's own.")
-    early_stopping: EarlyStopping = Field(default_factory=EarlyStopping, json_schema_extra=_ADVANCED, description="Early stopping.")
+    eval_every: int | None = Field(
+        None, ge=1, description="Evaluate on gate every so many steps. Empty: at the end of each epoch."
+    )
+    metric: str | None = Field(
+        None,
+        json_schema_extra=_ADVANCED,
+        description="Gate metric that picks the best checkpoint. Empty: the task's own.",
+    )
+    early_stopping: EarlyStopping = Field(
+        default_factory=EarlyStopping, json_schema_extra=_ADVANCED, description="Early stopping."
+    )
     guards: GuardConfig = Field(default_factory=GuardConfig, json_schema_extra=_ADVANCED, description="Guards.")
     cache_activations: bool = Field(
         True, json_schema_extra=_ADVANCED, description="Compute a frozen lower part once and reuse its activations."
     )
-    cache_limit_mb: int = Field(4096, ge=1, json_schema_extra=_ADVANCED, description="Largest size of that cache in MB.")
+    cache_limit_mb: int = Field(
+        4096, ge=1, json_schema_extra=_ADVANCED, description="Largest size of that cache in MB."
+    )
 
     @model_validator(mode="after")
     def _length(self) -> Stage:
@@ -227,17 +276,25 @@ class Stage(Config):
 class RuntimeConfig(Config):
     """Where and how the run executes. Choices made by 'auto' are stored with the run and restored on resume."""
 
-    backend: Backend = Field("process", description="process: a worker process (default). thread: inside the dashboard's process.")
+    backend: Backend = Field(
+        "process", description="process: a worker process (default). thread: inside the dashboard's process."
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Device.")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: fp32 and bf16 are timed for a few steps, the faster stays.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: fp32 and bf16 are timed for a few steps, the faster stays."
+    )
     threads: int | Literal["auto"] = Field("auto", description="torch threads on the CPU; auto: timed for a few steps.")
     deterministic: bool = Field(True, json_schema_extra=_ADVANCED, description="Use deterministic algorithms only.")
     seed: int = Field(0, ge=0, description="Seed of initialisation, order and dropout.")
-    log_every: int = Field(1, ge=1, json_schema_extra=_ADVANCED, description="Record training metrics every so many steps.")
+    log_every: int = Field(
+        1, ge=1, json_schema_extra=_ADVANCED, description="Record training metrics every so many steps."
+    )
     checkpoint_every_s: float = Field(
         60.0, ge=0, json_schema_extra=_ADVANCED, description="Seconds between resume checkpoints. 0: after every step."
     )
-    checkpoint_every_steps: int | None = Field(None, ge=1, json_schema_extra=_ADVANCED, description="Steps between resume checkpoints. Empty: by time only.")
+    checkpoint_every_steps: int | None = Field(
+        None, ge=1, json_schema_extra=_ADVANCED, description="Steps between resume checkpoints. Empty: by time only."
+    )
     keep: Literal["best", "all", "metrics"] = Field(
         "best", json_schema_extra=_ADVANCED,
         description="What a finished run keeps: its best weights, also its resume checkpoint (all), or metrics only.",
@@ -256,11 +313,15 @@ class Plan(Config):
 
     version: Literal[1] = Field(1, description="Version of the plan format.")
     name: str = Field("run", min_length=1, max_length=120, description="Name of the run.")
-    tags: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(default_factory=list, description="Tags to find the run by.")
+    tags: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(
+        default_factory=list, description="Tags to find the run by."
+    )
     task: TaskConfig = Field(default_factory=TaskConfig, description="What is learnt.")
     data: DataConfig = Field(default_factory=DataConfig, description="Data.")
     model: ModelConfig = Field(default_factory=ModelConfig, description="Model.")
-    stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1, max_length=1, description="Stages, in order.")
+    stages: list[Stage] = Field(
+        default_factory=lambda: [Stage()], min_length=1, max_length=1, description="Stages, in order."
+    )
     runtime: RuntimeConfig = Field(default_factory=RuntimeConfig, description="Runtime.")
 
     @model_validator(mode="after")

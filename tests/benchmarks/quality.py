@@ -1,7 +1,7 @@
 """What the ready plans reach: every plan × seed through the command line, one JSON each, and the README's table.
 
-    python -m tests.benchmarks.quality --minutes 20     # measures what is missing, then renders
-    python -m tests.benchmarks.quality --render         # renders only
+python -m tests.benchmarks.quality --minutes 20     # measures what is missing, then renders
+python -m tests.benchmarks.quality --render         # renders only
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ BEGIN, END = "<!-- results:quality -->", "<!-- /results:quality -->"
 
 def measure(plan: str, seed: int, home: Path) -> dict[str, Any]:
     """Run one plan with one seed in a home of its own and return what the command line printed, with the baseline."""
-    command = [sys.executable, "-c", "from core.cli import main; main()", "run", str(ROOT / "docs" / "plans" / f"{plan}.yaml"),
-               "--set", f"runtime.seed={seed}", "--json"]  # fmt: skip
+    file = ROOT / "docs" / "plans" / f"{plan}.yaml"
+    command = [sys.executable, "-c", "from core.cli import main; main()", "run", str(file), "--set", f"runtime.seed={seed}", "--json"]  # fmt: skip
     started = time.perf_counter()
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "BERTLOOM_HOME": str(home)}, capture_output=True, text=True, check=False
@@ -38,7 +38,8 @@ def measure(plan: str, seed: int, home: Path) -> dict[str, Any]:
     results = json.loads((home / "runs" / answer["id"] / "results.json").read_text(encoding="utf-8"))
     return {
         "plan": plan, "seed": seed, "metrics": answer["metrics"], "seconds": round(time.perf_counter() - started, 1),
-        "baseline": _baseline(plan, results, home), "choices": results.get("choices"), "environment": results.get("environment"),
+        "baseline": _baseline(plan, results, home), "choices": results.get("choices"),
+        "environment": results.get("environment"),
     }  # fmt: skip
 
 
@@ -58,7 +59,10 @@ def _baseline(plan: str, results: dict[str, Any], home: Path) -> dict[str, float
 
 def render() -> str:
     """Return the table of everything measured."""
-    lines = ["| plan | metric (`test`) | mean ± sd | seeds | lowest – highest | baseline | seconds a run |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| plan | metric (`test`) | mean ± sd | seeds | lowest – highest | baseline | seconds a run |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for plan, metric in PLANS.items():
         found = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob(f"{plan}-*.json"))]
         values = [item["metrics"][metric] for item in found]
@@ -66,9 +70,10 @@ def render() -> str:
             continue
         (name, base), *_ = found[0]["baseline"].items()
         seconds = statistics.median(item["seconds"] for item in found)
+        score = f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f} | {len(values)}"
         lines.append(
-            f"| [`{plan}`](docs/plans/{plan}.yaml) | {metric.removeprefix('test/')} | {statistics.mean(values):.3f} ± {statistics.stdev(values):.3f} "
-            f"| {len(values)} | {min(values):.3f} – {max(values):.3f} | {base:.3f} ({name}) | {seconds:.0f} |"
+            f"| [`{plan}`](docs/plans/{plan}.yaml) | {metric.removeprefix('test/')} | {score} "
+            f"| {min(values):.3f} – {max(values):.3f} | {base:.3f} ({name}) | {seconds:.0f} |"
         )
     return "\n".join(lines)
 

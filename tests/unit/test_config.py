@@ -11,7 +11,10 @@ from core.errors import ConfigError
 
 def test_the_yaml_of_a_plan_gives_the_same_plan_back() -> None:
     plan = Plan.model_validate(
-        {"name": "ü 漢 🙂", "stages": [{"lr": 3e-5, "groups": [{"pattern": "layer:0-3", "frozen": True}], "class_weights": {"a": 2}}]}
+        {
+            "name": "ü 漢 🙂",
+            "stages": [{"lr": 3e-5, "groups": [{"pattern": "layer:0-3", "frozen": True}], "class_weights": {"a": 2}}],
+        }
     )
     assert plan_from_yaml(plan_to_yaml(plan)) == plan
 
@@ -30,7 +33,9 @@ def test_a_value_out_of_range_is_named_with_its_line_and_value() -> None:
         plan_from_yaml("model:\n  max_length: 3\n")
 
 
-@pytest.mark.parametrize("text", ["", "- a", "just text", "a: [", "? {", "a: !!python/object/apply:os.system ['true']", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "- a", "just text", "a: [", "? {", "a: !!python/object/apply:os.system ['true']", "\x00"]
+)
 def test_what_is_not_a_mapping_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         plan_from_yaml(text)
@@ -45,7 +50,9 @@ def test_a_missing_file_and_a_binary_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_sets_reach_nested_fields_and_read_numbers() -> None:
-    plan = plan_from_yaml("name: x", sets=["stages.0.lr=3e-5", "stages.0.optimizer.name=sgd", "data.train_rows=10", "tags=[a, b]"])
+    plan = plan_from_yaml(
+        "name: x", sets=["stages.0.lr=3e-5", "stages.0.optimizer.name=sgd", "data.train_rows=10", "tags=[a, b]"]
+    )
     assert plan.stages[0].lr == 3e-5
     assert plan.stages[0].optimizer.name == "sgd"
     assert plan.data.train_rows == 10
