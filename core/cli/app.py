@@ -65,9 +65,10 @@ def _open_dashboard(address: str | None, port: int | None) -> None:
     entry = Path(core.__file__).resolve().parent.parent / "app.py"
     if not entry.is_file():
         fail(
-            ConfigError("The dashboard's app.py is missing.", where=str(entry), advice="Install with `pip install -e .` from there."),
-            as_json=False, status=USAGE,
-        )  # fmt: skip
+            ConfigError("The dashboard's app.py is missing.", where=str(entry), advice="Reinstall from the repository."),
+            as_json=False,
+            status=USAGE,
+        )
     host = address or "127.0.0.1"
     if port is None:
         port = _free_port(host, _DEFAULT_PORT)

@@ -19,6 +19,6 @@ from core.config.plan import (
 
 __all__ = [
     "Backend", "Columns", "DataConfig", "EarlyStopping", "GuardConfig", "ModelConfig", "OptimizerConfig",
-    "ParameterGroup", "Plan", "RuntimeConfig", "ScheduleConfig", "Stage", "TaskConfig", "apply_sets", "load_plan", "plan_from_dict",
-    "plan_from_yaml", "plan_to_yaml", "problems",
+    "ParameterGroup", "Plan", "RuntimeConfig", "ScheduleConfig", "Stage", "TaskConfig", "apply_sets",
+    "load_plan", "plan_from_dict", "plan_from_yaml", "plan_to_yaml", "problems",
 ]  # fmt: skip

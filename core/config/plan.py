@@ -167,7 +167,7 @@ class ParameterGroup(Config):
 
     pattern: str = Field(
         min_length=1,
-        description="Regular expression searched in the parameter's name, or head, embeddings, encoder, layer:0-3, all.",
+        description="Regular expression searched in the name, or head, embeddings, encoder, layer:0-3, all.",
     )
     lr: float | None = Field(None, ge=0, description="Learning rate. Empty: the stage's.")
     weight_decay: float | None = Field(None, ge=0, description="Weight decay. Empty: the stage's.")

@@ -27,7 +27,8 @@ BEGIN, END = "<!-- results:quality -->", "<!-- /results:quality -->"
 def measure(plan: str, seed: int, home: Path) -> dict[str, Any]:
     """Run one plan with one seed in a home of its own and return what the command line printed, with the baseline."""
     file = ROOT / "docs" / "plans" / f"{plan}.yaml"
-    command = [sys.executable, "-c", "from core.cli import main; main()", "run", str(file), "--set", f"runtime.seed={seed}", "--json"]  # fmt: skip
+    call = [sys.executable, "-c", "from core.cli import main; main()"]
+    command = [*call, "run", str(file), "--set", f"runtime.seed={seed}", "--json"]
     started = time.perf_counter()
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "BERTLOOM_HOME": str(home)}, capture_output=True, text=True, check=False
