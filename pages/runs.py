@@ -23,6 +23,13 @@ _CSS = """<style>
 /* Names of runs are links without the page's icon, flush with the words below them. */
 .st-key-runs_home [data-testid="stPageLink"] a { padding-left: 0; }
 .st-key-runs_home [data-testid="stPageLink"] span:has(> [data-testid="stIconMaterial"]) { display: none; }
+/* A long name ends with an ellipsis instead of a hard cut. */
+.st-key-runs_home [data-testid="stPageLink"], .st-key-runs_home [data-testid="stPageLink"] a { max-width: 100%; }
+.st-key-runs_home [data-testid="stPageLink"] p {
+  overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+}
+[class*="st-key-queued_"] > div:first-child, [class*="st-key-active_"] > div > div > div:first-child { min-width: 0; }
+.st-key-runs_empty [data-testid="stCaptionContainer"] { max-width: 44rem; margin-inline: auto; }
 /* Icon buttons keep their words for screen readers. */
 [class*="st-key-queued_"] button [data-testid="stMarkdownContainer"],
 [class*="st-key-menu_"] > div > div > button [data-testid="stMarkdownContainer"],
@@ -58,7 +65,7 @@ def _empty(desk: Studio) -> None:
         "all on this machine. You watch the loss live and end with a model folder that can be exported."
     )
     with empty_state("No runs yet", words, icon=":material/rocket_launch:", key="runs_empty"):
-        with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
+        with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center", gap="medium"):
             pressed = st.button("Run the demo", type="primary", icon=":material/play_arrow:", key=keys.PRIMARY)
             st.page_link(
                 st.session_state[keys.PAGES]["planner"],

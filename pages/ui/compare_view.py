@@ -26,7 +26,7 @@ def comparison(studio: Studio, runs: Sequence[RunRecord]) -> None:
     shown = list(runs[:MOST])
     titles = unique_names(shown)
     with st.container(border=True, key="compare"):
-        st.markdown(f"#### Comparison of {len(shown)} runs")
+        st.subheader(f"Comparison of {len(shown)} runs", anchor=False)
         if len(runs) > MOST:
             st.caption(
                 f"{len(runs)} runs are selected; the first {MOST} are shown, for there are no more colours to tell."

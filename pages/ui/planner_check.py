@@ -13,8 +13,8 @@ from core.render.look import CONFIG
 from pages.ui.components import error_box
 from pages.ui.format import duration, plain
 from pages.ui.forms import subset
-from pages.ui.planner_draft import Draft
-from pages.ui.planner_jobs import ask, forget, peek, pose
+from pages.ui.planner_draft import Draft, sync
+from pages.ui.planner_jobs import ask, forget, peek
 from pages.ui.planner_look import look
 
 __all__ = ["check_part", "check_question"]
@@ -56,8 +56,7 @@ def check_part(draft: Draft, studio: Studio, *, mismatch: bool) -> None:
             row.button("Check data", icon=":material/fact_check:", key="planner_check", disabled=True)
             return
         row.button(
-            "Check data", icon=":material/fact_check:", key="planner_check", on_click=pose,
-            args=("check", question, partial(studio.data.check, plan.data, plan.task, plan.model)),
+            "Check data", icon=":material/fact_check:", key="planner_check", on_click=_pose, args=(studio,),
             help="Reads all rows: what is dropped, balance of the labels, lengths, doubles, unknown pieces.",
         )  # fmt: skip
         row.caption("Optional: every run checks its data before it starts.")
@@ -76,6 +75,14 @@ def check_part(draft: Draft, studio: Studio, *, mismatch: bool) -> None:
             st.rerun()
         return
     _report(job.answer)
+
+
+def _pose(studio: Studio) -> None:
+    """Ask for the check of what the form holds when the button is pressed, not of what it held when it was drawn."""
+    now = sync()
+    plan = now.plan()
+    if plan is not None:
+        ask("check", check_question(now), partial(studio.data.check, plan.data, plan.task, plan.model))
 
 
 def _report(report: Mapping[str, Any]) -> None:

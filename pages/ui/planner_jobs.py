@@ -17,7 +17,7 @@ import streamlit as st
 from core.errors import BertloomError
 from pages.ui.forms import fingerprint
 
-__all__ = ["Job", "ask", "busy", "forget", "peek", "pose", "watch"]
+__all__ = ["Job", "ask", "busy", "forget", "peek", "watch"]
 
 _SLOT = "planner_jobs"
 _MOMENT = 0.08
@@ -95,11 +95,6 @@ def ask(kind: str, question: Any, call: Callable[[], Any]) -> Job:
     # Answers that are known already come within moments: then nothing flickers.
     wait([job.future], timeout=_MOMENT)
     return job
-
-
-def pose(kind: str, question: Any, call: Callable[[], Any]) -> None:
-    """Ask a question in the callback of a button."""
-    ask(kind, question, call)
 
 
 def peek(kind: str, question: Any) -> Job | None:

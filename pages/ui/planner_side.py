@@ -15,8 +15,8 @@ from core.render.look import CONFIG
 from pages.ui.components import error_box, notice
 from pages.ui.format import count, duration, percent, plain
 from pages.ui.forms import subset
-from pages.ui.planner_draft import Draft, load
-from pages.ui.planner_jobs import Job, ask, forget, peek, pose
+from pages.ui.planner_draft import Draft, load, sync
+from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_look import look
 
 __all__ = ["estimate_question", "outlook", "steps_question", "yaml_part"]
@@ -40,7 +40,7 @@ def estimate_question(draft: Draft) -> dict[str, Any]:
 def outlook(draft: Draft, studio: Studio) -> None:
     """Draw steps and rows, the learning-rate curve and the estimate."""
     with st.container(border=True, key="planner_outlook"):
-        st.markdown("#### What this plan does")
+        st.subheader("What this plan does", anchor=False)
         plan = draft.plan()
         if plan is None:
             st.caption("Some fields need mending first; each has its message beside it.")
@@ -62,7 +62,7 @@ def outlook(draft: Draft, studio: Studio) -> None:
         else:
             _steps(job.answer)
             _curve(studio, plan, int(job.answer["steps"]))
-        _estimate(draft, studio, plan)
+        _estimate(draft, studio)
 
 
 def yaml_part(draft: Draft) -> None:
@@ -163,17 +163,25 @@ def _curve(studio: Studio, plan: Plan, steps: int) -> None:
 def _words(curve: Mapping[str, Any]) -> str:
     peaks = [max(points["lr"], default=0.0) for points in curve.values()]
     highest = max(peaks, default=0.0)
-    return f"Learning rate by optimiser step of {len(curve)} parameter groups; the highest is {highest:.2g}."
+    return f"Learning rate by optimiser step of {len(curve)} parameter group(s); the highest is {highest:.2g}."
 
 
-def _estimate(draft: Draft, studio: Studio, plan: Plan) -> None:
+def _pose(studio: Studio) -> None:
+    """Ask for the estimate of what the form holds when the button is pressed."""
+    now = sync()
+    plan = now.plan()
+    if plan is not None:
+        ask("estimate", estimate_question(now), partial(studio.estimate, plan))
+
+
+def _estimate(draft: Draft, studio: Studio) -> None:
     question = estimate_question(draft)
     job = peek("estimate", question)
     if job is None:
         stale = st.session_state.get("planner_estimated")
         st.button(
             "Estimate time and memory", icon=":material/speed:", key="planner_estimate", width="stretch",
-            on_click=pose, args=("estimate", question, partial(studio.estimate, plan)),
+            on_click=_pose, args=(studio,),
             help="A dry run: a few real steps in a helper process, with the plan's own batches. Nothing is stored.",
         )  # fmt: skip
         if stale:

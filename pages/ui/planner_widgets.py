@@ -127,7 +127,7 @@ def section(number: int, title: str, caption: str, *, key: str) -> Any:
     """Open one card of the form."""
     card = st.container(border=True, key=key)
     words = card.container(gap=None)
-    words.markdown(f"#### :primary[{number}]&ensp;{plain(title)}")
+    words.subheader(f":primary[{number}]&ensp;{plain(title)}", anchor=False)
     words.caption(plain(caption))
     return card
 

@@ -116,7 +116,9 @@ def _queue(studio: Studio, waiting: list[RunRecord]) -> None:
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small",
                 key=f"queued_{run.id}",
             )  # fmt: skip
-            words = row.container(horizontal=True, gap="small", width="stretch", vertical_alignment="center")
+            words = row.container(
+                horizontal=True, wrap=False, gap="small", width="stretch", vertical_alignment="center"
+            )
             words.markdown(f":gray[{place + 1}]", width="content")
             _name(words, run)
             buttons = row.container(horizontal=True, width="content", gap=None)
