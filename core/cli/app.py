@@ -65,7 +65,7 @@ def _open_dashboard(address: str | None, port: int | None) -> None:
     entry = Path(core.__file__).resolve().parent.parent / "app.py"
     if not entry.is_file():
         fail(
-            ConfigError("The dashboard's app.py is missing.", where=str(entry), advice="Reinstall from the repository."),
+            ConfigError("The dashboard's app.py is missing.", where=str(entry), advice="Install it again."),
             as_json=False,
             status=USAGE,
         )
