@@ -1,8 +1,9 @@
 """Studio: the one facade that pages, the command line and tests use.
 
-Everything here is cheap to import: torch, transformers and datasets are loaded only by the worker and by the helper process
-(and by a run whose backend is ``thread``). All methods raise :class:`~core.errors.BertloomError` subclasses with a message
-that can be shown as it stands.
+Everything here is cheap to import: torch, transformers and datasets are loaded only by the worker and by the helper
+process
+(and by a run whose backend is ``thread``). All methods raise :class:`~core.errors.BertloomError` subclasses with a
+message that can be shown as it stands.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ class Studio:
         return self._manager.problem if self._manager else None
 
     def close(self, timeout: float = 5.0) -> None:
-        """Stop the background threads and the helper. Worker processes go on; runs in threads write a checkpoint and stop.
+        """Stop the background threads and the helper.
+
+        Worker processes go on; runs in threads write a checkpoint and stop.
 
         Parameters
         ----------
@@ -120,10 +123,13 @@ class Studio:
         -------
         dict
             ``steps``, ``epochs``, ``rows`` {train, gate, test}, ``seconds`` (with ``seconds_low``, ``seconds_high``),
-            ``memory_mb``, ``parameters``, ``trainable_parameters``, ``choices``, ``lr`` {group: {steps, lr}}, ``cut_share``.
+            ``memory_mb``, ``parameters``, ``trainable_parameters``, ``choices``, ``lr`` {group: {steps, lr}},
+            ``cut_share``.
         """
         plan = absolute_sources(plan)
-        return dict(self._helper.call("estimate", {"plan": plan.model_dump(mode="json")}, timeout=900, hub=uses_hub(plan)))
+        return dict(
+            self._helper.call("estimate", {"plan": plan.model_dump(mode="json")}, timeout=900, hub=uses_hub(plan))
+        )
 
     def steps(self, plan: Plan) -> dict[str, Any]:
         """Return ``steps`` and ``rows`` of a plan, from the data's lengths alone (helper process, remembered)."""
@@ -169,7 +175,9 @@ class DataDesk:
     def check(self, data: DataConfig, task: TaskConfig, model: ModelConfig) -> dict[str, Any]:
         """Return the data report: what a run would read, drop, cut and refuse (helper process, remembered)."""
         data = absolute_data(data)
-        arguments = {name: part.model_dump(mode="json") for name, part in (("data", data), ("task", task), ("model", model))}
+        arguments = {
+            name: part.model_dump(mode="json") for name, part in (("data", data), ("task", task), ("model", model))
+        }
         hub = data_uses_hub(data) or model.source.startswith("hub:")
         return dict(self._studio._helper.call("check", arguments, timeout=900, hub=hub, remember=stamp(data)))
 
@@ -275,7 +283,11 @@ class RunDesk:
         return self._store.runs.find(text)
 
     def list(
-        self, status: Status | str | Sequence[str] | None = None, tag: str | None = None, search: str | None = None, limit: int = 500
+        self,
+        status: Status | str | Sequence[str] | None = None,
+        tag: str | None = None,
+        search: str | None = None,
+        limit: int = 500,
     ) -> _Records:
         """Return runs, newest first.
 
@@ -340,7 +352,7 @@ class RunDesk:
         self._control.pause(run_id)
 
     def cancel(self, run_id: str) -> None:
-        """Ask a run to write a checkpoint and end; a queued run is cancelled at once. A cancelled run can be resumed."""
+        """Ask a run to write a checkpoint and end; a queued run is cancelled at once. It can be resumed later."""
         self._control.cancel(run_id)
 
     def save(self, run_id: str) -> None:

@@ -1,7 +1,7 @@
 """Who may write a run: claims by managers, tokens of workers, and how a run ends.
 
-A claim gives a run a new token. Whoever writes as its worker must name it, so a worker that was given up for dead and wakes
-up again is refused instead of mixing its numbers with its successor's.
+A claim gives a run a new token. Whoever writes as its worker must name it, so a worker that was given up for dead
+and wakes up again is refused instead of mixing its numbers with its successor's.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ class ClaimTable:
     def claim(self, manager: str, slots: int = 1) -> Claim | None:
         """Take the next run from the queue if a slot is free.
 
-        Runs that were told to start now come first and need no slot. A run with the thread backend belongs to the process
-        that submitted it for as long as that lives, and those behind it wait for it.
+        Runs that were told to start now come first and need no slot. A run with the thread backend belongs to the
+        process that submitted it for as long as that lives, and those behind it wait for it.
         """
         with self._db.connection() as connection:  # look before locking: mostly there is nothing
             if connection.execute("select 1 from runs where status = 'queued' and not deleted").fetchone() is None:
@@ -112,7 +112,8 @@ class ClaimTable:
                 token = secrets.token_hex(8)
                 EventTable.close(connection, row["no"])
                 connection.execute(
-                    "update runs set status = 'starting', owner = ?, token = ?, attempt = attempt + 1, host = ?, pid = null,"
+                    "update runs set status = 'starting', owner = ?, token = ?, attempt = attempt + 1, host = "
+                    "?, pid = null,"
                     " pid_created = null, heartbeat = ?, asked = null, started = coalesce(started, ?), ended = null,"
                     " error = null where no = ?",
                     (manager, token, identity.host(), time.time(), time.time(), row["no"]),
@@ -187,8 +188,10 @@ class ClaimTable:
         """Record how a run ended and take the token from its worker; returns False if that was done before."""
         with self._db.transaction() as connection:
             changed = connection.execute(
-                "update runs set status = ?, ended = ?, error = ?, metrics = coalesce(?, metrics), bytes = coalesce(?, bytes),"
-                f" owner = null, token = null, pid = null, now = 0 where id = ? and token = ? and status in {_ACTIVE_SQL}",
+                "update runs set status = ?, ended = ?, error = ?, metrics = coalesce(?, metrics), bytes = "
+                "coalesce(?, bytes),"
+                f" owner = null, token = null, pid = null, now = 0 where id = ? and token = ? and status in "
+                f"{_ACTIVE_SQL}",
                 (
                     status.value, time.time(), json.dumps(dict(error)) if error else None,
                     json.dumps(dict(metrics)) if metrics is not None else None, size, run_id, token,

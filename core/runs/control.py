@@ -1,4 +1,4 @@
-"""What a person does with runs: submit, pause, cancel, resume, delete, order, name. Each is checked against the state."""
+"""What a person does with runs: submit, pause, cancel, resume, delete, order, name; each checked against the state."""
 
 from __future__ import annotations
 
@@ -69,7 +69,13 @@ class Control:
 
     def pause(self, run_id: str) -> None:
         """Ask a run to write a checkpoint and stop; a queued run is paused at once."""
-        self._ask(run_id, Status.PAUSING, Status.PAUSED, "be paused", (Status.QUEUED, Status.STARTING, Status.RUNNING, Status.PAUSING))
+        self._ask(
+            run_id,
+            Status.PAUSING,
+            Status.PAUSED,
+            "be paused",
+            (Status.QUEUED, Status.STARTING, Status.RUNNING, Status.PAUSING),
+        )
 
     def cancel(self, run_id: str) -> None:
         """Ask a run to write a checkpoint and end; a run without a worker is cancelled at once."""
@@ -113,9 +119,13 @@ class Control:
             no = connection.execute("select no from runs where id = ?", (run_id,)).fetchone()[0]
             place = order.index(None)
             order.pop(place)
-            target = {"up": max(place - 1, 0), "down": min(place + 1, len(order)), "first": 0, "last": len(order)}[where]
+            target = {"up": max(place - 1, 0), "down": min(place + 1, len(order)), "first": 0, "last": len(order)}[
+                where
+            ]
             order.insert(target, no)
-            first = connection.execute("select min(position) from runs where status = 'queued' and not deleted").fetchone()[0]
+            first = connection.execute(
+                "select min(position) from runs where status = 'queued' and not deleted"
+            ).fetchone()[0]
             connection.executemany(
                 "update runs set position = ? where no = ?", [(first + index, one) for index, one in enumerate(order)]
             )
@@ -161,7 +171,9 @@ class Control:
             if status is asking:
                 return  # a second click
             if status.active:
-                connection.execute("update runs set status = ?, asked = ? where no = ?", (asking, time.time(), row["no"]))
+                connection.execute(
+                    "update runs set status = ?, asked = ? where no = ?", (asking, time.time(), row["no"])
+                )
                 EventTable.ask(connection, row["no"], "pause" if asking is Status.PAUSING else "cancel")
                 return
             connection.execute(

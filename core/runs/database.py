@@ -58,7 +58,8 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "create index runs_status on runs (status, position)",
         "create index runs_created on runs (created)",
         """create table managers (
-            token text primary key, host text not null, pid integer not null, pid_created real not null, beat real not null
+            token text primary key, host text not null, pid integer not null, pid_created real not null, beat real
+            not null
         )""",
         "create table series (id integer primary key, name text not null unique)",
         # Rows lie in the order in which they are read: a run's new points are one stretch of the tree.
@@ -197,7 +198,8 @@ class Database:
             return
         if version > SCHEMA_VERSION:
             raise StorageError(
-                f"The run store was written by a newer Bertloom (store version {version}, this one knows {SCHEMA_VERSION}).",
+                f"The run store was written by a newer Bertloom (store version {version}, this one knows "
+                f"{SCHEMA_VERSION}).",
                 where=str(self.path),
                 advice="Update Bertloom, or set BERTLOOM_HOME to another folder.",
             )
@@ -221,7 +223,9 @@ def number_of(connection: sqlite3.Connection, run_id: str) -> int:
     row = connection.execute("select no from runs where id = ? and not deleted", (run_id,)).fetchone()
     if row is None:
         raise RunNotFound(
-            f"There is no run {run_id[:120]!r}.", expected="a run's id", advice="The page Runs and `bertloom runs` list them."
+            f"There is no run {run_id[:120]!r}.",
+            expected="a run's id",
+            advice="The page Runs and `bertloom runs` list them.",
         )
     return int(row["no"])
 
@@ -235,7 +239,8 @@ def storage_error(error: Exception, path: Path) -> StorageError:
             f"The run store is damaged ({error}). Nothing was overwritten.",
             where=where,
             advice=(
-                f"Stop Bertloom, keep a copy of {path.name}, and try `sqlite3 {path.name} .recover`; or move it away to start "
+                f"Stop Bertloom, keep a copy of {path.name}, and try `sqlite3 {path.name} .recover`; or move it "
+                f"away to start "
                 "with an empty list of runs. The runs' folders with their models stay where they are."
             ),
         )
@@ -243,7 +248,8 @@ def storage_error(error: Exception, path: Path) -> StorageError:
         return StorageError(
             "The disk is full: the run store cannot be written.",
             where=where,
-            advice="Free some space (page Runs, Disk; or `bertloom runs --free`), then go on: nothing that was written is lost.",
+            advice="Free some space (page Runs, Disk; or `bertloom runs --free`), then go on: nothing that was "
+            "written is lost.",
         )
     if "readonly" in text or "read-only" in text or "permission" in text:
         return StorageError(
@@ -257,6 +263,12 @@ def storage_error(error: Exception, path: Path) -> StorageError:
             f"The run store was locked by another process for more than {_BUSY_SECONDS:.0f} seconds.",
             where=where,
             advice="Try again; close other programs that hold the file open.",
+        )
+    if "disk i/o error" in text:
+        return StorageError(
+            "The disk reported an error while the run store was used.",
+            where=where,
+            advice="Look whether the disk is full, was taken away, or has a quota; then try again.",
         )
     if "unable to open" in text:
         return StorageError(

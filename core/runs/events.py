@@ -56,7 +56,8 @@ class EventTable:
                 "select * from events where run = ? and seq > ? order by seq", (number_of(connection, run_id), after)
             ).fetchall()
         return [
-            EventRecord(row["seq"], row["time"], row["step"], row["kind"], row["message"], json.loads(row["data"])) for row in rows
+            EventRecord(row["seq"], row["time"], row["step"], row["kind"], row["message"], json.loads(row["data"]))
+            for row in rows
         ]
 
     @staticmethod

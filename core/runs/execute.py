@@ -63,7 +63,12 @@ def execute(
     record = store.runs.record(row)
     place = store.home.run(run_id)
     recorder = Recorder(
-        StoreLine(store, claim), place, store.home.cache, progress=record.progress, seconds=record.seconds, on_lost=on_lost
+        StoreLine(store, claim),
+        place,
+        store.home.cache,
+        progress=record.progress,
+        seconds=record.seconds,
+        on_lost=on_lost,
     ).start(asked=status)
     if on_recorder is not None:
         on_recorder(recorder)
@@ -91,7 +96,7 @@ def execute(
 def _record_end(
     store: Store, claim: Claim, ended: Status, error: dict[str, Any] | None, metrics: dict[str, float] | None
 ) -> None:
-    """Record the end, however long the store cannot be written; at last leave it in the run's folder for the manager."""
+    """Record the end, for as long as the store cannot be written; at last leave it in the run's folder."""
     place = store.home.run(claim.id)
     until = time.monotonic() + PATIENCE
     while True:
@@ -118,7 +123,10 @@ def _work(claim: Claim, place: Path, recorder: Recorder) -> Outcome:
     if claim.attempt > 1:
         found = folder.has_checkpoint(place)
         recorder.event(
-            "info", "Resumed from the last checkpoint." if found else "Started again from the beginning: there is no checkpoint yet."
+            "info",
+            "Resumed from the last checkpoint."
+            if found
+            else "Started again from the beginning: there is no checkpoint yet.",
         )
     recorder.progress(phase="loading")
     return Outcome(resolve(claim.kind)(plan, recorder, resume=True))
@@ -130,7 +138,9 @@ def _ended(outcome: Outcome, recorder: Recorder) -> Status:
     if recorder.asked is Status.CANCELLING:  # also where a pause was asked first
         return Status.CANCELLED
     if recorder.stopped and recorder.asked is None:
-        recorder.event("warning", "Interrupted: the process was asked to end. A checkpoint was written; the run can be resumed.")
+        recorder.event(
+            "warning", "Interrupted: the process was asked to end. A checkpoint was written; the run can be resumed."
+        )
         return Status.INTERRUPTED
     return Status.CANCELLED if outcome is Outcome.CANCELLED else Status.PAUSED
 

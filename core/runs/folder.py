@@ -21,18 +21,18 @@ _LOG_TAIL_BYTES = 512 * 1024
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def has_checkpoint(run: Path) -> bool:
+def has_checkpoint(run: Path | str) -> bool:
     """Whether a complete resume checkpoint lies in the folder (temporary names are incomplete ones)."""
     try:
-        with os.scandir(run / "checkpoints") as entries:
+        with os.scandir(os.path.join(run, "checkpoints")) as entries:
             return any(entry.name.isdigit() and entry.is_dir() for entry in entries)
     except OSError:
         return False
 
 
-def has_model(run: Path) -> bool:
+def has_model(run: Path | str) -> bool:
     """Whether the best weights lie in the folder."""
-    return (run / "best" / "config.json").is_file()
+    return os.path.isfile(os.path.join(run, "best", "config.json"))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """The helper process: short requests that need torch or datasets, so that the dashboard's process imports neither.
 
-It starts with the first request, ends when nothing was asked for a while, and is started again when it died. Requests and
-answers are JSON lines over pipes.
+It starts with the first request, ends when nothing was asked for a while, and is started again when it died.
+Requests and answers are JSON lines over pipes.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class Helper:
         Raises
         ------
         BertloomError
-            The same error that the request raised in the helper process; or :class:`~core.errors.RunError` if that died,
-            took too long, or was cancelled.
+            The same error that the request raised in the helper process; or :class:`~core.errors.RunError` if that
+            died, took too long, or was cancelled.
         """
         key = (name, json.dumps(arguments, sort_keys=True), remember)
         if remember is not None:
@@ -177,7 +177,9 @@ class _Channel:
                     env=worker_environment(hub=self._hub),
                 )  # fmt: skip
         except OSError as error:
-            raise RunError(f"The helper process could not be started: {error}.", advice="Close other programs and try again.") from error
+            raise RunError(
+                f"The helper process could not be started: {error}.", advice="Close other programs and try again."
+            ) from error
         self._process = process
         self._replies = queue.SimpleQueue()
         threading.Thread(target=_read, args=(process, self._replies), name="bertloom-helper", daemon=True).start()
@@ -185,7 +187,8 @@ class _Channel:
 
     def _exchange(self, name: str, arguments: Mapping[str, Any], timeout: float, cancel: threading.Event | None) -> Any:
         process = self._process
-        assert process is not None and process.stdin is not None
+        assert process is not None
+        assert process.stdin is not None
         self._number += 1
         try:
             process.stdin.write(json.dumps({"id": self._number, "name": name, "arguments": arguments}).encode() + b"\n")
@@ -245,7 +248,9 @@ def _code(process: subprocess.Popen[bytes]) -> int | None:
 
 def _revive(stored: Mapping[str, Any]) -> BertloomError:
     """Make the error again that was raised in the helper process."""
-    kind = getattr(errors, str(stored.get("error")), RunError) if str(stored.get("error")) in errors.__all__ else RunError
+    kind = (
+        getattr(errors, str(stored.get("error")), RunError) if str(stored.get("error")) in errors.__all__ else RunError
+    )
     return kind(
         str(stored.get("what")), where=stored.get("where"), expected=stored.get("expected"), advice=stored.get("advice")
     )
@@ -257,7 +262,8 @@ def _death(name: str, code: int | None, kills: int | None, log: str) -> Bertloom
         return trouble.out_of_memory(f"while answering {name!r}")
     return RunError(
         f"The helper process died while answering {name!r} (exit status {code}).", where=log,
-        advice="Ask again: it is started anew. If it happens again, its log says more; it may need more memory than there is.",
+        advice="Ask again: it is started anew. If it happens again, its log says more; it may need more memory "
+        "than there is.",
     )  # fmt: skip
 
 

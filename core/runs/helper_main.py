@@ -1,7 +1,7 @@
 """The helper process itself: ``python -m core.runs.helper_main --home FOLDER --idle SECONDS``.
 
-Reads requests as JSON lines from standard input and answers on what was standard output; whatever libraries print goes to
-standard error, the log. It ends when its parent is gone or when it was idle for long enough.
+Reads requests as JSON lines from standard input and answers on what was standard output; whatever libraries print
+goes to standard error, the log. It ends when its parent is gone or when it was idle for long enough.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.config import DataConfig, ModelConfig, Plan, TaskConfig
-from core.errors import ModelError
 from core.errors import HubError, ModelError
 from core.runs.plain import plain
 from core.runs.trouble import error_of

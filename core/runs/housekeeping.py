@@ -62,8 +62,8 @@ def free_space(store: Store, *, checkpoints: bool, cache: bool, models: bool) ->
 def delete(store: Store, run_id: str) -> None:
     """Delete a run's folder and rows. Whenever this is cut short, :func:`purge` finishes it.
 
-    First the run is marked (it vanishes from all lists), then its folder goes, and its rows last: so there is never a folder
-    whose run nobody knows, nor a listed run whose folder is gone.
+    First the run is marked (it vanishes from all lists), then its folder goes, and its rows last: so there is never
+    a folder whose run nobody knows, nor a listed run whose folder is gone.
     """
     allowed = [status for status in Status if not status.active]
     store.runs.change(run_id, allowed, "be deleted", deleted=1, request_id=None)

@@ -75,7 +75,8 @@ class StoreLine:
             if batch.events:
                 self._store.events.write(connection, no, batch.events)
             connection.execute(
-                "update runs set heartbeat = ?, seconds = max(seconds, ?), progress = coalesce(?, progress) where no = ?",
+                "update runs set heartbeat = ?, seconds = max(seconds, ?), progress = coalesce(?, progress) "
+                "where no = ?",
                 (time.time(), batch.seconds, None if batch.progress is None else json.dumps(plain(batch.progress)), no),
             )
             save = EventTable.take(connection, no, "save")

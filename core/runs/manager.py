@@ -1,7 +1,7 @@
 """The manager: background threads that take runs from the queue, start and watch them, and record how they end.
 
-The truth is the store. Several managers on one home (two dashboards, a shell) share one queue and never start a run twice;
-a manager that starts finds the workers that an earlier one left behind and watches them on.
+The truth is the store. Several managers on one home (two dashboards, a shell) share one queue and never start a run
+twice; a manager that starts finds the workers that an earlier one left behind and watches them on.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _OTHERS_SECONDS = 15.0
 #: Seconds without a heartbeat after which a living worker is reported as silent.
 _SILENT = 60.0
 #: Seconds after which the next worker is got ready once nothing runs.
-_WARM_AFTER = 2.0
+_WARM_AFTER = 5.0
 #: No run is started with less free disk than this.
 FLOOR_BYTES = int(os.environ.get("BERTLOOM_MIN_FREE_MB", "500")) * 1_000_000
 
@@ -168,7 +168,8 @@ class Manager:
         free = shutil.disk_usage(self._store.home.root).free
         if free < FLOOR_BYTES:
             raise StorageError(
-                f"Only {free / 1e6:.0f} MB of disk are free; a run is not started with less than {FLOOR_BYTES / 1e6:.0f} MB.",
+                f"Only {free / 1e6:.0f} MB of disk are free; a run is not started with less than "
+                f"{FLOOR_BYTES / 1e6:.0f} MB.",
                 where=str(self._store.home.root),
                 advice="Free some space (old checkpoints and caches first), then resume the run.",
             )
@@ -241,7 +242,10 @@ class Manager:
         silence = time.time() - row["heartbeat"]
         if silence > _SILENT and row["id"] not in self._silent:
             self._silent.add(row["id"])
-            self._tell(row["id"], f"No heartbeat for {silence:.0f} s. The worker lives; it may be stopped or the store not writable.")
+            self._tell(
+                row["id"],
+                f"No heartbeat for {silence:.0f} s. The worker lives; it may be stopped or the store not writable.",
+            )
         elif silence <= _SILENT and row["id"] in self._silent:
             self._silent.discard(row["id"])
             self._tell(row["id"], "The worker is heard again.")

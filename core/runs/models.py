@@ -41,8 +41,10 @@ def find_model_folder(store: Store, source: str) -> Path:
     except RunNotFound:
         if is_folder:
             raise ModelError(
-                "The folder holds no model.", where=str(path), expected="a folder that Bertloom exported, with config.json",
-            ) from None  # fmt: skip
+                "The folder holds no model.",
+                where=str(path),
+                expected="a folder that Bertloom exported, with config.json",
+            ) from None
         raise
     return model_of(store, record)
 
@@ -51,7 +53,11 @@ def model_of(store: Store, record: RunRecord) -> Path:
     """Return the folder with the best weights of a run."""
     best = store.home.run(record.id) / "best"
     if not folder.has_model(best.parent):
-        why = "its weights were deleted" if record.status == "finished" else f"it is {record.status.value} and has no weights yet"
+        why = (
+            "its weights were deleted"
+            if record.status == "finished"
+            else f"it is {record.status.value} and has no weights yet"
+        )
         raise ModelError(
             f"The run {record.name!r} has no model: {why}.", where=f"run {record.id}",
             expected="a run that was evaluated at least once and keeps its best weights (runtime.keep)",
@@ -91,5 +97,7 @@ def export_target(store: Store, record: RunRecord, target: Path | None) -> Path:
         if wanted.exists() and not wanted.is_dir():
             raise ExportError("The target is a file.", where=str(wanted), expected="a folder that is new or empty")
         return wanted
-    plain_name = "".join(char if char.isalnum() or char in "._-" else "-" for char in record.name).strip(".-") or "model"
+    plain_name = (
+        "".join(char if char.isalnum() or char in "._-" else "-" for char in record.name).strip(".-") or "model"
+    )
     return confine(store.home.exports / safe_name(f"{plain_name[:60]}-{record.id}"), store.home.exports)

@@ -89,7 +89,8 @@ class PointTable:
             run = number_of(connection, run_id)
             # one seek a series instead of a walk over all points
             rows = connection.execute(
-                "select name from series where exists (select 1 from points where run = ? and points.series = series.id)"
+                "select name from series where exists (select 1 from points where run = ? and points.series = "
+                "series.id)"
                 " order by name",
                 (run,),
             ).fetchall()
@@ -108,7 +109,9 @@ class PointTable:
             start = after
             if after <= 0 and max_points is not None:
                 curves = self._coarse(connection, run)
-                start = connection.execute("select coalesce(max(upto), 0) from coarse where run = ?", (run,)).fetchone()[0]
+                start = connection.execute(
+                    "select coalesce(max(upto), 0) from coarse where run = ?", (run,)
+                ).fetchone()[0]
             coarse = bool(curves)
             for series, tail in self._tails(connection, run, start, cursor).items():
                 curves[series] = curves[series].join(tail) if series in curves else tail
@@ -125,7 +128,7 @@ class PointTable:
         return SeriesBatch(cursor=max(cursor, after), series=found, reduced=reduced)
 
     def rows(self, run_id: str) -> Iterator[tuple[str, int, float, float]]:
-        """Yield every point of a run as (series, step, value, time), NaN and infinities as they were; by series and step."""
+        """Yield all points of a run as (series, step, value, time), by series and step, NaN and infinities too."""
         with self._db.connection() as connection:
             run = number_of(connection, run_id)
             for name, step, value, marker, moment in connection.execute(
@@ -163,7 +166,8 @@ class PointTable:
 
     def _tails(self, connection: sqlite3.Connection, run: int, after: int, upto: int) -> dict[int, Curve]:
         rows = connection.execute(
-            "select series, step, value, marker, time from points where run = ? and seq > ? and seq <= ?", (run, after, upto)
+            "select series, step, value, marker, time from points where run = ? and seq > ? and seq <= ?",
+            (run, after, upto),
         ).fetchall()
         lists: dict[int, tuple[list[int], list[float], list[float]]] = {}
         for series, step, value, marker, moment in rows:
@@ -176,7 +180,8 @@ class PointTable:
 
 _UPSERT = (
     "insert into points (run, seq, series, step, value, marker, time) values (?, ?, ?, ?, ?, ?, ?)"
-    " on conflict (run, series, step) do update set seq = excluded.seq, value = excluded.value, marker = excluded.marker,"
+    " on conflict (run, series, step) do update set seq = excluded.seq, value = excluded.value, marker = "
+    "excluded.marker,"
     " time = excluded.time where value is not excluded.value or marker is not excluded.marker"
 )
 

@@ -30,7 +30,9 @@ class Presets:
         """Return the names, sorted."""
         if not self._folder.is_dir():
             return []
-        return sorted((path.stem for path in self._folder.glob("*.yaml") if not path.name.startswith(".")), key=str.casefold)
+        return sorted(
+            (path.stem for path in self._folder.glob("*.yaml") if not path.name.startswith(".")), key=str.casefold
+        )
 
     def load(self, name: str) -> Plan:
         """Return a saved plan.
@@ -42,7 +44,9 @@ class Presets:
         """
         path = self._path(name)
         if not path.is_file():
-            raise ConfigError(f"There is no preset {name!r}.", where="presets", expected=", ".join(self.list()) or "no presets yet")
+            raise ConfigError(
+                f"There is no preset {name!r}.", where="presets", expected=", ".join(self.list()) or "no presets yet"
+            )
         return load_plan(path)
 
     def save(self, name: str, plan: Plan, overwrite: bool = False) -> None:
@@ -59,7 +63,9 @@ class Presets:
         """
         path = self._path(name)
         if path.exists() and not overwrite:
-            raise ConfigError(f"There is a preset {name!r} already.", where="name", advice="Choose another name, or overwrite it.")
+            raise ConfigError(
+                f"There is a preset {name!r} already.", where="name", advice="Choose another name, or overwrite it."
+            )
         folder.write_text(path, plan_to_yaml(plan))
 
     def delete(self, name: str) -> None:

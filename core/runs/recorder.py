@@ -1,7 +1,7 @@
 """What training writes into: queues in memory that a thread empties into the store every half second.
 
-No call made by a training step touches the disk. Errors of the store never reach the training: what could not be written
-stays queued and is tried again.
+No call made by a training step touches the disk. Errors of the store never reach the training: what could not be
+written stays queued and is tried again.
 """
 
 from __future__ import annotations
@@ -242,7 +242,8 @@ class Recorder:
             *events,
             NewEvent(
                 "warning",
-                f"The store could not be written for {time.time() - self._trouble:.0f} s; what had waited was written then.{lost}",
+                f"The store could not be written for {time.time() - self._trouble:.0f} s; what had waited was "
+                f"written then.{lost}",
                 data={"seconds": time.time() - self._trouble, "dropped": self._dropped},
             ),
         ]

@@ -71,8 +71,8 @@ class Curve:
 def reduce(curve: Curve, points: int) -> Curve:
     """Reduce to at most `points` points (at least 8) by min–max and largest triangles, as a line looks the same.
 
-    The lowest and highest value stay for certain, and points that are not finite stay where they stand (thinned evenly if
-    they are more than a tenth of all that may stay).
+    The lowest and highest value stay for certain, and points that are not finite stay where they stand (thinned
+    evenly if they are more than a tenth of all that may stay).
     """
     from tsdownsample import MinMaxLTTBDownsampler
 

@@ -11,7 +11,8 @@ from core.errors import StorageError
 from core.settings import Home, confine, safe_name
 
 __all__ = [
-    "absolute_data", "absolute_sources", "data_uses_hub", "list_uploads", "names_hub", "save_upload", "stamp", "uses_hub",
+    "absolute_data", "absolute_sources", "data_uses_hub", "list_uploads", "names_hub", "save_upload", "stamp",
+    "uses_hub",
 ]  # fmt: skip
 
 _FIELDS = ("source", "gate_source", "test_source")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Collection, Sequence
@@ -52,7 +53,8 @@ class RunTable:
                 if row is not None:
                     return str(row["id"])
             connection.execute(
-                "insert into runs (id, request_id, kind, name, status, plan, tags, backend, now, parent, submitter, created,"
+                "insert into runs (id, request_id, kind, name, status, plan, tags, backend, now, parent, "
+                "submitter, created,"
                 " position) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
                 " (select coalesce(max(position), 0) + 1 from runs))",
                 (
@@ -82,7 +84,8 @@ class RunTable:
             rows = [row] if row else []
             if not rows and text:
                 rows = connection.execute(
-                    "select * from runs where substr(id, 1, ?) = ? and not deleted order by no desc limit 20", (len(text), text)
+                    "select * from runs where substr(id, 1, ?) = ? and not deleted order by no desc limit 20",
+                    (len(text), text),
                 ).fetchall()
             if not rows and text:
                 rows = connection.execute(
@@ -92,7 +95,9 @@ class RunTable:
             raise _not_found(text)
         if len(rows) > 1:
             named = ", ".join(f"{row['id']} ({row['name']})" for row in rows[:5])
-            raise RunNotFound(f"{text!r} is not one run.", expected="the id of one run", advice=f"It could be: {named}.")
+            raise RunNotFound(
+                f"{text!r} is not one run.", expected="the id of one run", advice=f"It could be: {named}."
+            )
         return self.record(rows[0])
 
     def list(
@@ -123,7 +128,8 @@ class RunTable:
             values += [search.strip().lower()] * len(fields)
         with self._db.connection() as connection:
             rows = connection.execute(
-                f"select * from runs where {' and '.join(where)} order by created desc, no desc limit ?", (*values, limit)
+                f"select * from runs where {' and '.join(where)} order by created desc, no desc limit ?",
+                (*values, limit),
             ).fetchall()
         return [self.record(row) for row in rows]
 
@@ -171,19 +177,30 @@ class RunTable:
 
     def record(self, row: sqlite3.Row) -> RunRecord:
         """Make a record of a row; what the run's folder holds is looked up."""
-        try:
-            place = self._home.run(row["id"])
-            has_checkpoint, has_model = folder.has_checkpoint(place), folder.has_model(place)
-        except OSError:
-            has_checkpoint = has_model = False
+        place = os.path.join(self._home.runs, row["id"])  # an id of our own making: lists look up hundreds of them
         return RunRecord(
-            id=row["id"], kind=row["kind"], name=row["name"], status=Status(row["status"]), plan=json.loads(row["plan"]),
-            tags=tuple(json.loads(row["tags"])), created=row["created"], started=row["started"], ended=row["ended"],
-            seconds=row["seconds"], position=row["position"] if row["status"] == Status.QUEUED else None,
-            backend=row["backend"], pid=row["pid"], heartbeat=row["heartbeat"], progress=json.loads(row["progress"]),
-            metrics=json.loads(row["metrics"]), error=json.loads(row["error"]) if row["error"] else None,
-            parent=row["parent"], has_checkpoint=has_checkpoint, has_model=has_model, bytes=row["bytes"],
-        )  # fmt: skip
+            id=row["id"],
+            kind=row["kind"],
+            name=row["name"],
+            status=Status(row["status"]),
+            plan=json.loads(row["plan"]),
+            tags=tuple(json.loads(row["tags"])),
+            created=row["created"],
+            started=row["started"],
+            ended=row["ended"],
+            seconds=row["seconds"],
+            position=row["position"] if row["status"] == Status.QUEUED else None,
+            backend=row["backend"],
+            pid=row["pid"],
+            heartbeat=row["heartbeat"],
+            progress=json.loads(row["progress"]),
+            metrics=json.loads(row["metrics"]),
+            error=json.loads(row["error"]) if row["error"] else None,
+            parent=row["parent"],
+            has_checkpoint=folder.has_checkpoint(place),
+            has_model=folder.has_model(place),
+            bytes=row["bytes"],
+        )
 
 
 _ADVICE = {

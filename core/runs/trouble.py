@@ -12,14 +12,15 @@ from core.runs.records import Status
 __all__ = ["error_of", "is_out_of_memory", "judge", "oom_kills", "out_of_memory"]
 
 _MEMORY_ADVICE = (
-    "Use a smaller batch size with accumulation, a shorter maximum length, bf16, or freeze lower layers; close other programs. "
+    "Use a smaller batch size with accumulation, a shorter maximum length, bf16, or freeze lower layers; close "
+    "other programs. "
     "Then resume or duplicate the run."
 )
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE}
 
 
 def error_of(error: BaseException, doing: str | None = None) -> dict[str, Any]:
-    """Return what is told about an exception that ended a run (or what was being done): its parts and the whole message."""
+    """Return what is told about an exception that ended a run (or `doing` something): its parts and the message."""
     if is_out_of_memory(error):
         known: BertloomError = out_of_memory(str(error))
     elif isinstance(error, BertloomError):
@@ -51,14 +52,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def oom_kills() -> int | None:
     """Return how many processes the kernel has killed for memory so far, ``None`` where it does not tell."""
-    counts = []
     for path, name in ((Path("/sys/fs/cgroup/memory.events"), "oom_kill"), (Path("/proc/vmstat"), "oom_kill")):
         try:
             lines = path.read_text().splitlines()
         except OSError:
             continue
-        counts += [int(line.split()[1]) for line in lines if line.split()[0] == name]
-    return sum(counts) if counts else None
+        for line in lines:
+            if line.split()[0] == name:
+                return int(line.split()[1])
+    return None
 
 
 def judge(code: int | None, *, cancelled: bool, oom: bool, log: str) -> tuple[Status, dict[str, Any] | None, str]:
@@ -90,7 +92,8 @@ def judge(code: int | None, *, cancelled: bool, oom: bool, log: str) -> tuple[St
     if number is not None and name and signal.Signals(number) in _CRASHES:
         error = error_of(
             RunError(
-                f"The worker crashed ({name}).", advice="The run's log may say where. It can be resumed from its last checkpoint."
+                f"The worker crashed ({name}).",
+                advice="The run's log may say where. It can be resumed from its last checkpoint.",
             )
         )
         return Status.FAILED, error, error["message"]
@@ -98,14 +101,20 @@ def judge(code: int | None, *, cancelled: bool, oom: bool, log: str) -> tuple[St
         hint = " If nobody did that, the memory may have run out." if name == "SIGKILL" and oom_kills() is None else ""
         return Status.INTERRUPTED, None, f"Interrupted: the worker was killed ({name}). It can be resumed.{hint}"
     if code is None:
-        return Status.INTERRUPTED, None, "Interrupted: the worker was gone when Bertloom looked again. It can be resumed."
+        return (
+            Status.INTERRUPTED,
+            None,
+            "Interrupted: the worker was gone when Bertloom looked again. It can be resumed.",
+        )
     last = next((line for line in reversed(log.splitlines()) if line.strip()), "")
     if is_out_of_memory(RuntimeError(last)) or last.startswith("MemoryError"):
         error = error_of(out_of_memory(last))
     else:
         error = error_of(
             RunError(
-                f"The worker ended with exit status {code} before the run was done" + (f": {last[:300]}" if last else "") + ".",
+                f"The worker ended with exit status {code} before the run was done"
+                + (f": {last[:300]}" if last else "")
+                + ".",
                 advice="The run's log may say more. It can be resumed from its last checkpoint.",
             )
         )

@@ -1,7 +1,7 @@
 """The worker process: ``python -m core.runs.worker --home FOLDER [--warm]``.
 
-It reads one line from standard input, ``{"run": ID, "token": TOKEN}``, and executes that run. With ``--warm`` it imports torch
-and transformers first and then waits; if the line never comes because the parent is gone, it ends.
+It reads one line from standard input, ``{"run": ID, "token": TOKEN}``, and executes that run. With ``--warm`` it
+imports torch and transformers first and then waits; if the line never comes because the parent is gone, it ends.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ def _execute(home: Home, run_id: str, token: str) -> int:
 def _preload() -> None:
     # a missing or broken package is told by the run that needs it, in its own log
     with contextlib.suppress(Exception):
+        import datasets  # noqa: F401
         import torch  # noqa: F401
         import transformers  # noqa: F401
 
-        from core.runs.kinds import resolve
-
-        resolve("train")
+        import core.runs.execute
+        import core.training.loop  # noqa: F401
 
 
 def _output_to(place: Path) -> None:

@@ -50,7 +50,8 @@ def make_plan(folder: Path) -> Plan:
 def test_importing_the_facade_imports_nothing_heavy() -> None:
     script = (
         "import sys, core.api, core.config, core.runs\n"
-        "print([name for name in ('torch', 'transformers', 'datasets', 'pandas', 'pyarrow', 'sklearn', 'scipy', 'streamlit',"
+        "print([name for name in ('torch', 'transformers', 'datasets', 'pandas', 'pyarrow', 'sklearn', 'scipy', "
+        "'streamlit',"
         " 'plotly') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)

@@ -145,7 +145,8 @@ class ProcessBackend:
         if not worker.order(order):
             raise RunError(
                 f"The worker process ended before it began (exit status {worker.poll()}).", where=f"run {claim.id}",
-                advice="The file logs/worker.log in the home folder says why; `bertloom doctor` checks the environment.",
+                advice="The file logs/worker.log in the home folder says why; `bertloom doctor` checks the "
+                "environment.",
             )  # fmt: skip
         return worker
 
@@ -169,10 +170,12 @@ class ProcessBackend:
             with (self._home.logs / "worker.log").open("ab") as log:
                 process = subprocess.Popen(
                     worker_command("core.runs.worker", *arguments),
-                    stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=worker_environment(hub=hub),
+                    stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+                    env=worker_environment(hub=hub),
                 )  # fmt: skip
         except OSError as error:
             raise RunError(
-                f"A worker process could not be started: {error}.", advice="Close other programs, or free some disk space."
+                f"A worker process could not be started: {error}.",
+                advice="Close other programs, or free some disk space.",
             ) from error
         return ProcessWorker(process)

@@ -1,4 +1,4 @@
-"""A run inside a background thread of this process: for small machines, notebooks and tests. It ends with the process."""
+"""A run inside a background thread of this process: for small machines, notebooks, tests. It ends with the process."""
 
 from __future__ import annotations
 

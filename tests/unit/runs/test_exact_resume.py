@@ -44,7 +44,8 @@ def make_plan(folder: Path) -> Plan:
             "model": {"source": str(encoder), "max_length": 64},
             "stages": [{"steps": STEPS, "lr": 1e-3, "eval_every": 7, "batch_size": 8, "layer_decay": 0.9}],
             "runtime": {
-                "device": "cpu", "precision": "fp32", "threads": 1, "checkpoint_every_steps": 3, "checkpoint_every_s": 3600,
+                "device": "cpu", "precision": "fp32", "threads": 1, "checkpoint_every_steps": 3,
+                "checkpoint_every_s": 3600,
                 "keep": "all",
             },
         }
@@ -54,9 +55,16 @@ def make_plan(folder: Path) -> Plan:
 def fingerprint(studio: Studio, run: str) -> dict[str, Any]:
     """Return everything of a finished run that must be equal: hashes of all weights, results, metric series."""
     place = studio.home.run(run)
-    last = max((path for path in (place / "checkpoints").iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
-    files = [place / "best" / "model.safetensors", *(last / name for name in ("model.safetensors", "optimizer.safetensors"))]
-    found: dict[str, Any] = {str(file.relative_to(place)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    last = max(
+        (path for path in (place / "checkpoints").iterdir() if path.name.isdigit()), key=lambda path: int(path.name)
+    )
+    files = [
+        place / "best" / "model.safetensors",
+        *(last / name for name in ("model.safetensors", "optimizer.safetensors")),
+    ]
+    found: dict[str, Any] = {
+        str(file.relative_to(place)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
+    }
     results = json.loads((place / "results.json").read_text())
     found["metrics"] = {name: value for name, value in results["metrics"].items() if "seconds" not in name}
     for name, series in studio.runs.series(run, max_points=None).series.items():

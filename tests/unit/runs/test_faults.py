@@ -235,7 +235,9 @@ def test_the_folder_of_a_run_that_vanished_does_not_stop_anything(studio: Studio
     assert studio.runs.list() == []
 
 
-def test_a_store_that_vanishes_is_told_and_the_manager_lives_on(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_vanishes_is_told_and_the_manager_lives_on(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import sqlite3
 
     assert studio._manager is not None
@@ -260,6 +262,16 @@ def test_a_store_that_vanishes_is_told_and_the_manager_lives_on(studio: Studio, 
     run = studio.runs.submit(plan_of(2), kind="count")
     assert studio.runs.wait(run, 20).status is Status.FINISHED
     assert studio.problem is None
+
+
+def test_a_disk_that_takes_nothing_for_a_while_stops_no_training_and_loses_no_metric(studio: Studio) -> None:
+    run = studio.runs.submit(plan_of(), kind="squeezed")
+    record = studio.runs.wait(run, 60)
+    assert record.status is Status.FINISHED, record.error
+    assert studio.runs.series(run).series["train/loss"]["steps"] == list(range(1, 202))
+    told = [event.message for event in studio.runs.events(run) if event.kind == "warning"]
+    assert len(told) == 1
+    assert told[0].startswith("The store could not be written for")
 
 
 def test_low_disk_keeps_a_run_from_starting_with_advice(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,7 +146,9 @@ def test_a_run_that_belongs_to_another_is_given_up(line: Line) -> None:
     assert line.points == []
 
 
-def test_values_that_are_no_numbers_are_left_out_and_told_in_the_log(line: Line, caplog: pytest.LogCaptureFixture) -> None:
+def test_values_that_are_no_numbers_are_left_out_and_told_in_the_log(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
     recorder = record(line)
     recorder.metrics(1, {"a": "x"})  # type: ignore[dict-item]
     recorder.metrics(2, {"a": 1})

@@ -170,7 +170,8 @@ def test_a_warm_worker_whose_parent_was_killed_ends_by_itself(home: Home) -> Non
     script = (
         "import sys, time; from pathlib import Path; from core.settings import Home\n"
         "from core.runs.backends import process\n"
-        "process.worker_command = lambda module, *rest: [sys.executable, '-P', '-m', module, *rest[:2]]\n"  # no imports: fast
+        # without --warm it waits too, and needs no imports for it
+        "process.worker_command = lambda module, *rest: [sys.executable, '-P', '-m', module, *rest[:2]]\n"
         "backend = process.ProcessBackend(Home(Path(sys.argv[1])).ensure()); backend.prepare()\n"
         "print(backend.warm_pid, flush=True); time.sleep(60)\n"
     )

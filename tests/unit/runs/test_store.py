@@ -95,7 +95,9 @@ def test_a_second_writer_is_refused_and_changes_nothing(store: Store) -> None:
 def test_events_of_repeated_steps_are_told_once(store: Store) -> None:
     line = start(store)
     line.write(Batch(events=[NewEvent("eval", "gate 0.5", 3), NewEvent("info", "hello")]))
-    line.write(Batch(events=[NewEvent("eval", "gate 0.5", 3), NewEvent("info", "hello"), NewEvent("eval", "gate 0.6", 3)]))
+    line.write(
+        Batch(events=[NewEvent("eval", "gate 0.5", 3), NewEvent("info", "hello"), NewEvent("eval", "gate 0.6", 3)])
+    )
     assert [event.message for event in store.events.list(the_run(store))] == ["gate 0.5", "hello", "hello", "gate 0.6"]
 
 
@@ -172,7 +174,9 @@ def test_lists_are_filtered(store: Store) -> None:
         store.runs.list(status="sleeping")
 
 
-@pytest.mark.parametrize("content", [b"this is no database at all, but long enough to be one" * 40, b"SQLite format 3\0" + b"\xff" * 4000])
+@pytest.mark.parametrize(
+    "content", [b"this is no database at all, but long enough to be one" * 40, b"SQLite format 3\0" + b"\xff" * 4000]
+)
 def test_a_damaged_store_is_told_and_never_overwritten(home: Home, content: bytes) -> None:
     home.store.write_bytes(content)
     with pytest.raises(StorageError, match="damaged") as caught:

@@ -17,7 +17,19 @@ from core.training.context import Outcome, Request, RunContext
 #: For BERTLOOM_TEST_KINDS.
 KINDS = ",".join(
     f"{name}=tests.unit.runs.work:{name}"
-    for name in ("count", "deaf", "fail", "stumble", "memory", "crash", "leave", "chatter", "devour", "doomed")
+    for name in (
+        "count",
+        "deaf",
+        "fail",
+        "stumble",
+        "memory",
+        "crash",
+        "leave",
+        "chatter",
+        "devour",
+        "doomed",
+        "squeezed",
+    )
 )
 
 
@@ -67,7 +79,9 @@ def stumble(plan: Plan, context: RunContext, resume: bool = True) -> Outcome:
 
 def memory(plan: Plan, context: RunContext, resume: bool = True) -> Outcome:
     """Run out of memory as torch does on the CPU."""
-    raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: tried 9 bytes")
+    raise RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: tried 9 bytes"
+    )
 
 
 def crash(plan: Plan, context: RunContext, resume: bool = True) -> Outcome:
@@ -131,7 +145,7 @@ def plan_of(steps: int = 20, pause: float = 0.01, **changes: Any) -> Plan:
 
 
 def doomed(plan: Plan, context: RunContext, resume: bool = True) -> Outcome:
-    """Train, and be killed (as by ``kill -9``) a moment after the step named in the file ``kill_at``, if there is one."""
+    """Train, and be killed (as by ``kill -9``) just after the step named in the file ``kill_at``, if there is one."""
     from core.training import train
 
     order = context.folder / "kill_at"
@@ -153,5 +167,22 @@ class _Doom:
         self._context.metrics(step, values)
         if step >= self._step and not self._set:
             self._set = True
-            # from another thread, so that it strikes anywhere: in a step, in an evaluation, while a checkpoint is written
+            # from another thread, so that it strikes anywhere: in a step, in an evaluation, while a checkpoint is
+            # written
             threading.Timer(self._delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+
+def squeezed(plan: Plan, context: RunContext, resume: bool = True) -> Outcome:
+    """Train while the disk takes nothing more: the system refuses to let any file of this process grow."""
+    import resource
+
+    context.metrics(1, {"train/loss": 1.0})
+    context.flush()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    for step in range(2, 202):
+        time.sleep(0.01)
+        context.metrics(step, {"train/loss": 1.0 / step})
+        assert context.request() is Request.NONE
+    context.flush()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return Outcome.FINISHED
