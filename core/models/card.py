@@ -42,7 +42,6 @@ with torch.no_grad():
 owners = batch.word_ids()
 first = [place for place, word in enumerate(owners) if word is not None and word != owners[place - 1]]
 print([(words[owners[place]], model.config.id2label[best[place]]) for place in first])"""
-    multi = task.model_kwargs()["problem_type"] == "multi_label_classification"
     return f"""\
 import torch
 from transformers import AutoTokenizer, {head}
@@ -50,7 +49,7 @@ from transformers import AutoTokenizer, {head}
 texts = ["A text to classify.", "Another one."]
 batch = tokenizer(texts, truncation=True, max_length={max_length}, padding=True, return_tensors="pt")
 with torch.no_grad():
-    shares = model(**batch).logits.{"sigmoid()" if multi else "softmax(-1)"}
+    shares = model(**batch).logits.{"sigmoid()" if task.config.multi_label else "softmax(-1)"}
 for text, row in zip(texts, shares.tolist()):
     print(text, {{model.config.id2label[index]: round(share, 4) for index, share in enumerate(row)}})"""
 
@@ -72,12 +71,11 @@ def model_card(task: Task, max_length: int, record: Mapping[str, Any]) -> str:
     plan = _mapping(record.get("plan"))
     name = str(plan.get("name") or "model")
     front = {"library_name": "transformers", "pipeline_tag": _PIPELINES.get(task.kind, task.kind), "tags": ["bertloom"]}
-    labels = list(task.model_kwargs()["id2label"].values())
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---",
         f"# {_plain(name)}",
         _opening(task, plan, record),
-        f"Labels: {', '.join(_code(label) for label in labels[:100])}{' …' if len(labels) > 100 else ''}",
+        f"Labels: {', '.join(_code(label) for label in task.labels[:100])}{' …' if len(task.labels) > 100 else ''}",
         f"## Use\n\n```python\n{snippet(task, max_length)}\n```\n\n{_use_note(task, max_length)}",
         _data(plan, _mapping(record.get("data_report"))),
         _training(plan, _mapping(record.get("choices"))),
@@ -91,7 +89,7 @@ def model_card(task: Task, max_length: int, record: Mapping[str, Any]) -> str:
 def _opening(task: Task, plan: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     base = _mapping(plan.get("model")).get("source")
     what = "tags words (IOB2)" if task.kind == "tagging" else "classifies texts"
-    if getattr(getattr(task, "config", None), "multi_label", False):
+    if task.config.multi_label:
         what = "gives texts any number of labels"
     run = f" (run {_code(str(record['id']))})" if record.get("id") else ""
     return f"A model that {what}, fine-tuned with Bertloom{f' from {_code(str(base))}' if base else ''}{run}."
@@ -166,6 +164,10 @@ def _metrics(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> str:
             f"\n\nAlways answering {_code(str(test.get('majority_label')))} has an accuracy of "
             f"{_number(test['majority'])} on `test`."
         )
+    baseline = _mapping(test.get("baseline"))
+    if baseline:
+        shown = ", ".join(f"{metric} {_number(value)}" for metric, value in baseline.items())
+        text += f"\n\nA tagger that gives each word its most frequent training tag has on `test`: {shown}."
     return text
 
 

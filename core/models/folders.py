@@ -87,11 +87,10 @@ def save_model(
     from core.models.loading import quiet
 
     target = Path(folder)
-    labels = list(task.model_kwargs()["id2label"].values())
     side = {
         "format": _FORMAT,
-        "task": _task_config(task).model_dump(mode="json"),
-        "labels": labels,
+        "task": task.config.model_dump(mode="json"),
+        "labels": list(task.labels),
         "max_length": max_length,
         "plan": plan.model_dump(mode="json") if isinstance(plan, Plan) else plan,
         "metrics": dict(metrics),
@@ -111,11 +110,6 @@ def save_model(
             where=str(target),
             advice="Free some space or choose another home folder.",
         ) from error
-
-
-def _task_config(task: Task) -> TaskConfig:
-    config = getattr(task, "config", None)
-    return config if isinstance(config, TaskConfig) else TaskConfig.model_validate({"kind": task.kind})
 
 
 def read_side_file(folder: Path) -> dict[str, Any]:

@@ -171,11 +171,10 @@ def load_with_head(folder: Path, task: Task, *, seed: int, dropout: float | None
     import torch
     import transformers
 
-    labels = list(task.model_kwargs()["id2label"].values())
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         config = _model_config(folder, task, dropout)
-        kept = list(_label_names(read_config(folder))) == labels
+        kept = list(_label_names(read_config(folder))) == task.labels
         try:
             model, report = getattr(transformers, task.auto_class).from_pretrained(
                 str(folder),

@@ -98,7 +98,8 @@ class Evaluation:
         "interval"}] or ``entities`` [{"type", "precision", "recall", "f1", "support", "interval"}], ``worst``
         [{"row", "source", "text", "gold", "predicted", "loss", "confidence"}] (the 50 with the highest loss),
         ``majority`` (accuracy of always answering the most frequent label, where that has a meaning) with
-        ``majority_label``, ``n``.
+        ``majority_label``, ``n``. Whoever has the training rows of a tagging run may add ``baseline``, the scores of
+        :func:`core.data.tasks.tagging.most_frequent_tagger`.
     """
 
     metrics: dict[str, float]
@@ -109,6 +110,9 @@ class Task(Protocol):
     """Format, collation, head, loss, decoding and metrics of one kind of task."""
 
     kind: str
+    config: TaskConfig
+    #: Label names in the order of their indices.
+    labels: list[str]
     #: Name of the transformers class that gives the head, e.g. ``AutoModelForSequenceClassification``.
     auto_class: str
     #: Metric that picks the best checkpoint unless the stage names another; larger is better.

@@ -125,6 +125,12 @@ def test_the_card_shows_scores_with_intervals_data_and_environment(
     assert head == {"library_name": "transformers", "pipeline_tag": "text-classification", "tags": ["bertloom"]}
 
 
+def test_the_card_of_a_tagger_names_its_baseline(trained: Callable[..., Path], tmp_path: Path) -> None:
+    record = {"metrics": {"test/strict_f1": 0.6}, "details": {"test": {"baseline": {"strict_f1": 0.41}}}}
+    card = (export_model(trained("bert", "tagging"), tmp_path / "export", record=record) / "README.md").read_text()
+    assert "most frequent training tag has on `test`: strict_f1 0.4100." in card
+
+
 def test_names_and_labels_cannot_break_the_card(trained: Callable[..., Path], tmp_path: Path) -> None:
     card = (export_model(trained("bert"), tmp_path / "export", record=RECORD) / "README.md").read_text()
     assert "<script>" not in card

@@ -15,7 +15,7 @@ from tests.unit.models.conftest import make_task
 
 def build(folder: Path, kind: str = "classification") -> torch.nn.Module:
     model, _ = build_model(ModelConfig(source=str(folder), max_length=32), make_task(kind), seed=0)
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 @pytest.mark.parametrize("family", FAMILIES)

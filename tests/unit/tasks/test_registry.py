@@ -27,7 +27,7 @@ def test_every_kind_that_a_plan_may_name_is_registered() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    config = TaskConfig.model_construct(kind="weather")
+    config = TaskConfig.model_construct(kind="weather")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="classification, tagging"):
         task_for(config, ["a", "b"])
 
