@@ -31,6 +31,13 @@ from core.runs.store import Store
 __all__ = ["FLOOR_BYTES", "Manager"]
 
 _log = logging.getLogger(__name__)
+
+
+def _floor() -> int:
+    named = os.environ.get("BERTLOOM_MIN_FREE_MB", "")
+    return int(named) * 1_000_000 if named.isdigit() else 500_000_000
+
+
 _TICK_SECONDS = 0.25
 _BEAT_SECONDS = 1.0
 #: Seconds without a heartbeat after which a run on another machine, whose processes cannot be seen, counts as dead.
@@ -42,7 +49,7 @@ _SILENT = 60.0
 #: Seconds after which the next worker is got ready once nothing runs.
 _WARM_AFTER = 5.0
 #: No run is started with less free disk than this.
-FLOOR_BYTES = int(os.environ.get("BERTLOOM_MIN_FREE_MB", "500")) * 1_000_000
+FLOOR_BYTES = _floor()
 
 
 @dataclass

@@ -47,7 +47,6 @@ def worker_environment(*, hub: bool) -> dict[str, str]:
     # The number of threads is the plan's matter; that it does not change by itself in mid-run is ours.
     environment.setdefault("OMP_DYNAMIC", "false")
     environment["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    environment["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = environment.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
         if hub:
             environment.pop(name, None)
