@@ -258,7 +258,8 @@ def _table(answer: Mapping[str, Any]) -> None:
     rows = [{column: _cut(row.get(column)) for column in answer["columns"]} for row in answer["rows"]]
     facts = [f"first {len(rows)} rows", str(answer.get("format") or ""), str(answer.get("encoding") or "")]
     st.caption(plain(" · ".join(part for part in facts if part)))
-    st.dataframe(rows, hide_index=True, height=min(38 + 35 * max(len(rows), 1), 213), key="planner_preview")
+    with st.container(key="planner_preview"):
+        st.dataframe(rows, hide_index=True, height=min(38 + 35 * max(len(rows), 1), 213))
     for problem in answer.get("problems") or []:
         words = problem.get("message", "") if isinstance(problem, Mapping) else problem
         st.warning(plain(words, 400), icon=":material/warning:")
