@@ -1,13 +1,16 @@
-"""Activations of a frozen lower part: computed once in evaluation mode, kept memory-mapped, reused over epochs and runs.
+"""Activations of a frozen lower part: computed once in evaluation mode, kept memory-mapped, reused over epochs and
+runs.
 
-What is kept are the hidden states that enter the first trained layer; if the whole encoder is frozen, those that leave its
-last layer (only the first position's, if that is all the head sees: this is tried out, not assumed). They are stored in fp32,
-as the model hands them over, so that a run with the cache computes what a run without it computes.
+What is kept are the hidden states that enter the first trained layer; if the whole encoder is frozen, those that
+leave its
+last layer (only the first position's, if that is all the head sees: this is tried out, not assumed). They are stored in
+fp32, as the model hands them over, so that a run with the cache computes what a run without it computes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -66,8 +69,6 @@ class Boundary:
 
     def take(self, run: Callable[[], Any]) -> torch.Tensor:
         """Run a forward pass up to the boundary and return the hidden states, shape (batch, length, width)."""
-        handles = []
-
         def note(index: int) -> Callable[..., None]:
             def hook(_: Any, __: Any, output: Any) -> None:
                 self.tuples[index] = not isinstance(output, torch.Tensor)
@@ -79,8 +80,7 @@ class Boundary:
         def entering(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             raise _Captured(args[0] if args else kwargs["hidden_states"])
 
-        for index in range(self.depth):
-            handles.append(self.layers[index].register_forward_hook(note(index)))
+        handles = [self.layers[index].register_forward_hook(note(index)) for index in range(self.depth)]
         if self.depth < len(self.layers):
             handles.append(self.layers[self.depth].register_forward_pre_hook(entering, with_kwargs=True))
         try:
@@ -94,7 +94,7 @@ class Boundary:
 
     @contextlib.contextmanager
     def put(self, hidden: torch.Tensor) -> Iterator[None]:
-        """Feed hidden states: the frozen layers pass their input through, the layer above (or the last one) gets `hidden`."""
+        """Feed hidden states: frozen layers pass their input through, the layer above (or the last) gets `hidden`."""
         whole = self.depth == len(self.layers)
 
         def passing(index: int) -> Callable[..., Any]:
@@ -112,7 +112,7 @@ class Boundary:
 
         handle = None
         for index in range(self.depth):
-            self.layers[index].forward = passing(index)  # type: ignore[method-assign]
+            self.layers[index].forward = passing(index)
         if not whole:
             handle = self.layers[self.depth].register_forward_pre_hook(entering, with_kwargs=True)
         try:
@@ -205,11 +205,15 @@ def _try_out(engine: Engine, boundary: Boundary, encoded: Encoded) -> tuple[bool
             return logits.shape == plain.shape and bool(torch.allclose(logits, plain, rtol=1e-4, atol=1e-5))
 
         above = boundary.depth < len(boundary.layers)
-        first_only = not above and prepared.task.kind == "classification" and hidden.shape[1] > 1 and same(hidden[:, :1])
+        first_only = (
+            not above and prepared.task.kind == "classification" and hidden.shape[1] > 1 and same(hidden[:, :1])
+        )
         return same(hidden), first_only
 
 
-def _key(engine: Engine, encoded: Encoded, boundary: Boundary, first_only: bool, precision: str, fingerprint: str) -> str:
+def _key(
+    engine: Engine, encoded: Encoded, boundary: Boundary, first_only: bool, precision: str, fingerprint: str
+) -> str:
     found = hashlib.sha256()
     parts = {
         "format": 1, "frozen": fingerprint, "depth": boundary.depth, "first_only": first_only, "precision": precision,
@@ -267,7 +271,10 @@ def prepare_feeds(
         finally:
             engine.use_path(path)
         if not usable:
-            event("decision", "This encoder's frozen layers cannot be fed from a cache: they are computed anew in every step.")
+            event(
+                "decision",
+                "This encoder's frozen layers cannot be fed from a cache: they are computed anew in every step.",
+            )
             return
         rows = {role: len(one.features) if first_only else int(sum(one.lengths)) for role, one in wanted.items()}
         size = sum(rows.values()) * width * 4
@@ -275,8 +282,8 @@ def prepare_feeds(
         if size > limit:
             event(
                 "decision",
-                f"The frozen layers' activations would take {size / 1e6:.0f} MB, more than the limit of {stage.cache_limit_mb} MB: "
-                "they are computed anew in every step.",
+                f"The frozen layers' activations would take {size / 1e6:.0f} MB, more than the limit of "
+                f"{stage.cache_limit_mb} MB: they are computed anew in every step.",
                 data={"bytes": size, "limit": limit},
             )
             return
@@ -287,7 +294,11 @@ def prepare_feeds(
             for role, one in wanted.items()
         }
         missing = {role for role, key in keys.items() if not _whole(folder / key, rows[role] * width * 4)}
-        kind = "the first position's outputs of the encoder" if first_only else f"the activations of {prepared.depth} frozen layers"
+        kind = (
+            "the first position's outputs of the encoder"
+            if first_only
+            else f"the activations of {prepared.depth} frozen layers"
+        )
         if missing:
             _make_room(folder, limit - size, keep=set(keys.values()))
             event("info", f"Computing {kind} once: {size / 1e6:.1f} MB in the cache.", data={"bytes": size})
@@ -297,9 +308,13 @@ def prepare_feeds(
         try:
             for role in sorted(missing):
                 precision = engine.precision if role == "train" else "fp32"
-                _compute(engine, boundary, wanted[role], folder / keys[role], rows[role], width, first_only, precision, check)
+                _compute(
+                    engine, boundary, wanted[role], folder / keys[role], rows[role], width, first_only, precision, check
+                )
         except StorageError as error:
-            event("warning", f"The activations cannot be kept, so they are computed anew in every step. {error.message()}")
+            event(
+                "warning", f"The activations cannot be kept, so they are computed anew in every step. {error.message()}"
+            )
             return
         finally:
             engine.use_path(path)
@@ -322,7 +337,9 @@ def _make_room(folder: Path, budget: int, keep: set[str]) -> None:
     """Remove the entries that were used longest ago until the rest fits."""
     if not folder.is_dir():
         return
-    entries = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True)
+    entries = sorted(
+        (path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True
+    )
     used = 0
     for path in entries:
         if path.name in keep:
@@ -352,7 +369,7 @@ def _compute(
             check()
             inputs = _inputs(engine, encoded, batch)
             with torch.inference_mode(), engine.autocast(precision):
-                hidden = boundary.take(lambda inputs=inputs: model(**inputs)).float().cpu().numpy()  # type: ignore[misc]
+                hidden = boundary.take(functools.partial(model, **inputs)).float().cpu().numpy()
             for position, index in enumerate(batch):
                 start, end = offsets[index], offsets[index + 1]
                 data[start:end] = hidden[position, : end - start]

@@ -1,6 +1,7 @@
 """Which examples make up which optimiser step: a pure function of lengths, settings, seed and epoch.
 
-Nothing here is state. A resumed run asks for the same epoch's plan and goes on at its index, so that exact resume needs no
+Nothing here is state. A resumed run asks for the same epoch's plan and goes on at its index, so that exact resume
+needs no
 sampler state beyond two numbers.
 """
 
@@ -62,7 +63,8 @@ def plan_epoch(lengths: Sequence[int] | np.ndarray, settings: BatchSettings, see
     Returns
     -------
     list of numpy.ndarray
-        For every optimiser step the indices of its examples; each example occurs exactly once. An example longer than the
+        For every optimiser step the indices of its examples; each example occurs exactly once. An example longer
+        than the
         token budget makes up a step of its own.
     """
     sizes = np.asarray(lengths, dtype=np.int64)
@@ -77,7 +79,10 @@ def plan_epoch(lengths: Sequence[int] | np.ndarray, settings: BatchSettings, see
         chunk = per_step * CHUNK
         keys = (sizes + noise)[order]
         order = np.concatenate(
-            [order[at : at + chunk][np.argsort(keys[at : at + chunk], kind="stable")] for at in range(0, len(order), chunk)]
+            [
+                order[at : at + chunk][np.argsort(keys[at : at + chunk], kind="stable")]
+                for at in range(0, len(order), chunk)
+            ]
             or [order]
         )
     batches = _by_tokens(order, sizes, settings.tokens) if settings.tokens else _by_size(order, settings.size)
@@ -105,7 +110,7 @@ def _by_tokens(order: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.nda
 
 
 def micro_batches(batch: np.ndarray, lengths: np.ndarray, parts: int) -> list[np.ndarray]:
-    """Divide one optimiser step into at most `parts` micro-batches of near-equal size, neighbours in length together."""
+    """Divide one optimiser step into at most `parts` micro-batches of near-equal size, sorted by length."""
     if parts <= 1 or len(batch) <= 1:
         return [batch]
     ordered = batch[np.argsort(lengths[batch], kind="stable")]

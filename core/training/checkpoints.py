@@ -1,7 +1,9 @@
 """Resume checkpoints: everything a run needs to go on bit for bit, in folders that are complete or not there.
 
-``checkpoints/<step>/`` holds ``model.safetensors`` (the trained parameters; frozen ones are rebuilt from plan and seed and
-their fingerprint is compared), ``optimizer.safetensors``, ``random.safetensors``, ``state.json`` and a manifest with sizes
+``checkpoints/<step>/`` holds ``model.safetensors`` (the trained parameters; frozen ones are rebuilt from plan and
+seed and
+their fingerprint is compared), ``optimizer.safetensors``, ``random.safetensors``, ``state.json`` and a manifest with
+sizes
 and checksums. Nothing is unpickled.
 """
 
@@ -126,8 +128,12 @@ class Checkpoints:
         need = sum(tensor.numel() * tensor.element_size() for part in (tensors, optimizer) for tensor in part.values())
         try:
             with atomic_folder(self._path(step), need=need + (1 << 20)) as partial:
-                save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial / "model.safetensors")
-                save_file({name: tensor.contiguous() for name, tensor in optimizer.items()}, partial / "optimizer.safetensors")
+                save_file(
+                    {name: tensor.contiguous() for name, tensor in tensors.items()}, partial / "model.safetensors"
+                )
+                save_file(
+                    {name: tensor.contiguous() for name, tensor in optimizer.items()}, partial / "optimizer.safetensors"
+                )
                 save_file(random_tensors, partial / "random.safetensors")
                 content = {"format": FORMAT, "step": step, "random": random_scalars, **state}
                 (partial / "state.json").write_text(json.dumps(content), encoding="utf-8")
@@ -135,7 +141,11 @@ class Checkpoints:
         except StorageError as error:
             self._retry_at = time.monotonic() + _RETRY_S
             if not self._told:
-                self._event("warning", f"No checkpoint could be written; training goes on and tries again. {error.message()}", step=step)
+                self._event(
+                    "warning",
+                    f"No checkpoint could be written; training goes on and tries again. {error.message()}",
+                    step=step,
+                )
                 self._told = True
             return False
         self._told, self._retry_at = False, 0.0
@@ -163,7 +173,9 @@ class Checkpoints:
                 continue
             state = json.loads((path / "state.json").read_text(encoding="utf-8"))
             if state.get("format") != FORMAT:
-                self._event("warning", f"The checkpoint of step {step} has an unknown format and is not used.", step=step)
+                self._event(
+                    "warning", f"The checkpoint of step {step} has an unknown format and is not used.", step=step
+                )
                 continue
             self.mark(step)
             return Loaded(

@@ -1,6 +1,7 @@
 """Precision, threads and path chosen by a short timing on real batches.
 
-Each candidate does a forward and a backward pass on the same batch of typical length; no weight changes. The order is by what
+Each candidate does a forward and a backward pass on the same batch of typical length; no weight changes. The order
+is by what
 is usually fastest, and a budget in seconds ends the search: a short run must not pay more for choosing than it gains.
 """
 
@@ -105,14 +106,16 @@ def _candidates(engine: Engine) -> tuple[list[int], list[str], list[str]]:
     else:
         threads = [min(cores, 4) if prepared.device.type != "cpu" else 1]
     if runtime.precision != "auto":
-        precisions = [runtime.precision]
+        precisions: list[str] = [runtime.precision]
     elif _fast_bf16(prepared.device):
         precisions = ["bf16", "fp32"]
     else:
         precisions = ["fp32"]
     paths = list(reversed(engine.paths()))
     if runtime.threads != "auto" and runtime.precision != "auto":
-        paths = paths[:1]  # whoever fixes both wants two runs of one plan to agree bit for bit: nothing is left to timing
+        paths = paths[
+            :1
+        ]  # whoever fixes both wants two runs of one plan to agree bit for bit: nothing is left to timing
     return threads, precisions, paths
 
 
@@ -132,7 +135,8 @@ def choose(
     engine
         The engine; its precision, path and the thread count are set.
     steps
-        Optimiser steps that will be run: the budget is `share` of their estimated time, at least `least_s`, at most `most_s`
+        Optimiser steps that will be run: the budget is `share` of their estimated time, at least `least_s`, at most
+        `most_s`
         seconds.
     check
         Called between passes; may raise to stop.
@@ -166,7 +170,9 @@ def choose(
             seconds.append(one_pass(engine, batch, seed))
             if to_beat is not None and seconds[0] > HOPELESS * to_beat:
                 break
-        timings.append({**choice.as_dict(), "seconds": round(min(seconds), 5), "spread": round(max(seconds) - min(seconds), 5)})
+        timings.append(
+            {**choice.as_dict(), "seconds": round(min(seconds), 5), "spread": round(max(seconds) - min(seconds), 5)}
+        )
         return statistics.median(seconds)
 
     fastest = measure(best, None)

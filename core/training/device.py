@@ -1,6 +1,7 @@
 """torch's process-wide state during a run: device, threads, determinism, random numbers; and errors about memory.
 
-Dropout draws from torch's global generator, which no thread has to itself. So only one run at a time executes in a process
+Dropout draws from torch's global generator, which no thread has to itself. So only one run at a time executes in a
+process
 (:func:`exclusive` holds a lock), and every optimiser step starts from a seed that is a pure function of (seed, step):
 whatever another thread draws between steps changes nothing.
 """
@@ -13,6 +14,7 @@ import random
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +24,8 @@ from core.errors import BertloomError, DeviceError
 __all__ = ["exclusive", "memory_mb", "memory_reader", "pick_device", "reading_errors", "seed_step", "set_threads"]
 
 _RUNNING = threading.Lock()
+#: Its one switch is set through the module's class, which type checkers do not see.
+_filling: Any = torch.utils.deterministic
 
 
 def pick_device(name: str) -> torch.device:
@@ -38,7 +42,10 @@ def pick_device(name: str) -> torch.device:
     if not have[name]:
         found = ", ".join(kind for kind, there in have.items() if there)
         raise DeviceError(
-            f"The device {name} is not there.", where="runtime.device", expected=found, advice="Choose auto or one of these."
+            f"The device {name} is not there.",
+            where="runtime.device",
+            expected=found,
+            advice="Choose auto or one of these.",
         )
     return torch.device(name)
 
@@ -50,7 +57,8 @@ def set_threads(count: int) -> None:
 
 
 def _set_deterministic(on: bool, warn_only: bool) -> None:
-    # torch.use_deterministic_algorithms also imports the compiler (seconds, nothing here is compiled); its own switch is this.
+    # torch.use_deterministic_algorithms also imports the compiler (seconds, nothing here is compiled); its own
+    # switch is this.
     torch._C._set_deterministic_algorithms(on, warn_only=warn_only)
 
 
@@ -66,19 +74,19 @@ def exclusive(*, deterministic: bool, threads: int | None = None) -> Iterator[No
     if not _RUNNING.acquire(blocking=False):
         raise DeviceError(
             "Another run is executing in this process.",
-            expected="one run at a time in a process, for torch's random numbers and threads belong to the whole process",
+            expected="one run at a time in a process: torch's random numbers and threads belong to all of it",
             advice="Wait until it ends, or use the process backend.",
         )
     before_threads = torch.get_num_threads()
     flags = (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    fill = _filling.fill_uninitialized_memory
     cudnn = (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
     python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
     cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     try:
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.utils.deterministic.fill_uninitialized_memory = False  # it costs a pass over every new tensor
+            _filling.fill_uninitialized_memory = False  # it costs a pass over every new tensor
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         _set_deterministic(deterministic, False)
         if threads is not None:
@@ -86,7 +94,7 @@ def exclusive(*, deterministic: bool, threads: int | None = None) -> Iterator[No
         yield
     finally:
         _set_deterministic(*flags)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+        _filling.fill_uninitialized_memory = fill
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
         set_threads(before_threads)
         random.setstate(python_state)
@@ -129,7 +137,12 @@ def reading_errors(device: torch.device | None = None) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         text = str(error).lower()
         # Not torch.OutOfMemoryError alone: the CPU allocator and MPS raise plain RuntimeErrors.
-        if not (isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text):
+        if not (
+            isinstance(error, MemoryError)
+            or "out of memory" in text
+            or "can't allocate memory" in text
+            or "not enough memory" in text
+        ):
             raise
         if device is not None and device.type == "cuda":
             torch.cuda.empty_cache()
@@ -138,7 +151,8 @@ def reading_errors(device: torch.device | None = None) -> Iterator[None]:
             "The training ran out of memory.",
             where=str(device) if device is not None else None,
             advice=(
-                "Lower batch_tokens or batch_size, or raise accumulation (same result, smaller pieces); shorten max_length; "
+                "Lower batch_tokens or batch_size, or raise accumulation (same result, smaller pieces); shorten "
+                "max_length; "
                 "freeze lower layers; or use bf16."
             ),
         ) from error

@@ -71,7 +71,7 @@ class Engine:
             self._packed.drop.seed(seed, step, part)
 
     def train_mode(self) -> None:
-        """Switch dropout on, but in a frozen lower part: its activations are those of evaluation mode, cached or not."""
+        """Switch dropout on, but in a frozen lower part: its activations are those of evaluation mode."""
         self.prepared.model.train()
         for module in self._still:
             module.eval()
@@ -126,7 +126,9 @@ class Engine:
     def scorer(self, role: str) -> Any:
         """Return the forward function by which a role is scored."""
 
-        def run(features: Sequence[dict[str, Any]], indices: np.ndarray) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        def run(
+            features: Sequence[dict[str, Any]], indices: np.ndarray
+        ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
             return self.forward(features, indices, role, precision="fp32")
 
         return run

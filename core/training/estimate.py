@@ -34,7 +34,8 @@ def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``steps``, ``steps_per_epoch``, ``epochs``, ``rows`` {role: rows}, ``cut_share`` (share of training texts that are
+        ``steps``, ``steps_per_epoch``, ``epochs``, ``rows`` {role: rows}, ``cut_share`` (share of training texts
+        that are
         cut at the maximum length), ``tokens`` (sub-words of the training rows).
 
     Raises
@@ -74,7 +75,8 @@ def dry_run(plan: Plan, *, cache: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``steps``, ``steps_per_epoch``, ``epochs``, ``rows``, ``seconds`` with ``seconds_low`` and ``seconds_high`` (from
+        ``steps``, ``steps_per_epoch``, ``epochs``, ``rows``, ``seconds`` with ``seconds_low`` and ``seconds_high``
+        (from
         the fastest and slowest repeat of each timed step), ``memory_mb`` (resident set, on CUDA the allocated peak),
         ``parameters``, ``trainable_parameters``, ``choices``, ``lr`` (curve of each group), ``cut_share``, ``cache_mb``
         (size of the activation cache; 0 without one).
@@ -106,7 +108,9 @@ def dry_run(plan: Plan, *, cache: Path) -> dict[str, Any]:
         rows = prepared.rows
         hidden = 0 if rows is None else rows.base.numel() - rows.rows.numel()
         parameters = sum(parameter.numel() for parameter in prepared.model.parameters()) + hidden
-        trained = sum(parameter.numel() for parameter in prepared.model.parameters() if parameter.requires_grad) + hidden
+        trained = (
+            sum(parameter.numel() for parameter in prepared.model.parameters() if parameter.requires_grad) + hidden
+        )
         train = prepared.encoded["train"]
         return {
             "steps": prepared.steps,

@@ -20,7 +20,9 @@ EVALUATION_TOKENS = 4096
 class Forward(Protocol):
     """Something that turns features into logits: the plain model, or the model fed from the activation cache."""
 
-    def __call__(self, features: Sequence[dict[str, Any]], indices: np.ndarray) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def __call__(
+        self, features: Sequence[dict[str, Any]], indices: np.ndarray
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return (logits, collated batch) of the features with these indices."""
         ...
 

@@ -15,7 +15,16 @@ from typing import Any
 
 from core.errors import StorageError
 
-__all__ = ["FREE_FLOOR", "atomic_folder", "free_bytes", "manifest_ok", "remove", "sync_tree", "write_json", "write_manifest"]
+__all__ = [
+    "FREE_FLOOR",
+    "atomic_folder",
+    "free_bytes",
+    "manifest_ok",
+    "remove",
+    "sync_tree",
+    "write_json",
+    "write_manifest",
+]
 
 #: Bytes that stay free on the disk whatever is written: the store and the system need them.
 FREE_FLOOR = 256 * 1024 * 1024
@@ -109,14 +118,18 @@ def atomic_folder(target: Path, *, need: int = 0) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         if _is_disk_error(error):
             raise StorageError(
-                f"The folder could not be written: {error}.", where=str(target), advice="Free some space or mend its permissions."
+                f"The folder could not be written: {error}.",
+                where=str(target),
+                advice="Free some space or mend its permissions.",
             ) from error
         raise
 
 
 def _is_disk_error(error: BaseException) -> bool:
     # safetensors wraps the operating system's error into its own class
-    return isinstance(error, OSError) or (type(error).__name__ == "SafetensorError" and "os error" in str(error).lower())
+    return isinstance(error, OSError) or (
+        type(error).__name__ == "SafetensorError" and "os error" in str(error).lower()
+    )
 
 
 def recover(target: Path) -> None:
@@ -138,7 +151,9 @@ def write_json(path: Path, value: Any) -> None:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise StorageError(f"{path.name} could not be written: {error}.", where=str(path), advice="Free some space.") from error
+        raise StorageError(
+            f"{path.name} could not be written: {error}.", where=str(path), advice="Free some space."
+        ) from error
 
 
 def _finite(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Parameter groups: which parameters are trained, at what rate, with what decay — and what the group is called.
 
-Layers count from 0 (the lowest), as in parameter names. The rates of units (embeddings, layers, head) are found without a
+Layers count from 0 (the lowest), as in parameter names. The rates of units (embeddings, layers, head) are found
+without a
 model, so that a form can draw their curves.
 """
 
@@ -107,13 +108,13 @@ def _apply(rule: _Rule, group: ParameterGroup, name: str) -> _Rule:
 def _merge(rates: Sequence[tuple[str, float]], layers: int) -> dict[str, str]:
     """Return unit → group name: neighbouring units of equal rate share one."""
     runs: list[tuple[list[str], float]] = []
+    everything = unit_names(layers)
     for unit, lr in rates:
-        if runs and runs[-1][1] == lr and unit not in runs[-1][0]:
+        if runs and runs[-1][1] == lr and everything.index(unit) == everything.index(runs[-1][0][-1]) + 1:
             runs[-1][0].append(unit)
         else:
             runs.append(([unit], lr))
     named: dict[str, str] = {}
-    everything = unit_names(layers)
     for units, _ in runs:
         inner = [unit for unit in units if unit.startswith("layer ")]
         parts: list[str] = []
@@ -138,7 +139,8 @@ def _merge(rates: Sequence[tuple[str, float]], layers: int) -> dict[str, str]:
 def base_rates(stage: Stage, layers: int) -> dict[str, float]:
     """Return the base learning rate of every trained group, by name, without a model.
 
-    Regular expressions among the groups cannot be resolved without parameter names; one with a rate stands under its own
+    Regular expressions among the groups cannot be resolved without parameter names; one with a rate stands under its
+    own
     pattern.
 
     Parameters
@@ -169,14 +171,16 @@ def base_rates(stage: Stage, layers: int) -> dict[str, float]:
     return {**rates, **extra}
 
 
-def resolve(parameters: Iterable[tuple[str, int]], units: dict[str, str], layers: int, stage: Stage) -> tuple[list[GroupSpec], list[str]]:
+def resolve(
+    parameters: Iterable[tuple[str, int]], units: dict[str, str], layers: int, stage: Stage
+) -> tuple[list[GroupSpec], list[str]]:
     """Divide a model's parameters into groups.
 
     Parameters
     ----------
     parameters
-        (name, number of dimensions) of every parameter, in the model's order. Those of one dimension (biases, norms) get
-        no weight decay.
+        (name, number of dimensions) of every parameter, in the model's order. Those of one dimension (biases,
+        norms) get no weight decay.
     units
         Parameter name → unit (``embeddings``, ``layer k``, ``head``).
     layers
@@ -243,12 +247,14 @@ def _matches(group: ParameterGroup, position: int, names: list[str], units: dict
         try:
             expression = re.compile(group.pattern)
         except re.error as error:
-            raise ConfigError(f"The pattern {group.pattern!r} is not a regular expression: {error}.", where=where) from error
+            raise ConfigError(
+                f"The pattern {group.pattern!r} is not a regular expression: {error}.", where=where
+            ) from error
         hits = [name for name in names if expression.search(name)]
     if not hits:
         raise ConfigError(
             f"The pattern {group.pattern!r} matches no parameter.",
             where=where,
-            expected=f"head, embeddings, encoder, all, layer:0-{layers - 1}, or part of a name such as {', '.join(names[-3:])}",
+            expected=f"head, embeddings, encoder, all, layer:0-{layers - 1}, or part of a name such as {names[-1]}",
         )
     return hits

@@ -1,4 +1,4 @@
-"""What watches a run: divergence guards, early stopping and the choice of the best evaluation. Plain state, no torch."""
+"""What watches a run: divergence guards, early stopping, the best evaluation. Plain state, no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ __all__ = ["BestKeeper", "LossGuard", "SingleClassGuard"]
 class LossGuard:
     """Stop when the loss is not a number, or its smoothed value grows far beyond the best it had.
 
-    The smoothed loss is an exponential mean over about 20 steps, corrected for its start. Explosion is judged from the 20th
+    The smoothed loss is an exponential mean over about 20 steps, corrected for its start. Explosion is judged from
+    the 20th
     step on: first losses say little.
     """
 
@@ -57,7 +58,7 @@ class LossGuard:
         # Losses near zero may grow many-fold and mean nothing: the best is taken to be at least 0.05.
         if factor is not None and smoothed > factor * max(self.best, 0.05):
             raise TrainingDiverged(
-                f"The smoothed loss rose to {smoothed:.4g} at step {step}, {smoothed / max(self.best, 1e-12):.3g} times its best ({self.best:.4g}).",
+                f"The smoothed loss rose to {smoothed:.4g} at step {step}; its best was {self.best:.4g}.",
                 where=f"step {step}",
                 expected=f"less than {factor:g} times the best",
                 advice="Lower the learning rate, lengthen the warm-up, or clip the gradient at a smaller norm.",
@@ -166,4 +167,6 @@ class BestKeeper:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the state of a checkpoint."""
-        self.value, self.step, self.reference, self.waited = (state[key] for key in ("value", "step", "reference", "waited"))
+        self.value, self.step, self.reference, self.waited = (
+            state[key] for key in ("value", "step", "reference", "waited")
+        )

@@ -169,7 +169,9 @@ class Trainer:
         self._caches()
         self._ready = True
         self._first, self._clock = self.step, time.monotonic()
-        self.context.progress(step=self.step, total_steps=prepared.steps, choices=self.choices, best=self.keeper.as_dict())
+        self.context.progress(
+            step=self.step, total_steps=prepared.steps, choices=self.choices, best=self.keeper.as_dict()
+        )
 
     def _ready_to_build(self) -> None:
         prepared, stage = self.prepared, self.stage
@@ -211,7 +213,9 @@ class Trainer:
 
         if self.prepared.depth > 0:
             self._phase("caching")
-            prepare_feeds(self.engine, Path(self.context.cache), check=self._check, event=self._event, fingerprint=self.print)
+            prepare_feeds(
+                self.engine, Path(self.context.cache), check=self._check, event=self._event, fingerprint=self.print
+            )
 
     # ---- steps -----------------------------------------------------------------------------------------------------
 
@@ -253,7 +257,8 @@ class Trainer:
             total.backward()
             loss_sum = total.detach() if loss_sum is None else loss_sum + total.detach()
             weight_sum = weight if weight_sum is None else weight_sum + weight
-        assert loss_sum is not None and weight_sum is not None
+        assert loss_sum is not None
+        assert weight_sum is not None
         divide = None
         if len(parts) > 1:
             divide = weight_sum.clamp(min=1e-12)
@@ -267,7 +272,8 @@ class Trainer:
             prepared.rows.stepped(rates[prepared.rows.group])
         self.step = number
         self._window.append(
-            {"loss": loss_sum, "norm": norm, "examples": len(batch), "tokens": int(lengths[batch].sum()), "rates": rates,
+            {"loss": loss_sum, "norm": norm, "examples": len(batch), "tokens": int(lengths[batch].sum()),
+             "rates": rates,
              "seconds": time.perf_counter() - started}
         )  # fmt: skip
 
@@ -309,7 +315,8 @@ class Trainer:
         left = (now - self._clock) / done * (self.prepared.steps - self.step)
         in_epoch = max(1, self._in_epoch)
         self.context.progress(
-            phase="training", step=self.step, total_steps=self.prepared.steps, epoch=round(self.epoch + self.index / in_epoch, 4),
+            phase="training", step=self.step, total_steps=self.prepared.steps,
+            epoch=round(self.epoch + self.index / in_epoch, 4),
             eta_s=round(left, 1), examples_per_s=round(examples_per_s, 1),
         )  # fmt: skip
 
@@ -339,7 +346,9 @@ class Trainer:
         )  # fmt: skip
         gold = sum(count > 0 for count in prepared.task.label_counts(encoded))
         if gold > 1:
-            warning = self.class_guard.observe(step, distinct_predictions(logits, self.plan.task.multi_label), str(len(rows)))
+            warning = self.class_guard.observe(
+                step, distinct_predictions(logits, self.plan.task.multi_label), str(len(rows))
+            )
             if warning:
                 self._event("guard", warning, step=step)
         if best:
@@ -348,7 +357,11 @@ class Trainer:
         if self.plateau is not None:
             lowered = self.plateau.observe(value, self.rates)
             if lowered != self.rates:
-                self._event("decision", f"No improvement: the learning rates are lowered to {min(lowered.values()):.3g}–{max(lowered.values()):.3g}.", step=step)
+                self._event(
+                    "decision",
+                    f"No improvement: the highest learning rate is lowered to {max(lowered.values()):.3g}.",
+                    step=step,
+                )
             self.rates = lowered
         if self.keeper.stop and step < prepared.steps:
             self.stopped_early = True
@@ -358,7 +371,9 @@ class Trainer:
     def _keep_best(self, metrics: dict[str, float]) -> None:
         named = {f"gate/{name}": float(value) for name, value in metrics.items()}
         self._unsaved_best = {"metrics": named, "step": self.step, "weights": None}
-        self._event("best", f"Best so far: gate/{self.keeper.metric} {self.keeper.value:.4f}.", step=self.step, data=named)
+        self._event(
+            "best", f"Best so far: gate/{self.keeper.metric} {self.keeper.value:.4f}.", step=self.step, data=named
+        )
         self._write_best()
 
     def _write_best(self) -> bool:
@@ -416,7 +431,8 @@ class Trainer:
             "epoch": self.epoch, "index": self.index, "evaluated": self.evaluated, "stopped_early": self.stopped_early,
             "seconds": self._elapsed(), "choices": self.choices, "rates": self.rates, "window": self._window,
             "keeper": self.keeper.state_dict(), "loss_guard": self.loss_guard.state_dict(),
-            "class_guard": self.class_guard.state_dict(), "plateau": None if self.plateau is None else self.plateau.state,
+            "class_guard": self.class_guard.state_dict(),
+            "plateau": None if self.plateau is None else self.plateau.state,
             "fingerprint": self.print, "steps": prepared.steps,
             "row_decay": None if prepared.rows is None else prepared.rows.decay,
             "rows": None if prepared.rows is None else int(prepared.rows.rows.shape[0]),
@@ -492,8 +508,10 @@ class Trainer:
             metrics.update({f"{role}/{name}": float(value) for name, value in found.metrics.items()})
             details[role] = found.details
         training = {
-            "steps": self.step, "total_steps": prepared.steps, "stopped_early": self.stopped_early, "best": self.keeper.as_dict(),
-            "seconds": round(self._elapsed(), 2), "rows": {role: len(getattr(prepared.roles, role)) for role in prepared.encoded},
+            "steps": self.step, "total_steps": prepared.steps, "stopped_early": self.stopped_early,
+            "best": self.keeper.as_dict(),
+            "seconds": round(self._elapsed(), 2),
+            "rows": {role: len(getattr(prepared.roles, role)) for role in prepared.encoded},
         }  # fmt: skip
         if self.plan.runtime.keep == "all":
             self._put(last)

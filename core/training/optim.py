@@ -16,7 +16,9 @@ __all__ = ["Optimiser"]
 _FUSED = ("adamw", "adam", "sgd")
 
 
-def _build(config: OptimizerConfig, groups: list[dict[str, Any]], device: torch.device) -> tuple[torch.optim.Optimizer, bool]:
+def _build(
+    config: OptimizerConfig, groups: list[dict[str, Any]], device: torch.device
+) -> tuple[torch.optim.Optimizer, bool]:
     fused = device.type in ("cpu", "cuda") and config.name in _FUSED
     adam: dict[str, Any] = {"betas": config.betas, "eps": config.eps, "fused": fused or None}
     if config.name == "adamw":
@@ -46,11 +48,20 @@ class Optimiser:
     """
 
     def __init__(
-        self, config: OptimizerConfig, specs: Sequence[GroupSpec], parameters: Mapping[str, torch.nn.Parameter], device: torch.device
+        self,
+        config: OptimizerConfig,
+        specs: Sequence[GroupSpec],
+        parameters: Mapping[str, torch.nn.Parameter],
+        device: torch.device,
     ):
         self.specs = list(specs)
         groups = [
-            {"params": [parameters[name] for name in spec.parameters], "weight_decay": spec.weight_decay, "name": spec.name, "lr": 0.0}
+            {
+                "params": [parameters[name] for name in spec.parameters],
+                "weight_decay": spec.weight_decay,
+                "name": spec.name,
+                "lr": 0.0,
+            }
             for spec in self.specs
         ]
         self._optimizer, self._fused = _build(config, groups, device)

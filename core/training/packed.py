@@ -1,7 +1,9 @@
 """A faster forward pass for the BERT family on the stock module's own weights.
 
-Linear layers see the batch's sub-words one after another, without padding; only the attention scores are padded. Query, key
-and value are one product. For classification the last layer computes keys and values for all positions, but query, output
+Linear layers see the batch's sub-words one after another, without padding; only the attention scores are padded.
+Query, key
+and value are one product. For classification the last layer computes keys and values for all positions, but query,
+output
 and feed-forward for the first position only: the head sees nothing else. The same parameters, the same mathematics; the
 results agree with the stock forward to rounding.
 """
@@ -60,7 +62,13 @@ class _Layout:
 
 
 def _attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: _Layout, heads: int, dropout: float, drop: _Dropper
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    layout: _Layout,
+    heads: int,
+    dropout: float,
+    drop: _Dropper,
 ) -> torch.Tensor:
     """Return the context of shape (batch, queries, width); inputs are (batch, positions, width)."""
     batch, asked, width = query.shape
@@ -79,7 +87,8 @@ def _attend(
 class _Dropper:
     """Dropout masks from a generator of its own: nobody else draws from it, and 16 bits decide on one number.
 
-    torch's own dropout draws numbers one by one in one thread, which is a tenth of a training step here. The probability is
+    torch's own dropout draws numbers one by one in one thread, which is a tenth of a training step here. The
+    probability is
     rounded to a multiple of 1/65,536; the scale is that of the rounded probability, so the expectation is kept exactly.
     """
 
@@ -131,7 +140,7 @@ class PackedEncoder:
 
     def __init__(self, prepared: Prepared):
         self._layers = prepared.layers
-        self._stack = prepared.encoder.encoder
+        self._stack: Any = prepared.encoder.encoder
         self._first_only = prepared.task.kind == "classification"
         self._start = prepared.depth
         self._layout: _Layout | None = None
@@ -139,11 +148,12 @@ class PackedEncoder:
         self._feed: Feed | None = None
         self._stack.forward = self._forward
         self.drop = _Dropper()
-        self._dropouts = [module for module in prepared.model.modules() if type(module) is torch.nn.Dropout]
+        modules: list[Any] = list(prepared.model.modules())
+        self._dropouts = [module for module in modules if type(module) is torch.nn.Dropout]
         for module in self._dropouts:
             module.forward = self._own_dropout(module)
 
-    def _own_dropout(self, module: torch.nn.Dropout) -> Any:
+    def _own_dropout(self, module: Any) -> Any:
         return lambda values: self.drop(values, module.p if module.training else 0.0)
 
     @staticmethod
@@ -168,8 +178,10 @@ class PackedEncoder:
             del module.forward
 
     @contextlib.contextmanager
-    def active(self, inputs: dict[str, torch.Tensor], feed: Feed | None, indices: np.ndarray) -> Iterator[dict[str, torch.Tensor]]:
-        """Prepare one forward pass and give the inputs for the stock model: without a mask, which only this path needs."""
+    def active(
+        self, inputs: dict[str, torch.Tensor], feed: Feed | None, indices: np.ndarray
+    ) -> Iterator[dict[str, torch.Tensor]]:
+        """Prepare one forward pass and give the stock model's inputs: without the mask, which is used here only."""
         mask = inputs["attention_mask"].bool()
         self._layout = _Layout(mask)
         self._feed = feed

@@ -91,7 +91,9 @@ def load_rows(plan: Plan, cache: Path) -> Any:
     return load_roles(plan.data, plan.task, cache=cache)
 
 
-def encode_roles(roles: Any, task: Task, tokenizer: Any, max_length: int, check: Callable[[], None]) -> dict[str, Encoded]:
+def encode_roles(
+    roles: Any, task: Task, tokenizer: Any, max_length: int, check: Callable[[], None]
+) -> dict[str, Encoded]:
     """Tokenise every role that has rows.
 
     Raises
@@ -131,7 +133,9 @@ def frozen_depth(units: dict[str, str], frozen: list[str], layers: int) -> int:
     return next((index for index in range(layers) if f"layer {index}" in trained), layers)
 
 
-def class_weights(stage: Stage, task: Task, labels: list[str], encoded: Encoded, device: torch.device) -> torch.Tensor | None:
+def class_weights(
+    stage: Stage, task: Task, labels: list[str], encoded: Encoded, device: torch.device
+) -> torch.Tensor | None:
     """Return the weight of each class, of shape (classes,), or None when all weigh the same.
 
     Raises
@@ -155,14 +159,20 @@ def class_weights(stage: Stage, task: Task, labels: list[str], encoded: Encoded,
                 )
             if not (math.isfinite(value) and value >= 0):
                 raise ConfigError(
-                    f"The class weight of {name!r} is {value}.", where=f"stages.0.class_weights.{name}", expected="a number from 0 on"
+                    f"The class weight of {name!r} is {value}.",
+                    where=f"stages.0.class_weights.{name}",
+                    expected="a number from 0 on",
                 )
         values = np.asarray([wanted.get(name, 1.0) for name in labels])
     return torch.tensor(values, dtype=torch.float32, device=device)
 
 
 def prepare(
-    plan: Plan, cache: Path, *, check: Callable[[], None] = lambda: None, phase: Callable[[str], None] = lambda name: None
+    plan: Plan,
+    cache: Path,
+    *,
+    check: Callable[[], None] = lambda: None,
+    phase: Callable[[str], None] = lambda name: None,
 ) -> Prepared:
     """Load, build and tokenise.
 

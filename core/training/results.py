@@ -22,7 +22,7 @@ __all__ = ["environment", "fingerprint", "load_best", "save_best", "write_result
 
 
 def fingerprint(prepared: Prepared) -> str:
-    """Return a hash of everything that a checkpoint does not hold but relies on: frozen weights, and the data as tokenised."""
+    """Return a hash of what a checkpoint relies on but does not hold: frozen weights, tokenised data."""
     found = hashlib.sha256()
     for name, parameter in prepared.model.named_parameters():
         if not parameter.requires_grad:
@@ -37,7 +37,7 @@ def fingerprint(prepared: Prepared) -> str:
 
 
 def _feed(into: Any, tensor: torch.Tensor) -> None:
-    into.update(memoryview(tensor.cpu().contiguous().view(torch.uint8).numpy()).cast("B"))
+    into.update(tensor.cpu().contiguous().numpy())
 
 
 def save_best(prepared: Prepared, folder: Path, metrics: dict[str, float]) -> None:
@@ -83,7 +83,9 @@ def environment(device: torch.device, choices: dict[str, Any]) -> dict[str, Any]
     for name in ("bertloom", "torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-    named = torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or platform.machine())
+    named = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or platform.machine())
+    )
     return {
         "versions": versions,
         "platform": platform.platform(),

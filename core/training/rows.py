@@ -1,9 +1,10 @@
 """Train only the rows of the word embeddings that occur in the data.
 
-A word piece that occurs in no row of any role is never looked up: its gradient is zero in every step, its moments stay zero,
-and all that AdamW does to its row is the decay ``p ← p·(1 − lr·weight_decay)``. So such rows are left out of gradient,
-moments and update, and their decay is kept as one number that is applied when the weights are saved. The mathematics is
-that of the whole matrix; what changes is that a step no longer touches tens of thousands of rows for nothing.
+A word piece that occurs in no row of any role is never looked up: its gradient is zero in every step, its moments stay
+zero, and all that AdamW does to its row is the decay ``p ← p·(1 − lr·weight_decay)``. So such rows are left out of
+gradient, moments and update, and their decay is kept as one number that is applied when the weights are saved. The
+mathematics is that of the whole matrix; what changes is that a step no longer touches tens of thousands of rows for
+nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class UsedRows:
     Parameters
     ----------
     embedding
-        The word embedding; its ``weight`` becomes a parameter of shape (used, width), and ids are mapped before look-up.
+        The word embedding; its ``weight`` becomes a parameter of shape (used, width), and ids are mapped before
+        look-up.
     ids
         Used ids, sorted.
     group, weight_decay
@@ -66,7 +68,9 @@ class UsedRows:
         self._attach()
 
     @staticmethod
-    def possible(model: nn.Module, embedding: nn.Module, optimizer: OptimizerConfig, weight_decay: float, share: float) -> bool:
+    def possible(
+        model: nn.Module, embedding: nn.Module, optimizer: OptimizerConfig, weight_decay: float, share: float
+    ) -> bool:
         """Return whether leaving rows out is exact and worth it.
 
         AdamW's decay does not pass through the moments. The other optimisers add the decay to the gradient, so they may
@@ -76,7 +80,9 @@ class UsedRows:
             return False
         if optimizer.name == "adafactor" or (optimizer.name != "adamw" and weight_decay > 0):
             return False
-        owners = sum(parameter is embedding.weight for module in model.modules() for parameter in module._parameters.values())
+        owners = sum(
+            parameter is embedding.weight for module in model.modules() for parameter in module._parameters.values()
+        )
         return owners == 1 and embedding.weight.requires_grad
 
     def _attach(self) -> None:

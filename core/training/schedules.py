@@ -1,7 +1,7 @@
 """Learning-rate schedules as pure functions, without torch.
 
-The curve that a form draws before the start and the rates that the loop uses come from the same :func:`multiplier`. Names,
-options and values are those of ``transformers.get_scheduler``.
+The curve that a form draws before the start and the rates that the loop uses come from the same
+:func:`rate_function`. Names, options and values are those of ``transformers.get_scheduler``.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def _cosine_with_min_lr(
 
 def _cosine_warmup_with_min_lr(
     step: int, *, warmup: int, total: int, lr: float,
-    num_cycles: float = 0.5, min_lr: float | None = None, min_lr_rate: float | None = None, warmup_lr_rate: float | None = None,
+    num_cycles: float = 0.5, min_lr: float | None = None, min_lr_rate: float | None = None,
+    warmup_lr_rate: float | None = None,
 ) -> float:  # fmt: skip
     floor = _floor(lr, min_lr, min_lr_rate)
     if step < warmup:
@@ -134,7 +135,9 @@ def _warmup_stable_decay(
     for key, value in (("warmup_type", warmup_type), ("decay_type", decay_type)):
         if value not in shapes:
             raise ConfigError(
-                f"The schedule has no {key} {value!r}.", where=f"schedule.options.{key}", expected="linear, cosine or 1-sqrt"
+                f"The schedule has no {key} {value!r}.",
+                where=f"schedule.options.{key}",
+                expected="linear, cosine or 1-sqrt",
             )
     decay = math.ceil(total * num_decay_steps) if num_decay_steps < 1 else int(num_decay_steps)
     if num_stable_steps is None:
@@ -172,7 +175,8 @@ _SCHEDULES: dict[str, Callable[..., float]] = {
     "warmup_stable_decay": _warmup_stable_decay,
 }
 _PLATEAU_OPTIONS: dict[str, Any] = {
-    "factor": 0.1, "patience": 10, "threshold": 1e-4, "threshold_mode": "rel", "cooldown": 0, "min_lr": 0.0, "eps": 1e-8,
+    "factor": 0.1, "patience": 10, "threshold": 1e-4, "threshold_mode": "rel", "cooldown": 0, "min_lr": 0.0,
+    "eps": 1e-8,
 }  # fmt: skip
 
 
@@ -193,7 +197,7 @@ def _checked(config: ScheduleConfig) -> dict[str, Any]:
                 where=f"schedule.options.{key}",
                 expected=", ".join(known) or "no options",
             )
-        text = key.endswith("_type") or key.endswith("_mode")
+        text = key.endswith(("_type", "_mode"))
         if isinstance(value, bool) or isinstance(value, str) != text:
             raise ConfigError(
                 f"The schedule's option {key} cannot be {value!r}.",
@@ -248,7 +252,9 @@ def multiplier(config: ScheduleConfig, step: int, total: int, lr: float) -> floa
     return rate_function(config, total, lr)(step)
 
 
-def curve_points(stage: Stage, rates: dict[str, float], total: int, *, points: int = 400) -> dict[str, dict[str, list[float]]]:
+def curve_points(
+    stage: Stage, rates: dict[str, float], total: int, *, points: int = 400
+) -> dict[str, dict[str, list[float]]]:
     """Return what the learning rate of each group will be.
 
     Parameters
@@ -280,7 +286,8 @@ def curve_points(stage: Stage, rates: dict[str, float], total: int, *, points: i
 
 @dataclass
 class Plateau:
-    """Lower the rates when the gate metric stops improving: ``torch.optim.lr_scheduler.ReduceLROnPlateau`` as plain state.
+    """Lower the rates when the gate metric stops improving: ``torch.optim.lr_scheduler.ReduceLROnPlateau`` as plain
+    state.
 
     Parameters
     ----------
@@ -312,7 +319,8 @@ class Plateau:
         options: dict[str, Any] = {**_PLATEAU_OPTIONS, **_checked(config)}
         if not 0 < options["factor"] < 1:
             raise ConfigError(
-                f"The plateau factor must lie between 0 and 1, got {options['factor']}.", where="schedule.options.factor"
+                f"The plateau factor must lie between 0 and 1, got {options['factor']}.",
+                where="schedule.options.factor",
             )
         if options["threshold_mode"] not in ("rel", "abs"):
             raise ConfigError(

@@ -12,9 +12,26 @@ import pytest
 from core.config import Plan
 from core.training import MemoryContext
 
-GOOD = "good great fun love best".split()
-BAD = "bad awful dull hate worst".split()
-OTHER = "the a film movie plot story actor was is very too city river house day night".split()
+GOOD = ["good", "great", "fun", "love", "best"]
+BAD = ["bad", "awful", "dull", "hate", "worst"]
+OTHER = [
+    "the",
+    "a",
+    "film",
+    "movie",
+    "plot",
+    "story",
+    "actor",
+    "was",
+    "is",
+    "very",
+    "too",
+    "city",
+    "river",
+    "house",
+    "day",
+    "night",
+]
 
 
 def write_reviews(path: Path, rows: int = 120, seed: int = 0) -> Path:
@@ -25,7 +42,10 @@ def write_reviews(path: Path, rows: int = 120, seed: int = 0) -> Path:
         writer.writerow(["text", "label"])
         for index in range(rows):
             good = index % 2 == 0
-            words = [rng.choice(OTHER) for _ in range(rng.randint(2, 14))] + [rng.choice(GOOD if good else BAD), str(index)]
+            words = [rng.choice(OTHER) for _ in range(rng.randint(2, 14))] + [
+                rng.choice(GOOD if good else BAD),
+                str(index),
+            ]
             rng.shuffle(words)
             writer.writerow([" ".join(words), "pos" if good else "neg"])
     return path
@@ -90,8 +110,14 @@ def make_plan(material: Path, encoders: Callable[..., Path]) -> Callable[..., Pl
     """Build a plan: `stage` and `runtime` override, `family` names the encoder, `tagging` the task."""
 
     def build(
-        *, family: str = "bert", tagging: bool = False, stage: dict[str, Any] | None = None, runtime: dict[str, Any] | None = None,
-        data: dict[str, Any] | None = None, shape: dict[str, Any] | None = None, model: dict[str, Any] | None = None,
+        *,
+        family: str = "bert",
+        tagging: bool = False,
+        stage: dict[str, Any] | None = None,
+        runtime: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
+        shape: dict[str, Any] | None = None,
+        model: dict[str, Any] | None = None,
     ) -> Plan:
         return Plan(
             task={"kind": "tagging", "stride": 4} if tagging else {},

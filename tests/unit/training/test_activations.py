@@ -64,7 +64,9 @@ def test_activations_are_kept_for_the_next_run(make_plan: Callable[..., Plan], t
     second = MemoryContext(tmp_path / "two", tmp_path / "cache")
     train(plan, first)
     train(plan, second)
-    told = [[event["message"] for event in context.events if "cache" in event["message"]] for context in (first, second)]
+    told = [
+        [event["message"] for event in context.events if "cache" in event["message"]] for context in (first, second)
+    ]
     assert told[0][0].startswith("Computing the first position's outputs")
     assert told[1][0].startswith("Using the first position's outputs")
     assert first.series("train/loss") == second.series("train/loss")
@@ -81,7 +83,9 @@ def test_cached_and_recomputed_runs_learn_the_same(make_plan: Callable[..., Plan
     assert found[True] == pytest.approx(found[False], rel=1e-4)
 
 
-def test_too_large_for_the_limit_is_told_and_recomputed(make_plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_for_the_limit_is_told_and_recomputed(
+    make_plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = make_plan(stage={"freeze_layers": 1, "cache_limit_mb": 1, "epochs": 1}, shape={"hidden": 512})
     context = MemoryContext(tmp_path / "run", tmp_path / "cache")
     assert train(plan, context) is Outcome.FINISHED
@@ -89,7 +93,9 @@ def test_too_large_for_the_limit_is_told_and_recomputed(make_plan: Callable[...,
     assert not (tmp_path / "cache" / "activations").exists()
 
 
-def test_full_disk_is_told_and_recomputed(make_plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_told_and_recomputed(
+    make_plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import core.training.files as files
 
     monkeypatch.setattr(files, "free_bytes", lambda folder: 0 if "activations" in str(folder) else 10**12)

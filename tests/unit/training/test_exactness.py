@@ -31,13 +31,17 @@ def gradients(engine: Engine, indices: np.ndarray) -> tuple[torch.Tensor, dict[s
     total, weight, logits = engine.loss([features[index] for index in indices], indices)
     (total / weight).backward()
     return logits.detach(), {
-        name: parameter.grad.clone() for name, parameter in engine.prepared.parameters.items() if parameter.grad is not None
+        name: parameter.grad.clone()
+        for name, parameter in engine.prepared.parameters.items()
+        if parameter.grad is not None
     }
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("tagging", [False, True])
-def test_packed_path_equals_stock_logits_and_gradients(family: str, tagging: bool, prepared: Callable[..., Prepared]) -> None:
+def test_packed_path_equals_stock_logits_and_gradients(
+    family: str, tagging: bool, prepared: Callable[..., Prepared]
+) -> None:
     run = prepared(family=family, tagging=tagging)
     engine = Engine(run)
     engine.train_mode()
@@ -48,11 +52,16 @@ def test_packed_path_equals_stock_logits_and_gradients(family: str, tagging: boo
     packed, packed_gradients = gradients(engine, indices)
     kept = torch.ones(stock.shape[:2], dtype=torch.bool)
     if tagging:  # logits at padding mean nothing
-        kept = torch.arange(stock.shape[1]) < torch.tensor([run.encoded["train"].lengths[index] for index in indices])[:, None]
+        kept = (
+            torch.arange(stock.shape[1])
+            < torch.tensor([run.encoded["train"].lengths[index] for index in indices])[:, None]
+        )
     torch.testing.assert_close(packed[kept], stock[kept], rtol=1e-5, atol=1e-5)
     assert packed_gradients.keys() == stock_gradients.keys()
     for name, gradient in stock_gradients.items():
-        torch.testing.assert_close(packed_gradients[name], gradient, rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            packed_gradients[name], gradient, rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
+        )
     engine.close()
     torch.testing.assert_close(gradients(engine, indices)[0], stock, rtol=0, atol=0)
 
@@ -116,7 +125,9 @@ def test_leaving_unused_rows_out_changes_nothing(
         found[name] = load_file(tmp_path / name / "best" / "model.safetensors")
     source = load_file(Path(plan.model.source) / "model.safetensors")
     for key, tensor in found["whole"].items():
-        torch.testing.assert_close(found["reduced"][key], tensor, rtol=2e-4, atol=2e-6, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(
+            found["reduced"][key], tensor, rtol=2e-4, atol=2e-6, msg=lambda text, key=key: f"{key}: {text}"
+        )
     embedding = next(tensor for key, tensor in found["reduced"].items() if "word_embeddings" in key)
     before = next(tensor for key, tensor in source.items() if "word_embeddings" in key)
     assert embedding.shape == before.shape
@@ -133,7 +144,9 @@ def test_rows_are_not_left_out_where_that_would_not_be_exact(prepared: Callable[
 
 @pytest.mark.parametrize("tagging", [False, True])
 @pytest.mark.parametrize("weights", ["none", "balanced"])
-def test_accumulated_micro_batches_equal_the_large_batch(tagging: bool, weights: str, prepared: Callable[..., Prepared]) -> None:
+def test_accumulated_micro_batches_equal_the_large_batch(
+    tagging: bool, weights: str, prepared: Callable[..., Prepared]
+) -> None:
     run = prepared(tagging=tagging, stage={"class_weights": weights})
     engine = Engine(run)
     engine.train_mode()
@@ -171,12 +184,19 @@ def test_optimiser_and_clipping_equal_torch(name: str) -> None:
     theirs = {key: torch.nn.Parameter(value.clone()) for key, value in start.items()}
     config = OptimizerConfig(name=name)
     optimiser = Optimiser(
-        config, [GroupSpec("all", 0.01, 0.1, ["a.weight"]), GroupSpec("all", 0.01, 0.0, ["a.bias"])], mine, torch.device("cpu")
+        config,
+        [GroupSpec("all", 0.01, 0.1, ["a.weight"]), GroupSpec("all", 0.01, 0.0, ["a.bias"])],
+        mine,
+        torch.device("cpu"),
     )
-    groups = [{"params": [theirs["a.weight"]], "weight_decay": 0.1}, {"params": [theirs["a.bias"]], "weight_decay": 0.0}]
+    groups = [
+        {"params": [theirs["a.weight"]], "weight_decay": 0.1},
+        {"params": [theirs["a.bias"]], "weight_decay": 0.0},
+    ]
     oracle = {
         "adamw": lambda: torch.optim.AdamW(groups, lr=0.01), "adam": lambda: torch.optim.Adam(groups, lr=0.01),
-        "sgd": lambda: torch.optim.SGD(groups, lr=0.01, momentum=0.9), "adafactor": lambda: torch.optim.Adafactor(groups, lr=0.01),
+        "sgd": lambda: torch.optim.SGD(groups, lr=0.01, momentum=0.9),
+        "adafactor": lambda: torch.optim.Adafactor(groups, lr=0.01),
         "rmsprop": lambda: torch.optim.RMSprop(groups, lr=0.01, momentum=0.9),
     }[name]()  # fmt: skip
     for step in range(5):

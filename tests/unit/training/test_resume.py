@@ -60,7 +60,9 @@ CASES: dict[str, dict[str, Any]] = {
     "bf16": {"runtime": {"precision": "bf16"}},
     "accumulation and tokens": {"stage": {"accumulation": 3, "batch_tokens": 150, "eval_every": 4}},
     "cached activations": {"stage": {"freeze_layers": 1}},
-    "head only": {"stage": {"freeze_encoder": True, "schedule": {"name": "reduce_lr_on_plateau", "options": {"patience": 0}}}},
+    "head only": {
+        "stage": {"freeze_encoder": True, "schedule": {"name": "reduce_lr_on_plateau", "options": {"patience": 0}}}
+    },
     "tagging": {"tagging": True, "stage": {"layer_decay": 0.8, "reinit_top_n": 1, "label_smoothing": 0.1}},
     "stock path": {"family": "distilbert", "stage": {"optimizer": {"name": "rmsprop"}, "weight_decay": 0.0}},
     "sgd, logged every third step": {"stage": {"optimizer": {"name": "sgd"}}, "runtime": {"log_every": 3}},
@@ -124,7 +126,9 @@ def test_pause_during_an_evaluation_keeps_the_evaluation_for_later(
     same(calm, asked)
 
 
-def test_save_now_is_answered_once_and_changes_nothing(make_plan: Callable[..., Plan], tmp_path: Path, shared_cache: Path) -> None:
+def test_save_now_is_answered_once_and_changes_nothing(
+    make_plan: Callable[..., Plan], tmp_path: Path, shared_cache: Path
+) -> None:
     plan = make_plan(runtime={"keep": "all"})
     calm = MemoryContext(tmp_path / "calm", shared_cache)
     train(plan, calm)
@@ -134,7 +138,9 @@ def test_save_now_is_answered_once_and_changes_nothing(make_plan: Callable[..., 
     same(calm, saved)
 
 
-def test_damaged_checkpoint_falls_back_to_the_one_before(make_plan: Callable[..., Plan], context: MemoryContext, tmp_path: Path) -> None:
+def test_damaged_checkpoint_falls_back_to_the_one_before(
+    make_plan: Callable[..., Plan], context: MemoryContext, tmp_path: Path
+) -> None:
     import shutil
 
     plan = make_plan(runtime={"keep": "all"})

@@ -28,7 +28,8 @@ OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         st.fixed_dictionaries({"min_lr_rate": st.floats(0, 1)}),
     ),
     "cosine_warmup_with_min_lr": st.fixed_dictionaries(
-        {"min_lr_rate": st.floats(0, 1)}, optional={"num_cycles": st.floats(0.1, 2), "warmup_lr_rate": st.floats(0.01, 1)}
+        {"min_lr_rate": st.floats(0, 1)},
+        optional={"num_cycles": st.floats(0.1, 2), "warmup_lr_rate": st.floats(0.01, 1)},
     ),
     "warmup_stable_decay": st.fixed_dictionaries(
         {"num_decay_steps": st.integers(1, 20)},
@@ -75,7 +76,9 @@ def test_schedule_equals_transformers(name: str, data: st.DataObject) -> None:
     factor=st.floats(0.1, 0.9), patience=st.integers(0, 4), cooldown=st.integers(0, 3),
     mode=st.sampled_from(["rel", "abs"]), maximise=st.booleans(), min_lr=st.sampled_from([0.0, 1e-5]),
 )  # fmt: skip
-def test_plateau_equals_torch(values: list[float], factor: float, patience: int, cooldown: int, mode: str, maximise: bool, min_lr: float) -> None:
+def test_plateau_equals_torch(
+    values: list[float], factor: float, patience: int, cooldown: int, mode: str, maximise: bool, min_lr: float
+) -> None:
     import torch
 
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR)
