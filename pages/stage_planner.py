@@ -25,8 +25,9 @@ from pages.ui.studio import studio
 _SEEN = "planner_query"
 _CSS = """<style>
 @media (min-width: 1100px) {
-  [data-testid="stColumn"]:has(.st-key-planner_side) > div { height: 100%; }
-  .st-key-planner_side { position: sticky; top: 4.5rem; }
+  [data-testid="stColumn"]:has(> div > div > .st-key-planner_side) { align-self: stretch; }
+  [data-testid="stColumn"] > div:has(> div > .st-key-planner_side) { height: 100%; }
+  [data-testid="stLayoutWrapper"]:has(> .st-key-planner_side) { position: sticky; top: 4.5rem; }
 }
 .st-key-planner_steps [data-testid="stMetric"], .st-key-planner_estimated_row [data-testid="stMetric"] { padding: 0; }
 .st-key-planner_steps [data-testid="stMetricValue"] { font-size: 1.25rem; }

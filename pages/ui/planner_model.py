@@ -170,5 +170,5 @@ def _about(draft: Draft, studio: Studio, kind: ModelKind) -> dict[str, Any] | No
         st.markdown(f"**{plain(about.get('title') or source, 80)}** :gray-badge[{plain(about['family'], 30)}]")
         st.caption(plain(" · ".join(fact for fact in facts if fact)))
     for warning in about.get("warnings") or []:
-        st.warning(plain(warning, 400), icon=":material/warning:")
+        st.caption(f":material/info: {plain(warning, 400)}")
     return dict(about)
