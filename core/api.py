@@ -1,38 +1,30 @@
 """Studio: the one facade that pages, the command line and tests use.
 
-Everything here is cheap to import: torch, transformers and datasets are loaded only by the worker and by the helper
-process
-(and by a run whose backend is ``thread``). All methods raise :class:`~core.errors.BertloomError` subclasses with a
+Everything here is cheap to import: torch, transformers and datasets are loaded only by workers and by the helper process
+(and by a run whose backend is ``thread``). All methods raise subclasses of :class:`~core.errors.BertloomError` with a
 message that can be shown as it stands.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.config import DataConfig, ModelConfig, Plan, TaskConfig, plan_from_dict
-from core.runs import folder, housekeeping
-from core.runs.control import Control
+from core.config import DataConfig, ModelConfig, Plan, TaskConfig
+from core.runs.desk import RunDesk
 from core.runs.helper import Helper
 from core.runs.manager import Manager
-from core.runs.models import export_target, find_model_folder, list_models, model_of
+from core.runs.models import list_models
 from core.runs.plain import plain
 from core.runs.presets import Presets
-from core.runs.records import EventRecord, RunRecord, SeriesBatch, Status
 from core.runs.sources import absolute_data, absolute_sources, data_uses_hub, list_uploads, save_upload, stamp, uses_hub
 from core.runs.store import Store
 from core.settings import Home
 from core.settings import home as default_home
 
 __all__ = ["DataDesk", "ModelDesk", "RunDesk", "Studio"]
-
-# inside a class with a method `list`, the name no longer means the type
-_Records = list[RunRecord]
-_Names = list[str]
-_Events = list[EventRecord]
 
 
 class Studio:
@@ -63,7 +55,7 @@ class Studio:
         self._open = True
         self.data = DataDesk(self)
         self.models = ModelDesk(self)
-        self.runs = RunDesk(self)
+        self.runs = RunDesk(self._store, self._helper, self._manager.token if self._manager else None)
         self.presets = Presets(self.home)
         if self._manager is not None:
             self._manager.start()
@@ -232,206 +224,3 @@ class ModelDesk:
         from core.models import describe
 
         return dict(plain(describe(source, revision)))
-
-
-class RunDesk:
-    """Submit, watch, control, read and keep house of runs."""
-
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-        self._store = studio._store
-        self._home = studio.home
-        self._control = Control(studio._store)
-
-    # -- starting ----------------------------------------------------------------------------------------------------
-    def submit(
-        self,
-        plan: Plan,
-        *,
-        request_id: str | None = None,
-        now: bool = False,
-        parent: str | None = None,
-        kind: str = "train",
-    ) -> str:
-        """Queue a run and return its id.
-
-        Parameters
-        ----------
-        plan
-            The complete plan. Relative paths of files are made absolute.
-        request_id
-            The same request id always gives the same run, so that a repeated click is one run.
-        now
-            Start at once, beside whatever runs.
-        parent
-            Id of the run that this one was duplicated from.
-        kind
-            What the run does, see :mod:`core.runs.kinds`.
-        """
-        manager = self._studio._manager
-        return self._control.submit(
-            plan, kind=kind, request_id=request_id, now=now, parent=parent, submitter=manager.token if manager else None
-        )
-
-    # -- reading -----------------------------------------------------------------------------------------------------
-    def get(self, run_id: str) -> RunRecord:
-        """Return a run by its id; raises :class:`~core.errors.RunNotFound`."""
-        return self._store.runs.get(run_id)
-
-    def find(self, text: str) -> RunRecord:
-        """Return a run by id, unique beginning of an id, or unique name."""
-        return self._store.runs.find(text)
-
-    def list(
-        self,
-        status: Status | str | Sequence[str] | None = None,
-        tag: str | None = None,
-        search: str | None = None,
-        limit: int = 500,
-    ) -> _Records:
-        """Return runs, newest first.
-
-        Parameters
-        ----------
-        status
-            One status or several; ``"active"`` stands for all in which a worker belongs to the run.
-        tag
-            Only runs with this tag.
-        search
-            Only runs whose id, name, tags, data or model hold this text.
-        limit
-            At most this many.
-        """
-        return self._store.runs.list(status=status, tag=tag, search=search, limit=limit)
-
-    def series(
-        self, run_id: str, after: int = 0, names: Sequence[str] | None = None, max_points: int | None = 1000
-    ) -> SeriesBatch:
-        """Return the points written after a cursor.
-
-        Parameters
-        ----------
-        run_id
-            The run.
-        after
-            Cursor of the last batch; 0 reads from the start.
-        names
-            Only these series.
-        max_points
-            Each series is reduced to at most this many points (peaks stay); ``None`` or 0 returns every point.
-        """
-        return self._store.points.series(run_id, after=after, names=names, max_points=max_points or None)
-
-    def series_names(self, run_id: str) -> _Names:
-        """Return the names of a run's series, sorted."""
-        return self._store.points.names(run_id)
-
-    def events(self, run_id: str, after: int = 0) -> _Events:
-        """Return what happened in a run after an event's ``seq``, in order."""
-        return self._store.events.list(run_id, after=after)
-
-    def plan(self, run_id: str) -> Plan:
-        """Return the run's plan."""
-        return plan_from_dict(self.get(run_id).plan, where=f"run {run_id}")
-
-    def log(self, run_id: str, tail: int = 200) -> str:
-        """Return the last lines that the run's worker printed."""
-        return folder.read_log(self._home.run(self.get(run_id).id), tail)
-
-    def results(self, run_id: str) -> dict[str, Any] | None:
-        """Return ``results.json`` of a run: metrics, details, choices, environment; ``None`` while there is none."""
-        return folder.read_json(self._home.run(self.get(run_id).id) / "results.json")
-
-    def data_report(self, run_id: str) -> dict[str, Any] | None:
-        """Return the check of the data that the run made before training; ``None`` while there is none."""
-        return folder.read_json(self._home.run(self.get(run_id).id) / "data_report.json")
-
-    # -- control -----------------------------------------------------------------------------------------------------
-    def pause(self, run_id: str) -> None:
-        """Ask a run to write a checkpoint and stop; a queued run leaves the queue at once."""
-        self._control.pause(run_id)
-
-    def cancel(self, run_id: str) -> None:
-        """Ask a run to write a checkpoint and end; a queued run is cancelled at once. It can be resumed later."""
-        self._control.cancel(run_id)
-
-    def save(self, run_id: str) -> None:
-        """Ask a running run to write a checkpoint now."""
-        self._control.save(run_id)
-
-    def resume(self, run_id: str, *, now: bool = False) -> None:
-        """Put a stopped run back into the queue; it goes on from its last checkpoint, or from the start without one."""
-        self._control.resume(run_id, now=now)
-
-    def delete(self, run_id: str) -> None:
-        """Delete a run with its metrics and folder; refused while a worker belongs to it."""
-        self._control.delete(run_id)
-
-    def move(self, run_id: str, where: str) -> None:
-        """Move a queued run ``up``, ``down``, ``first`` or ``last``."""
-        self._control.move(run_id, where)
-
-    def rename(self, run_id: str, name: str) -> None:
-        """Give a run another name."""
-        self._control.rename(run_id, name)
-
-    def set_tags(self, run_id: str, tags: Sequence[str]) -> None:
-        """Replace a run's tags."""
-        self._control.set_tags(run_id, tags)
-
-    def wait(
-        self, run_id: str, timeout: float | None = None, on_change: Callable[[RunRecord], None] | None = None
-    ) -> RunRecord:
-        """Wait until a run is neither queued nor active and return it; `on_change` is called for each change of it.
-
-        Raises
-        ------
-        RunError
-            If `timeout` seconds were not enough.
-        """
-        return self._control.wait(run_id, timeout, on_change)
-
-    # -- keeping house -----------------------------------------------------------------------------------------------
-    def model_folder(self, source: str) -> Path:
-        """Return the model folder of a run (``best/``) or, for a path, the folder itself."""
-        return find_model_folder(self._store, source)
-
-    def export(self, run_id: str, target: Path | None = None, overwrite: bool = False) -> Path:
-        """Write a run's best weights as a model folder with card, plan and snippet.
-
-        Parameters
-        ----------
-        run_id
-            The run.
-        target
-            The folder to write; ``None`` takes one in the home's ``exports/``, named after the run.
-        overwrite
-            Whether a folder that exists may be replaced.
-
-        Returns
-        -------
-        Path
-            The folder.
-        """
-        record = self.get(run_id)
-        source, wanted = model_of(self._store, record), export_target(self._store, record, target)
-        arguments = {"source": str(source), "target": str(wanted), "overwrite": overwrite}
-        return Path(self._studio._helper.call("export", arguments, timeout=600))
-
-    def disk(self) -> dict[str, Any]:
-        """Return disk use: ``runs`` [{id, name, bytes, checkpoints, best}], ``cache``, ``total``, ``free`` (bytes)."""
-        return housekeeping.disk(self._store)
-
-    def free_space(self, checkpoints: bool = True, cache: bool = True, models: bool = False) -> int:
-        """Delete what can be done without and return the bytes freed.
-
-        Parameters
-        ----------
-        checkpoints
-            Resume checkpoints of finished runs. Those of runs that can be resumed stay.
-        cache
-            Cached activations, unless a run is active.
-        models
-            The best weights of finished runs; their metrics stay.
-        """
-        return housekeeping.free_space(self._store, checkpoints=checkpoints, cache=cache, models=models)

@@ -45,7 +45,7 @@ class Control:
         parent: str | None = None,
         submitter: str | None = None,
     ) -> str:
-        """Queue a run; see :meth:`core.api.RunDesk.submit`."""
+        """Queue a run; see :meth:`core.runs.desk.RunDesk.submit`."""
         if kind not in known():
             raise RunError(f"There is no kind of run {kind!r}.", expected=", ".join(sorted(known())))
         if parent is not None:
@@ -147,7 +147,7 @@ class Control:
     def wait(
         self, run_id: str, timeout: float | None = None, on_change: Callable[[RunRecord], None] | None = None
     ) -> RunRecord:
-        """Wait until a run is neither queued nor active; see :meth:`core.api.RunDesk.wait`."""
+        """Wait until a run is neither queued nor active; see :meth:`core.runs.desk.RunDesk.wait`."""
         until = None if timeout is None else time.monotonic() + timeout
         before: RunRecord | None = None
         while True:

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 def disk(store: Store) -> dict[str, Any]:
-    """Return disk use in bytes; see :meth:`core.api.RunDesk.disk`."""
+    """Return disk use in bytes; see :meth:`core.runs.desk.RunDesk.disk`."""
     home = store.home
     runs: list[dict[str, Any]] = []
     for record in store.runs.list(limit=100_000):
@@ -44,7 +44,7 @@ def disk(store: Store) -> dict[str, Any]:
 
 
 def free_space(store: Store, *, checkpoints: bool, cache: bool, models: bool) -> int:
-    """Delete what can be done without; see :meth:`core.api.RunDesk.free_space`."""
+    """Delete what can be done without; see :meth:`core.runs.desk.RunDesk.free_space`."""
     freed = 0
     if checkpoints or models:
         for record in store.runs.list(status=Status.FINISHED, limit=100_000):

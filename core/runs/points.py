@@ -99,7 +99,7 @@ class PointTable:
     def series(
         self, run_id: str, *, after: int = 0, names: Sequence[str] | None = None, max_points: int | None = 1000
     ) -> SeriesBatch:
-        """Return the points after a cursor; see :meth:`core.api.RunDesk.series`."""
+        """Return the points after a cursor; see :meth:`core.runs.desk.RunDesk.series`."""
         with self._db.connection() as connection:
             connection.execute("begin")  # one moment's view of cursor and points
             run = number_of(connection, run_id)

@@ -108,7 +108,7 @@ class RunTable:
         search: str | None = None,
         limit: int = 500,
     ) -> _Runs:
-        """Return runs, newest first; see :meth:`core.api.RunDesk.list`."""
+        """Return runs, newest first; see :meth:`core.runs.desk.RunDesk.list`."""
         where, values = ["not deleted"], list[Any]()
         if status is not None:
             asked = [status] if isinstance(status, str) else list(status)
