@@ -1,8 +1,8 @@
 """Studio: the one facade that pages, the command line and tests use.
 
-Everything here is cheap to import: torch, transformers and datasets are loaded only by workers and by the helper process
-(and by a run whose backend is ``thread``). All methods raise subclasses of :class:`~core.errors.BertloomError` with a
-message that can be shown as it stands.
+Everything here is cheap to import: torch, transformers and datasets are loaded only by workers and by the helper
+process, and by a run whose backend is ``thread``. All methods raise subclasses of
+:class:`~core.errors.BertloomError` with a message that can be shown as it stands.
 """
 
 from __future__ import annotations

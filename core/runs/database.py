@@ -240,16 +240,14 @@ def storage_error(error: Exception, path: Path) -> StorageError:
             where=where,
             advice=(
                 f"Stop Bertloom, keep a copy of {path.name}, and try `sqlite3 {path.name} .recover`; or move it "
-                f"away to start "
-                "with an empty list of runs. The runs' folders with their models stay where they are."
+                "away to start with an empty list of runs. The runs' folders with their models stay where they are."
             ),
         )
     if "full" in text or "no space" in text:
         return StorageError(
             "The disk is full: the run store cannot be written.",
             where=where,
-            advice="Free some space (page Runs, Disk; or `bertloom runs --free`), then go on: nothing that was "
-            "written is lost.",
+            advice="Free some space (old checkpoints and caches first), then go on: nothing written is lost.",
         )
     if "readonly" in text or "read-only" in text or "permission" in text:
         return StorageError(
