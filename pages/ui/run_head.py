@@ -45,7 +45,8 @@ def _head(run_id: str, drawn: str) -> None:
 
 def _caption(run: RunRecord) -> str:
     plan = run.plan
-    parts = [f"{plan.get('data', {}).get('source', '')} · {plan.get('model', {}).get('source', '')}"]
+    # A path says enough by its last name; the plan holds the rest.
+    parts = [str(plan.get(part, {}).get("source", "")).rstrip("/").rpartition("/")[2] for part in ("data", "model")]
     if run.started:
         parts.append(f"started {relative(run.started)}")
     else:

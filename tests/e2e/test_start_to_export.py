@@ -1,4 +1,4 @@
-"""The whole way in a real browser: a form, a real run, its live plot, everything that can happen to it, an exported model."""
+"""The whole way in a real browser: a form, a real run, its live plot, what can happen to it, an exported model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from core.config import Plan, plan_to_yaml
+from core.api import Studio
+from core.config import Plan
 from core.settings import Home
 from tests.e2e.conftest import Server
 from tests.e2e.test_live_plot import LAST, RANGE, READY, wait_for, zoom
@@ -22,9 +23,9 @@ BADGE = ".st-key-page_header"
 PATIENCE = 120_000
 
 
-@pytest.fixture
-def plan_file(tmp_path: Path) -> Path:
-    """A plan on a small table and a tiny random encoder: quick steps, and more of them than anybody waits for."""
+@pytest.fixture(autouse=True)
+def preset(home: Home, tmp_path: Path) -> None:
+    """A saved plan on a small table and a tiny random encoder: quick steps, and more of them than anybody waits for."""
     table = tmp_path / "films.csv"
     kinds = (("a good warm film", "fresh"), ("a bad cold film", "rotten"))
     rows = [f"{text} number {number},{label}" for number in range(120) for text, label in kinds]
@@ -32,36 +33,33 @@ def plan_file(tmp_path: Path) -> Path:
     model = tiny_encoder(tmp_path / "encoder")
     plan = Plan.model_validate(
         {
-            "name": "from a file",
+            "name": "from a preset",
             "data": {"source": str(table), "gate_share": 0.2, "test_share": 0.2},
             "model": {"source": str(model), "max_length": 16},
             "stages": [{"steps": 60_000, "batch_size": 8, "eval_every": 40, "lr": 1e-4}],
             "runtime": {"precision": "fp32", "threads": 1, "checkpoint_every_s": 5},
         }
     )
-    file = tmp_path / "plan.yaml"
-    file.write_text(plan_to_yaml(plan), encoding="utf-8")
-    return file
+    with Studio(home, watch=False) as studio:
+        studio.presets.save("mine", plan)
 
 
-def start_in_the_form(page: Page, server: Server, plan_file: Path, name: str, *, backend: str | None = None) -> str:
-    """Load the plan, change what a person would change, press Start; returns the run's id."""
-    page.goto(f"{server.url}/stage_planner")
-    expect(page.locator(PRIMARY)).to_be_enabled()
-    page.locator(".st-key-planner_yaml summary").click()
-    page.locator(".st-key-planner_yaml_upload_box button:visible").first.click()
-    page.locator(".st-key-plan_upload_0 input[type=file]").set_input_files(plan_file)
-    field = page.locator(".st-key-plan1_name input")
-    expect(field).to_have_value("from a file")
-    page.keyboard.press("Escape")
+def start_in_the_form(page: Page, server: Server, name: str, *, backend: str | None = None) -> str:
+    """Open the preset in the form, change what a person would change, press Start; returns the run's id."""
+    page.goto(f"{server.url}/stage_planner?preset=mine")
+    field = page.get_by_role("textbox", name="Name of the run")
+    expect(field).to_have_value("from a preset")
+    # Until the steps are counted the page draws itself anew now and then.
+    expect(page.locator(".st-key-planner_curve .main-svg").first).to_be_visible(timeout=PATIENCE)
     field.fill(name)
     field.press("Enter")
+    expect(page.locator(".st-key-planner_yaml")).to_be_visible()
     if backend:
-        page.locator(".st-key-plan1_runtime_backend").get_by_text(backend, exact=False).first.click()
-    page.wait_for_timeout(500)
+        page.get_by_text(backend, exact=True).click()
+        expect(page.get_by_text("shares its time with the dashboard")).to_be_visible()
+    page.wait_for_timeout(1000)
     page.locator(PRIMARY).click()
-    page.wait_for_url("**/run?id=*", timeout=PATIENCE)
-    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    expect(page.get_by_role("heading", name=name)).to_be_visible(timeout=PATIENCE)
     return page.url.partition("id=")[2]
 
 
@@ -76,9 +74,9 @@ def status(page: Page, words: str) -> None:
 
 
 def test_from_the_form_to_an_exported_model(
-    page: Page, context: BrowserContext, server: Server, home: Home, plan_file: Path, artifacts: Path
+    page: Page, context: BrowserContext, server: Server, home: Home, artifacts: Path
 ) -> None:
-    run_id = start_in_the_form(page, server, plan_file, "first try")
+    run_id = start_in_the_form(page, server, "first try")
     page.wait_for_selector(READY, timeout=PATIENCE)
     status(page, "Running")
     kept = zoom(page)
@@ -136,8 +134,8 @@ def test_from_the_form_to_an_exported_model(
     expect(page.get_by_text("%").last).to_be_visible(timeout=PATIENCE)
 
 
-def test_a_run_inside_the_dashboard_process(page: Page, server: Server, plan_file: Path) -> None:
-    start_in_the_form(page, server, plan_file, "in a thread", backend="thread")
+def test_a_run_inside_the_dashboard_process(page: Page, server: Server) -> None:
+    start_in_the_form(page, server, "in a thread", backend="This process (thread)")
     page.wait_for_selector(READY, timeout=PATIENCE)
     status(page, "Running")
     advances(page)
