@@ -102,7 +102,7 @@ def _candidates(engine: Engine) -> tuple[list[int], list[str], list[str]]:
     if runtime.threads != "auto":
         threads = [runtime.threads]
     elif prepared.device.type == "cpu" and cores > 1:
-        threads = [cores, 1]
+        threads = [1, cores]  # one first: on a busy machine several may be many times slower
     else:
         threads = [min(cores, 4) if prepared.device.type != "cpu" else 1]
     if runtime.precision != "auto":
@@ -163,13 +163,14 @@ def choose(
     def measure(choice: Choice, to_beat: float | None) -> float:
         _apply(engine, choice)
         check()
-        one_pass(engine, batch, seed)
-        seconds: list[float] = []
-        for _ in range(REPEATS):
+        seconds = [
+            one_pass(engine, batch, seed)
+        ]  # the first pass also sets things up: it counts only when it is hopeless
+        if to_beat is None or seconds[0] < 2 * HOPELESS * to_beat:
+            seconds.clear()
+        while len(seconds) < REPEATS and (not seconds or to_beat is None or seconds[0] <= HOPELESS * to_beat):
             check()
             seconds.append(one_pass(engine, batch, seed))
-            if to_beat is not None and seconds[0] > HOPELESS * to_beat:
-                break
         timings.append(
             {**choice.as_dict(), "seconds": round(min(seconds), 5), "spread": round(max(seconds) - min(seconds), 5)}
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -140,7 +140,7 @@ class PackedEncoder:
 
     def __init__(self, prepared: Prepared):
         self._layers = prepared.layers
-        self._stack: Any = prepared.encoder.encoder
+        self._stack = cast(Any, prepared.encoder.encoder)
         self._first_only = prepared.task.kind == "classification"
         self._start = prepared.depth
         self._layout: _Layout | None = None
@@ -148,10 +148,10 @@ class PackedEncoder:
         self._feed: Feed | None = None
         self._stack.forward = self._forward
         self.drop = _Dropper()
-        modules: list[Any] = list(prepared.model.modules())
+        modules = cast(list[Any], list(prepared.model.modules()))
         self._dropouts = [module for module in modules if type(module) is torch.nn.Dropout]
         for module in self._dropouts:
-            module.forward = self._own_dropout(module)
+            cast(Any, module).forward = self._own_dropout(module)
 
     def _own_dropout(self, module: Any) -> Any:
         return lambda values: self.drop(values, module.p if module.training else 0.0)
