@@ -20,6 +20,7 @@ from pathlib import Path
 
 from core.errors import BertloomError
 from core.settings import Home
+from core.training.allocator import keep_freed_memory
 
 __all__ = ["EXIT_LOST", "main"]
 
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     place = home.run(str(order["run"]))
     _output_to(place)
     _prefer_as_victim()
+    keep_freed_memory()
     try:
         return _execute(home, str(order["run"]), str(order["token"]))
     except BertloomError as error:  # the store itself failed: the manager records that this process ended
