@@ -1,7 +1,7 @@
 """Keep freed memory for the next step instead of giving it back to the system.
 
-Activations and gradients of a step are tens of megabytes each. glibc gives such blocks back when they are freed and asks for
-fresh ones a moment later, and the system must clear every page again: about a quarter of a training step on the CPU.
+Activations and gradients of a step are tens of megabytes each. glibc gives such blocks back when they are freed and
+asks for fresh ones a moment later, and the system must clear every page again: about a quarter of a training step.
 """
 
 from __future__ import annotations

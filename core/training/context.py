@@ -46,7 +46,7 @@ class RunContext(Protocol):
         ...
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Queue values of the series ``train/loss``, ``train/grad_norm``, ``lr/<group>``, ``gate/<metric>`` … at a step."""
+        """Queue values of series (``train/loss``, ``lr/<group>``, ``gate/<metric>`` …) at a step."""
         ...
 
     def event(self, kind: str, message: str, *, step: int | None = None, data: Mapping[str, Any] | None = None) -> None:

@@ -1,11 +1,11 @@
 """Dropout whose random numbers cost little on the CPU and belong to the run alone.
 
-torch draws Bernoulli masks on the CPU one number at a time, from a generator that the whole process shares: in the bundled
-encoder that is a tenth of a training step, and whatever another thread draws changes the mask. Here masks come from a small
-fast generator (SFC64) that is seeded for every micro-batch of every step, sixteen bits a number.
+torch draws Bernoulli masks on the CPU one number at a time, from a generator that the whole process shares: in the
+bundled encoder that is a tenth of a training step, and whatever another thread draws changes the mask. Here masks come
+from a small fast generator (SFC64) that is seeded for every micro-batch of every step, sixteen bits a number.
 
-What a layer computes is dropout as defined by Srivastava et al. (2014), with the probability rounded to 1/65536 (0.1 becomes
-0.100006) and the kept values scaled by exactly the inverse of the rounded keep probability, so that the mean is kept.
+What a layer computes is dropout as defined by Srivastava et al. (2014), with the probability rounded to 1/65536 (0.1
+becomes 0.100006) and the kept values scaled by exactly the inverse of the rounded keep probability: the mean is kept.
 """
 
 from __future__ import annotations
