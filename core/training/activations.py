@@ -69,6 +69,7 @@ class Boundary:
 
     def take(self, run: Callable[[], Any]) -> torch.Tensor:
         """Run a forward pass up to the boundary and return the hidden states, shape (batch, length, width)."""
+
         def note(index: int) -> Callable[..., None]:
             def hook(_: Any, __: Any, output: Any) -> None:
                 self.tuples[index] = not isinstance(output, torch.Tensor)

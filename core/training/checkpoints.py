@@ -106,6 +106,10 @@ class Checkpoints:
         """Take `step` as saved: after a resume the next checkpoint is due from here."""
         self._saved_step, self._saved_at = step, time.monotonic()
 
+    def postpone(self) -> None:
+        """Try again half a minute later."""
+        self._retry_at = time.monotonic() + _RETRY_S
+
     def due(self, step: int) -> bool:
         """Return whether a checkpoint is due after `step`."""
         if step == self._saved_step or time.monotonic() < self._retry_at:
@@ -139,7 +143,7 @@ class Checkpoints:
                 (partial / "state.json").write_text(json.dumps(content), encoding="utf-8")
                 write_manifest(partial)
         except StorageError as error:
-            self._retry_at = time.monotonic() + _RETRY_S
+            self.postpone()
             if not self._told:
                 self._event(
                     "warning",

@@ -349,7 +349,9 @@ class Trainer:
             warning = self.class_guard.observe(
                 step, distinct_predictions(logits, self.plan.task.multi_label), str(len(rows))
             )
-            if warning:
+            if warning and (
+                self.class_guard.count == 1 or self.class_guard.limit is not None
+            ):  # told once, not each time
                 self._event("guard", warning, step=step)
         if best:
             self._keep_best(found.metrics)
@@ -376,8 +378,11 @@ class Trainer:
         )
         self._write_best()
 
-    def _write_best(self) -> bool:
-        """Write the best model if it is not on the disk yet; a full disk keeps it in memory until the next try."""
+    def _write_best(self, *, must: bool = False) -> bool:
+        """Write the best model if it is not on the disk yet; a full disk keeps it in memory until the next try.
+
+        At the end, when it `must` be written, the disk's error is raised: the run fails and can be resumed.
+        """
         waiting = self._unsaved_best
         if waiting is None:
             return True
@@ -390,6 +395,8 @@ class Trainer:
             self._unsaved_best = None
             return True
         except StorageError as error:
+            if must:
+                raise
             if waiting["weights"] is None:
                 waiting["weights"] = self._weights()
                 self._event("warning", f"The best model could not be written yet. {error.message()}", step=self.step)
@@ -422,6 +429,7 @@ class Trainer:
         self._settle()
         self.context.flush()
         if not self._write_best():
+            self.checkpoints.postpone()
             return  # a checkpoint must not speak of a best model that is not on the disk
         prepared = self.prepared
         parameters = prepared.parameters
@@ -484,8 +492,7 @@ class Trainer:
         best = self.folder / "best"
         if "gate" not in prepared.encoded:
             self._unsaved_best = {"metrics": {}, "step": self.step, "weights": None}
-        if not self._write_best():
-            save_best(prepared, best, {})  # says what is wrong
+        self._write_best(must=True)
         self._phase("testing")
         last = self._weights()
         load_best(prepared, best)

@@ -148,8 +148,7 @@ class PackedEncoder:
         self._feed: Feed | None = None
         self._stack.forward = self._forward
         self.drop = _Dropper()
-        modules = cast(list[Any], list(prepared.model.modules()))
-        self._dropouts = [module for module in modules if type(module) is torch.nn.Dropout]
+        self._dropouts = [module for module in prepared.model.modules() if type(module) is torch.nn.Dropout]
         for module in self._dropouts:
             cast(Any, module).forward = self._own_dropout(module)
 

@@ -13,7 +13,8 @@ Arms, all from the same weights, rows, batch size, epochs, rates and schedule:
     evaluation mode without gradients.
 
 Evaluation, data loading and the building of models are outside the measured time of every arm. Arms are interleaved,
-each measurement in a process of its own, one JSON file for each arm and seed; what is there already is not measured again.
+each measurement in a process of its own, one JSON file for each arm and seed; what is there already is not measured
+again.
 Ratios are of medians; the spread is that of the ratios seed by seed.
 """
 
@@ -112,7 +113,8 @@ def _trainer(plan: Plan, cache: Path, folder: Path, threads: int | str, tuned: b
         learning_rate=stage.lr,
         weight_decay=stage.weight_decay, warmup_steps=stage.schedule.warmup, seed=seed, use_cpu=True,
         save_strategy="no",
-        report_to="none", disable_tqdm=True, bf16=tuned, **({"train_sampling_strategy": "group_by_length"} if tuned else {}),
+        report_to="none", disable_tqdm=True, bf16=tuned,
+        **({"train_sampling_strategy": "group_by_length"} if tuned else {}),
     )  # fmt: skip
     set_seed(seed)
     times: dict[str, float] = {}
@@ -174,7 +176,8 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
         arms[arm] = {
             "runs": len(seconds), "median_s": statistics.median(seconds), "fastest_s": min(seconds),
             "slowest_s": max(seconds),
-            "test_loss": statistics.fmean(losses), "test_loss_sd": statistics.stdev(losses) if len(losses) > 1 else None,
+            "test_loss": statistics.fmean(losses),
+            "test_loss_sd": statistics.stdev(losses) if len(losses) > 1 else None,
             "test_loss_range": [min(losses), max(losses)],
         }  # fmt: skip
     ratios = {}

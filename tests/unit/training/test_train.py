@@ -224,6 +224,21 @@ def test_full_disk_keeps_the_best_model_in_memory(
     assert results(relieved)["metrics"] == results(calm)["metrics"]
 
 
+def test_best_model_that_can_never_be_written_fails_the_run_with_the_reason(
+    make_plan: Callable[..., Plan], context: MemoryContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import core.training.files as files
+    from core.errors import StorageError
+
+    plan = make_plan(stage={"epochs": 1})
+    monkeypatch.setattr(files, "free_bytes", lambda _: 0)
+    with pytest.raises(StorageError, match="nearly full"):
+        train(plan, context)
+    assert not (context.folder / "results.json").exists()
+    monkeypatch.undo()
+    assert train(plan, context) is Outcome.FINISHED
+
+
 def test_torch_is_left_as_it_was(make_plan: Callable[..., Plan], context: MemoryContext) -> None:
     torch.manual_seed(5)
     np.random.seed(6)
