@@ -1,10 +1,8 @@
-"""Activations of a frozen lower part: computed once in evaluation mode, kept memory-mapped, reused over epochs and
-runs.
+"""Activations of a frozen lower part: computed once in evaluation mode, kept memory-mapped, reused over epochs.
 
 What is kept are the hidden states that enter the first trained layer; if the whole encoder is frozen, those that
-leave its
-last layer (only the first position's, if that is all the head sees: this is tried out, not assumed). They are stored in
-fp32, as the model hands them over, so that a run with the cache computes what a run without it computes.
+leave its last layer (only the first position's, if that is all the head sees: this is tried out, not assumed). They
+are stored in fp32, as the model hands them over, so that a run with the cache computes what a run without it computes.
 """
 
 from __future__ import annotations
@@ -28,18 +26,11 @@ from core.training.batches import evaluation_batches
 from core.training.engine import Engine
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.files import atomic_folder, remove, sweep
+from core.training.packed import Captured
 
 __all__ = ["Boundary", "Feed", "prepare_feeds", "zero_feeds"]
 
 _FILE = "hidden.f32"
-
-
-class _Captured(Exception):
-    """Ends a forward pass as soon as the wanted hidden states are there."""
-
-    def __init__(self, hidden: torch.Tensor):
-        self.hidden = hidden
-        super().__init__()
 
 
 class _NotReached(Exception):
@@ -74,19 +65,19 @@ class Boundary:
             def hook(_: Any, __: Any, output: Any) -> None:
                 self.tuples[index] = not isinstance(output, torch.Tensor)
                 if index == len(self.layers) - 1:
-                    raise _Captured(_first(output))
+                    raise Captured(_first(output))
 
             return hook
 
         def entering(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            raise _Captured(args[0] if args else kwargs["hidden_states"])
+            raise Captured(args[0] if args else kwargs["hidden_states"])
 
         handles = [self.layers[index].register_forward_hook(note(index)) for index in range(self.depth)]
         if self.depth < len(self.layers):
             handles.append(self.layers[self.depth].register_forward_pre_hook(entering, with_kwargs=True))
         try:
             run()
-        except _Captured as captured:
+        except Captured as captured:
             return captured.hidden
         finally:
             for handle in handles:
@@ -218,6 +209,7 @@ def _key(
     found = hashlib.sha256()
     parts = {
         "format": 1, "frozen": fingerprint, "depth": boundary.depth, "first_only": first_only, "precision": precision,
+        "path": engine.path,
         # A different number of threads or another build may round differently, and a resume promises equal bits.
         "threads": torch.get_num_threads(), "torch": torch.__version__, "device": engine.prepared.device.type,
         "tokens": EVALUATION_TOKENS,
@@ -305,7 +297,6 @@ def prepare_feeds(
             event("info", f"Computing {kind} once: {size / 1e6:.1f} MB in the cache.", data={"bytes": size})
         else:
             event("info", f"Using {kind} from the cache: {size / 1e6:.1f} MB.", data={"bytes": size})
-        engine.use_path("stock")
         try:
             for role in sorted(missing):
                 precision = engine.precision if role == "train" else "fp32"
@@ -317,8 +308,6 @@ def prepare_feeds(
                 "warning", f"The activations cannot be kept, so they are computed anew in every step. {error.message()}"
             )
             return
-        finally:
-            engine.use_path(path)
     for role, key in keys.items():
         os.utime(folder / key)  # what was used last is removed last
         data = np.memmap(folder / key / _FILE, dtype=np.float32, mode="r", shape=(rows[role], width))
@@ -370,10 +359,17 @@ def _compute(
             check()
             inputs = _inputs(engine, encoded, batch)
             with torch.inference_mode(), engine.autocast(precision):
-                hidden = boundary.take(functools.partial(model, **inputs)).float().cpu().numpy()
-            for position, index in enumerate(batch):
+                if engine.path == "packed":
+                    hidden = engine.packed_states(inputs, boundary.depth, first_only=first_only)
+                else:
+                    padded = boundary.take(functools.partial(model, **inputs))
+                    hidden = padded[:, 0] if first_only else padded[inputs["attention_mask"].bool()]
+                states = hidden.float().cpu().numpy()
+            at = 0
+            for index in batch:
                 start, end = offsets[index], offsets[index + 1]
-                data[start:end] = hidden[position, : end - start]
+                data[start:end] = states[at : at + end - start]
+                at += end - start
         data.flush()
         del data
 

@@ -23,9 +23,9 @@ from core.training.engine import Engine
 __all__ = ["Choice", "choose", "typical_batch", "usable_cores"]
 
 #: Timed passes of a candidate, after one that is not timed.
-REPEATS = 3
+REPEATS = 2
 #: A candidate that is this much slower at its first timed pass is dropped.
-HOPELESS = 1.5
+HOPELESS = 1.3
 #: Something must be this much faster than the plainer choice to be taken: timings on shared machines are noisy.
 MARGIN = 0.97
 
@@ -102,7 +102,8 @@ def _candidates(engine: Engine) -> tuple[list[int], list[str], list[str]]:
     if runtime.threads != "auto":
         threads = [runtime.threads]
     elif prepared.device.type == "cpu" and cores > 1:
-        threads = [1, cores]  # one first: on a busy machine several may be many times slower
+        # All first: waiting threads sleep (see the process backend), so they cost little on a busy machine.
+        threads = [cores, 1]
     else:
         threads = [min(cores, 4) if prepared.device.type != "cpu" else 1]
     if runtime.precision != "auto":
@@ -113,9 +114,8 @@ def _candidates(engine: Engine) -> tuple[list[int], list[str], list[str]]:
         precisions = ["fp32"]
     paths = list(reversed(engine.paths()))
     if runtime.threads != "auto" and runtime.precision != "auto":
-        paths = paths[
-            :1
-        ]  # whoever fixes both wants two runs of one plan to agree bit for bit: nothing is left to timing
+        # Whoever fixes both wants two runs of one plan to agree bit for bit: nothing is left to timing.
+        paths = paths[:1]
     return threads, precisions, paths
 
 

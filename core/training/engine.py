@@ -64,11 +64,23 @@ class Engine:
             self._packed = PackedEncoder(self.prepared)
         self._path = path
 
+    def packed_states(self, inputs: dict[str, torch.Tensor], depth: int, *, first_only: bool) -> torch.Tensor:
+        """Return the hidden states above the lowest `depth` layers; the path must be ``packed``.
+
+        See :meth:`core.training.packed.PackedEncoder.take`.
+        """
+        inputs = dict(inputs)
+        mask = inputs.pop("attention_mask")
+        taken: torch.Tensor = self._packed.take(
+            lambda: self.prepared.model(**inputs), mask, depth, first_only=first_only
+        )
+        return taken
+
     def seed(self, seed: int, step: int, part: int = 0) -> None:
         """Seed dropout for one micro-batch: a pure function of (seed, step, part)."""
         seed_step(seed, step, part)
         if self._packed is not None:
-            self._packed.drop.seed(seed, step, part)
+            self._packed.masks.seed(seed, step, part)
 
     def train_mode(self) -> None:
         """Switch dropout on, but in a frozen lower part: its activations are those of evaluation mode."""

@@ -188,7 +188,10 @@ class Trainer:
     def _choose(self) -> None:
         prepared = self.prepared
         self._phase("timing")
-        choice, timings = choose(self.engine, steps=prepared.steps, check=self._check)
+        # With everything below the head in the cache, the encoder runs for one epoch only.
+        cached = prepared.depth == len(prepared.layers) and self.stage.cache_activations
+        steps = min(prepared.steps, prepared.steps_per_epoch) if cached else prepared.steps
+        choice, timings = choose(self.engine, steps=steps, check=self._check)
         self._apply(choice)
         self.choices = {
             **choice.as_dict(), "device": str(prepared.device), "deterministic": self.plan.runtime.deterministic,

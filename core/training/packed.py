@@ -1,31 +1,39 @@
 """A faster forward pass for the BERT family on the stock module's own weights.
 
 Linear layers see the batch's sub-words one after another, without padding; only the attention scores are padded.
-Query, key
-and value are one product. For classification the last layer computes keys and values for all positions, but query,
-output
-and feed-forward for the first position only: the head sees nothing else. The same parameters, the same mathematics; the
-results agree with the stock forward to rounding.
+Query, key and value are one product. For classification the last layer computes keys and values for all positions, but
+query, output and feed-forward for the first position only: the head sees nothing else. The same parameters, the same
+mathematics; the results agree with the stock forward to rounding.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from core.training.dropout import Masks, dropout
+
 if TYPE_CHECKING:
     from core.training.activations import Feed
     from core.training.prepare import Prepared
 
-__all__ = ["PackedEncoder"]
+__all__ = ["Captured", "PackedEncoder"]
 
 _LAYERS = ("BertLayer", "RobertaLayer", "ElectraLayer", "XLMRobertaLayer", "CamembertLayer")
+
+
+class Captured(Exception):
+    """Ends a forward pass as soon as the wanted hidden states are there."""
+
+    def __init__(self, hidden: torch.Tensor):
+        self.hidden = hidden
+        super().__init__()
 
 
 class _Layout:
@@ -67,8 +75,8 @@ def _attend(
     value: torch.Tensor,
     layout: _Layout,
     heads: int,
-    dropout: float,
-    drop: _Dropper,
+    probability: float,
+    masks: Masks,
 ) -> torch.Tensor:
     """Return the context of shape (batch, queries, width); inputs are (batch, positions, width)."""
     batch, asked, width = query.shape
@@ -80,53 +88,8 @@ def _attend(
     if layout.blocked is not None:
         scores = scores.masked_fill(layout.blocked, torch.finfo(scores.dtype).min)
     shares = functional.softmax(scores, dim=-1)
-    shares = drop(shares, dropout)
+    shares = dropout(shares, probability, masks)
     return torch.matmul(shares, v).transpose(1, 2).reshape(batch, asked, width)
-
-
-class _Dropper:
-    """Dropout masks from a generator of its own: nobody else draws from it, and 16 bits decide on one number.
-
-    torch's own dropout draws numbers one by one in one thread, which is a tenth of a training step here. The
-    probability is
-    rounded to a multiple of 1/65,536; the scale is that of the rounded probability, so the expectation is kept exactly.
-    """
-
-    def __init__(self) -> None:
-        self._bits = np.random.SFC64(0)
-        self._waiting = np.empty(0, dtype=np.uint16)
-
-    def seed(self, *key: int) -> None:
-        """Start anew: the masks that follow are a pure function of the key."""
-        self._bits = np.random.SFC64(np.random.SeedSequence(key))
-
-    def mask(self, shape: torch.Size, dropout: float, dtype: torch.dtype) -> tuple[torch.Tensor, float]:
-        """Return (zeros and ones of a shape, the factor that keeps the expectation)."""
-        count = math.prod(shape)
-        threshold = round(dropout * 65536)
-        raw = self._bits.random_raw((count + 3) // 4).view(np.uint16)[:count]
-        kept = torch.from_numpy((raw >= threshold).view(np.uint8)).view(shape)
-        return kept.to(dtype), 65536 / (65536 - threshold)
-
-    def __call__(self, values: torch.Tensor, dropout: float) -> torch.Tensor:
-        """Return `values` after dropout."""
-        if not dropout:
-            return values
-        kept, scale = self.mask(values.shape, dropout, values.dtype)
-        return _Drop.apply(values, kept, scale)
-
-
-class _Drop(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, values: torch.Tensor, kept: torch.Tensor, scale: float) -> torch.Tensor:
-        ctx.save_for_backward(kept)
-        ctx.scale = scale
-        return (values * kept).mul_(scale)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        (kept,) = ctx.saved_tensors
-        return (gradient * kept).mul_(ctx.scale), None, None
 
 
 class PackedEncoder:
@@ -145,15 +108,16 @@ class PackedEncoder:
         self._start = prepared.depth
         self._layout: _Layout | None = None
         self._fed: torch.Tensor | None = None
+        self._take: tuple[int, bool] | None = None
         self._feed: Feed | None = None
         self._stack.forward = self._forward
-        self.drop = _Dropper()
+        self.masks = Masks()
         self._dropouts = [module for module in prepared.model.modules() if type(module) is torch.nn.Dropout]
         for module in self._dropouts:
             cast(Any, module).forward = self._own_dropout(module)
 
     def _own_dropout(self, module: Any) -> Any:
-        return lambda values: self.drop(values, module.p if module.training else 0.0)
+        return lambda values: dropout(values, module.p if module.training else 0.0, self.masks)
 
     @staticmethod
     def supports(prepared: Prepared) -> bool:
@@ -191,12 +155,48 @@ class PackedEncoder:
         finally:
             self._layout = self._fed = self._feed = None
 
+    def take(self, run: Callable[[], Any], mask: torch.Tensor, depth: int, *, first_only: bool) -> torch.Tensor:
+        """Return the hidden states above the lowest layers, and compute nothing else.
+
+        Parameters
+        ----------
+        run
+            Calls the stock model with the inputs, but not with the mask.
+        mask
+            Shape (batch, length); padding is on the right.
+        depth
+            Number of layers to run.
+        first_only
+            Whether only the first position is wanted; `depth` is then the number of all layers.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (sub-words, width), example after example, or (batch, width) if `first_only`.
+        """
+        self._layout, self._take = _Layout(mask.bool()), (depth, first_only)
+        try:
+            run()
+        except Captured as captured:
+            return captured.hidden
+        finally:
+            self._layout = self._take = None
+        raise AssertionError("the model's forward did not reach its layers")
+
     def _forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
         layout = self._layout
         assert layout is not None
         start = 0
+        if self._take is not None:
+            depth, first_only = self._take
+            states = layout.pack(hidden_states)
+            for index in range(depth):
+                states = self._layer(
+                    self._layers[index], states, layout, first_only=first_only and index == len(self._layers) - 1
+                )
+            raise Captured(states)
         if self._feed is not None:
             start = self._start
             assert self._fed is not None
@@ -216,7 +216,7 @@ class PackedEncoder:
 
     def _layer(self, layer: Any, states: torch.Tensor, layout: _Layout, *, first_only: bool) -> torch.Tensor:
         own, after = layer.attention.self, layer.attention.output
-        dropout = own.dropout.p if own.training else 0.0
+        probability = own.dropout.p if own.training else 0.0
         heads = own.num_attention_heads
         if first_only:
             weight = torch.cat([own.key.weight, own.value.weight])
@@ -224,12 +224,12 @@ class PackedEncoder:
             key, value = layout.pad(functional.linear(states, weight, bias)).chunk(2, dim=-1)
             states = states.index_select(0, layout.first)
             query = own.query(states)[:, None]
-            context = _attend(query, key, value, layout, heads, dropout, self.drop)[:, 0]
+            context = _attend(query, key, value, layout, heads, probability, self.masks)[:, 0]
         else:
             weight = torch.cat([own.query.weight, own.key.weight, own.value.weight])
             bias = torch.cat([own.query.bias, own.key.bias, own.value.bias])
             query, key, value = layout.pad(functional.linear(states, weight, bias)).chunk(3, dim=-1)
-            context = layout.pack(_attend(query, key, value, layout, heads, dropout, self.drop))
+            context = layout.pack(_attend(query, key, value, layout, heads, probability, self.masks))
         attended = after.LayerNorm(after.dropout(after.dense(context)) + states)
         inner = layer.intermediate.intermediate_act_fn(layer.intermediate.dense(attended))
         return layer.output.LayerNorm(layer.output.dropout(layer.output.dense(inner)) + attended)

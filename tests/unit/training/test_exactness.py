@@ -13,7 +13,6 @@ from core.config import Plan
 from core.training import MemoryContext, train
 from core.training.engine import Engine
 from core.training.optim import Optimiser
-from core.training.packed import _Dropper
 from core.training.prepare import Prepared, prepare
 from core.training.rows import UsedRows
 
@@ -84,27 +83,6 @@ def test_batch_without_padding_and_single_example(path: str, prepared: Callable[
 def test_families_without_a_packed_path_have_the_stock_one(prepared: Callable[..., Prepared]) -> None:
     assert Engine(prepared(family="modernbert")).paths() == ["stock"]
     assert Engine(prepared(family="bert")).paths() == ["stock", "packed"]
-
-
-def test_own_dropout_keeps_expectation_and_share_and_repeats() -> None:
-    drop = _Dropper()
-    drop.seed(1, 2, 3)
-    values = torch.ones(400, 500, requires_grad=True)
-    out = drop(values, 0.1)
-    assert (out == 0).float().mean().item() == pytest.approx(0.1, abs=0.004)
-    assert out.mean().item() == pytest.approx(1.0, abs=0.005)
-    out.sum().backward()
-    assert values.grad is not None
-    assert torch.equal(values.grad, out.detach())
-    other = drop(values, 0.1)
-    assert not torch.equal(other, out)
-    drop.seed(1, 2, 3)
-    assert torch.equal(drop(values, 0.1), out)
-    # Neighbours must be independent: four masks come from one 64-bit number.
-    zeros = (out.detach() == 0).float().flatten() - 0.1
-    for shift in (1, 2, 3, 4, 500):
-        assert abs((zeros[:-shift] * zeros[shift:]).mean().item()) < 0.002
-    assert drop(values, 0.0) is values
 
 
 @pytest.mark.parametrize("optimizer", [{"name": "adamw"}, {"name": "sgd"}, {"name": "adam"}])
