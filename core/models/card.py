@@ -166,7 +166,7 @@ def _metrics(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         )
     baseline = _mapping(test.get("baseline"))
     if baseline:
-        shown = ", ".join(f"{metric} {_number(value)}" for metric, value in baseline.items())
+        shown = ", ".join(f"{metric} {_number(value)}" for metric, value in baseline.items() if metric != "loss")
         text += f"\n\nA tagger that gives each word its most frequent training tag has on `test`: {shown}."
     return text
 

@@ -517,6 +517,8 @@ class Trainer:
             found = prepared.task.evaluate(logits, prepared.encoded[role], getattr(prepared.roles, role), details=True)
             metrics.update({f"{role}/{name}": float(value) for name, value in found.metrics.items()})
             details[role] = found.details
+            if baseline := prepared.task.baseline(prepared.roles.train, getattr(prepared.roles, role)):
+                details[role]["baseline"] = baseline
         training = {
             "steps": self.step, "total_steps": prepared.steps, "stopped_early": self.stopped_early,
             "best": self.keeper.as_dict(),

@@ -85,6 +85,9 @@ def _scores(metrics: Mapping[str, float], details: Mapping[str, Any], role: str)
     majority = part.get("majority")
     if isinstance(majority, int | float):
         cards.append(Card("Majority label", metric_value("accuracy", majority), "always the most frequent label"))
+    for name, value in (part.get("baseline") or {}).items():
+        if f"{role}/{name}" in metrics and name == "strict_f1":
+            cards.append(Card("Most frequent tag", metric_value(name, value), "a word's usual tag, no model"))
     if cards:
         card_row(cards, key="run_cards_scores")
 

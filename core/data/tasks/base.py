@@ -155,6 +155,10 @@ class Task(Protocol):
         """Turn logits (one numpy array a feature, without padding) into one prediction a row."""
         ...
 
+    def baseline(self, train_rows: Rows, rows: Rows) -> dict[str, float]:
+        """Score, by metric, what a method without a model reaches on labelled rows; empty if there is none."""
+        ...
+
     def evaluate(self, logits: Sequence[Any], encoded: Encoded, rows: Rows, *, details: bool = False) -> Evaluation:
         """Score logits against the gold; `details` adds intervals, tables and the worst predictions."""
         ...

@@ -169,6 +169,10 @@ class Classification:
             return [self.labels[index] for index in np.flatnonzero(probabilities >= self.config.threshold)]
         return self.labels[int(probabilities.argmax())]
 
+    def baseline(self, train_rows: Rows, rows: Rows) -> dict[str, float]:
+        """Return nothing: the share of the most frequent label is among the details of :meth:`evaluate`."""
+        return {}
+
     def evaluate(self, logits: Sequence[Any], encoded: Encoded, rows: Rows, *, details: bool = False) -> Evaluation:
         """Score logits against the gold.
 

@@ -189,6 +189,10 @@ class Tagging:
             found.append(Prediction(" ".join(tokens), tags, shares, tokens, _entities(tokens, tags, shares)))
         return found
 
+    def baseline(self, train_rows: Rows, rows: Rows) -> dict[str, float]:
+        """Return the scores of :func:`most_frequent_tagger`."""
+        return most_frequent_tagger(train_rows, rows, self.labels)
+
     def evaluate(self, logits: Sequence[Any], encoded: Encoded, rows: Rows, *, details: bool = False) -> Evaluation:
         """Score logits against the gold: strict entity precision, recall, F1; token accuracy; mean loss of a word."""
         if not len(rows):
