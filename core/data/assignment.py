@@ -125,27 +125,22 @@ def _leaks(
 ) -> tuple[list[dict[str, Any]], int]:
     import numpy as np
 
-    places: dict[int, dict[str, int]] = {}
+    places: dict[int, list[str]] = {}
     for one, other in (("train", "gate"), ("train", "test"), ("gate", "test")):
         if one in indices and other in indices:
             common = np.intersect1d(keys[one][indices[one]], keys[other][indices[other]])
             for key in common.tolist():
-                for role in (one, other):
-                    if role not in places.setdefault(key, {}):
-                        at = (
-                            indices[role][np.flatnonzero(keys[role][indices[role]] == key)[0]]
-                            if len(places) <= NAMED
-                            else -1
-                        )
-                        places[key][role] = int(at)
+                found = places.setdefault(key, [])
+                found += [role for role in (one, other) if role not in found]
     leaks = []
-    for roles in list(places.values())[:NAMED]:
+    for key, roles in list(places.items())[:NAMED]:
         named, text = {}, ""
         for role in ROLES:
             if role in roles:
+                at = int(indices[role][np.flatnonzero(keys[role][indices[role]] == key)[0]])
                 table = tables.get(role, tables["train"]).arrow()
-                named[role] = table.column("row")[roles[role]].as_py()
-                cell = table.column("text" if "text" in table.column_names else "tokens")[roles[role]].as_py()
+                named[role] = table.column("row")[at].as_py()
+                cell = table.column("text" if "text" in table.column_names else "tokens")[at].as_py()
                 text = cell if isinstance(cell, str) else " ".join(cell)
         leaks.append({"text": shown(text), "roles": named})
     return leaks, len(places)

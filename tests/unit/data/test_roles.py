@@ -149,6 +149,19 @@ def test_a_text_in_two_given_roles_is_refused_with_its_rows(table, cache) -> Non
     assert "train row 5 = test row 21" in str(caught.value.where)
 
 
+def test_rows_of_a_text_in_three_roles_are_named_rightly_beyond_twenty_texts(table, cache) -> None:
+    rows = reviews(60)
+    gate = table(rows[:30], name="gate.csv").source
+    test = table([*rows[29::-1], *reviews(70)[60:]], name="test.csv").source
+    with pytest.raises(DataError) as caught:
+        load_roles(table(rows, gate_source=gate, test_source=test), CLASSIFY, cache=cache)
+    named = str(caught.value.where).removesuffix(" …").split("; ")
+    assert len(named) == 20
+    for entry in named:
+        numbers = [int(part.split()[-1]) for part in entry.split(" = ")]
+        assert numbers[0] == numbers[1] == 31 - numbers[2], entry
+
+
 def test_a_carved_gate_does_not_hide_a_leak_into_a_given_test(table, cache) -> None:
     rows = reviews(60)
     test = table(rows[:30], name="test.csv").source
