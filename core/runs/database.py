@@ -174,6 +174,8 @@ class Database:
         )
         try:
             connection.row_factory = sqlite3.Row
+            # SQLite's own lower() knows ASCII only
+            connection.create_function("fold", 1, str.casefold, deterministic=True)
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = normal")
             connection.execute("pragma foreign_keys = on")

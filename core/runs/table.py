@@ -121,11 +121,12 @@ class RunTable:
         if search and search.strip():
             # instr() takes the text as it is: % and _ are not wildcards
             fields = (
-                "id", "name", "tags", "coalesce(json_extract(plan, '$.data.source'), '')",
+                "id", "name", "coalesce((select group_concat(value, char(10)) from json_each(tags)), '')",
+                "coalesce(json_extract(plan, '$.data.source'), '')",
                 "coalesce(json_extract(plan, '$.model.source'), '')",
             )  # fmt: skip
-            where.append("(" + " or ".join(f"instr(lower({field}), ?)" for field in fields) + ")")
-            values += [search.strip().lower()] * len(fields)
+            where.append("(" + " or ".join(f"instr(fold({field}), ?)" for field in fields) + ")")
+            values += [search.strip().casefold()] * len(fields)
         with self._db.connection() as connection:
             rows = connection.execute(
                 f"select * from runs where {' and '.join(where)} order by created desc, no desc limit ?",

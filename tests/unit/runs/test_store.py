@@ -169,6 +169,11 @@ def test_lists_are_filtered(store: Store) -> None:
     assert [record.id for record in store.runs.list(search="0% f")] == [one]
     assert [record.id for record in store.runs.list(search="PLOTS")] == [two]
     assert store.runs.list(search="_ther") == []
+    three = control.submit(plan_of(name="ÄPFEL Straße", tags=["中文"]))
+    for asked in ("äpfel", "Äpfel", "STRASSE", "中文"):
+        assert [record.id for record in store.runs.list(search=asked)] == [three], asked
+    assert store.runs.list(search="u4e2d") == []
+    control.delete(three)
     assert len(store.runs.list(limit=1)) == 1
     with pytest.raises(RunError, match="not a status"):
         store.runs.list(status="sleeping")
