@@ -15,6 +15,8 @@ __all__ = [
     "uses_hub",
 ]  # fmt: skip
 
+#: Signs that files bear by custom, like ``rows (1).csv``, and that a name of ours does without.
+_HARMLESS = str.maketrans(dict.fromkeys("()[]{},;+&@=~!#%'$", "_"))
 _FIELDS = ("source", "gate_source", "test_source")
 
 
@@ -65,7 +67,8 @@ def stamp(data: DataConfig) -> tuple[Any, ...]:
 
 def save_upload(home: Home, name: str, content: bytes) -> Path:
     """Keep an uploaded file; see :meth:`core.api.DataDesk.save_upload`."""
-    plain = safe_name(Path(name.replace("\\", "/")).name, what="name of the file")
+    base = Path(name.replace("\\", "/")).name
+    plain = safe_name(base.translate(_HARMLESS), what="name of the file")
     target = confine(home.uploads / plain, home.uploads)
     number = 1
     try:

@@ -124,10 +124,12 @@ def test_uploads_are_kept_inside_the_home(studio: Studio) -> None:
     hostile = studio.data.save_upload("../../etc/passwd.csv", b"x")
     assert hostile.parent == first.parent
     assert studio.data.save_upload("C:\\temp\\data.csv", b"y").name == "data.csv"
+    assert studio.data.save_upload("rows (1).csv", b"z").name == "rows _1_.csv"
     for name in ("", "..", ".hidden.csv", "a\0b.csv", "<b>.csv", "x" * 200 + ".csv"):
         with pytest.raises(PathRefused):
             studio.data.save_upload(name, b"x")
-    assert {item["name"] for item in studio.data.uploads()} == {"rows.csv", "rows-2.csv", "passwd.csv", "data.csv"}
+    kept = {"rows.csv", "rows-2.csv", "passwd.csv", "data.csv", "rows _1_.csv"}
+    assert {item["name"] for item in studio.data.uploads()} == kept
 
 
 def test_presets_are_saved_by_safe_names(studio: Studio) -> None:
