@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
@@ -148,7 +149,8 @@ def _store() -> list[Check]:
     checks = [Check("sqlite", ok, version, "" if ok else "Use a Python whose SQLite is 3.35 or newer.")]
     file = home().store
     if file.exists():
-        with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5) as connection:
+        # as_uri() quotes what would end the path: a home may be called "a#b" or "50%"
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
             (result,) = connection.execute("pragma quick_check(1)").fetchone()
         good = result == "ok"
         advice = "" if good else f"The store is damaged. Copy {file} elsewhere, then try `sqlite3 copy .recover`."

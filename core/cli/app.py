@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 import core
@@ -139,7 +140,8 @@ def doctor(as_json: bool = JsonOption) -> None:
     ok = all(check.ok for check in checks)
     table = Table("", "check", "found", "what to do", box=None, header_style="bold", pad_edge=False)
     for check in checks:
-        table.add_row("[green]ok[/]" if check.ok else "[red]no[/]", check.name, check.found, check.advice)
+        mark = "[green]ok[/]" if check.ok else "[red]no[/]"
+        table.add_row(mark, *(escape(text) for text in (check.name, check.found, check.advice)))
     answer({"ok": ok, "checks": [check.as_dict() for check in checks]}, as_json=as_json, text=table)
     if not ok:
         raise typer.Exit(FAILED)

@@ -27,8 +27,8 @@ CANCELLED = 130
 JsonOption = typer.Option(False, "--json", help="Print one JSON object on standard output and nothing else.")
 
 #: People read standard error while a run goes on; standard output carries results only.
-console = Console(stderr=True, highlight=False)
-_out = Console(highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, emoji=False)
+_out = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 def plain_json(value: Any) -> Any:

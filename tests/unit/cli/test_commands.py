@@ -142,3 +142,9 @@ def test_files_that_cannot_be_read_say_where(tmp_path: Path, name: str, content:
 
 def test_the_default_plan_prints_as_json() -> None:
     assert Plan.model_validate(one_object(call("plan", "new", "--json"))).name == "reviews classification"
+
+
+def test_names_and_texts_are_printed_as_they_are() -> None:
+    name = "my :heart: [bold]plan[/bold]"
+    assert plan_from_yaml(call("plan", "new", "--name", name).stdout).name == name
+    assert "[red]:heart:" in call("show", "[red]:heart:").stderr

@@ -70,3 +70,14 @@ def test_a_check_that_breaks_is_a_finding_of_its_own(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(doctor, "_device", broken)
     (found,) = [check for check in doctor.examine() if not check.ok]
     assert (found.name, "boom" in found.found) == ("device", True)
+
+
+def test_a_home_of_any_name_is_checked_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "a#b [red] 50% ?x"
+    monkeypatch.setenv("BERTLOOM_HOME", str(home))
+    assert CliRunner().invoke(app, ["runs"]).exit_code == 0  # makes the store
+    (store,) = [check for check in doctor._store() if check.name == "store"]
+    assert store.ok
+    assert store.found == "ok"
+    monkeypatch.setenv("COLUMNS", "400")
+    assert str(home) in CliRunner().invoke(app, ["doctor"]).stdout
