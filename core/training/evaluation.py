@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -11,7 +11,10 @@ import torch
 from core.data.tasks.base import Encoded
 from core.training.batches import evaluation_batches
 
-__all__ = ["EVALUATION_TOKENS", "Forward", "distinct_predictions", "role_logits"]
+if TYPE_CHECKING:
+    from core.training.engine import Engine
+
+__all__ = ["EVALUATION_TOKENS", "Forward", "distinct_predictions", "role_logits", "score_roles"]
 
 #: Sub-words of an evaluation batch, padding included.
 EVALUATION_TOKENS = 4096
@@ -70,3 +73,37 @@ def distinct_predictions(logits: Sequence[np.ndarray], multi_label: bool) -> int
     if multi_label:
         return len({tuple((one > 0).tolist()) for one in logits})
     return len({int(index) for one in logits for index in np.atleast_1d(one.argmax(-1))})
+
+
+def score_roles(engine: Engine, check: Callable[[], None]) -> tuple[dict[str, float], dict[str, Any]]:
+    """Score gate and test with the model as it is.
+
+    Parameters
+    ----------
+    engine
+        The engine, with the weights to score.
+    check
+        Called between batches; may raise to stop.
+
+    Returns
+    -------
+    metrics
+        Numbers by ``role/metric``.
+    details
+        Intervals, tables, worst predictions and the baseline by role.
+    """
+    prepared = engine.prepared
+    metrics: dict[str, float] = {}
+    details: dict[str, Any] = {}
+    for role in ("gate", "test"):
+        if role not in prepared.encoded:
+            continue
+        rows = getattr(prepared.roles, role)
+        with engine.scoring():
+            logits = role_logits(engine.scorer(role), prepared.encoded[role], check=check)
+        found = prepared.task.evaluate(logits, prepared.encoded[role], rows, details=True)
+        metrics.update({f"{role}/{name}": float(value) for name, value in found.metrics.items()})
+        details[role] = found.details
+        if baseline := prepared.task.baseline(prepared.roles.train, rows):
+            details[role]["baseline"] = baseline
+    return metrics, details

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -11,25 +10,26 @@ import numpy as np
 import torch
 
 from core.config import Plan
-from core.errors import BertloomError, ModelError, StorageError, TrainingDiverged
+from core.errors import BertloomError, ModelError, TrainingDiverged
 from core.training.batches import iterate, micro_batches
+from core.training.best import BestModel, Weights
 from core.training.checkpoints import Checkpoints, Loaded, restore_random_state
 from core.training.choices import Choice, choose
 from core.training.context import Outcome, Request, RunContext
 from core.training.device import exclusive, memory_mb, reading_errors, set_threads
 from core.training.engine import Engine
-from core.training.evaluation import distinct_predictions, role_logits
+from core.training.evaluation import distinct_predictions, role_logits, score_roles
 from core.training.files import recover, remove, sweep, write_json
 from core.training.guards import BestKeeper, LossGuard, SingleClassGuard
 from core.training.optim import Optimiser
 from core.training.prepare import Prepared, prepare
-from core.training.results import environment, fingerprint, load_best, save_best, write_results
+from core.training.results import environment, fingerprint, load_best, write_results
 from core.training.schedules import Plateau, rate_function
+from core.training.window import Window
 
 __all__ = ["Trainer", "train"]
 
 _PROGRESS_S = 0.25
-_ROW_DECAY = "|row_decay"
 
 
 class _Stop(Exception):
@@ -92,9 +92,8 @@ class Trainer:
         self._clock = time.monotonic()
         self._first = 0
         self._in_epoch = 1
-        self._unsaved_best: dict[str, Any] | None = None
         self._ready = False
-        self._window: list[dict[str, Any]] = []
+        self._window = Window()
         self._told = 0.0
         self.choices: dict[str, Any] = {}
         self.checkpoints = Checkpoints(
@@ -176,6 +175,8 @@ class Trainer:
     def _ready_to_build(self) -> None:
         prepared, stage = self.prepared, self.stage
         self.optimiser = Optimiser(stage.optimizer, prepared.groups, prepared.parameters, prepared.device)
+        self.weights = Weights(prepared, self.optimiser.names)
+        self.best = BestModel(prepared, self.weights, self.folder / "best", self._event)
         self.rates = dict(self.optimiser.base)
         self.rate = rate_function(stage.schedule, prepared.steps, stage.lr)
         self.keeper = BestKeeper(stage.metric or prepared.task.primary_metric, stage.early_stopping)
@@ -274,39 +275,23 @@ class Trainer:
         if prepared.rows is not None:
             prepared.rows.stepped(rates[prepared.rows.group])
         self.step = number
-        self._window.append(
-            {"loss": loss_sum, "norm": norm, "examples": len(batch), "tokens": int(lengths[batch].sum()),
-             "rates": rates,
-             "seconds": time.perf_counter() - started}
-        )  # fmt: skip
-
-    def _settle(self) -> None:
-        """Turn the window's tensors into numbers: one transfer, not one a step."""
-        pending = [item for item in self._window if isinstance(item["loss"], torch.Tensor)]
-        if not pending:
-            return
-        values = torch.stack([torch.stack([item["loss"], item["norm"]]).float() for item in pending]).tolist()
-        for item, (loss, norm) in zip(pending, values, strict=True):
-            item["loss"], item["norm"] = loss, norm
+        self._window.add(
+            loss_sum,
+            norm,
+            examples=len(batch),
+            tokens=int(lengths[batch].sum()),
+            rates=rates,
+            seconds=time.perf_counter() - started,
+        )
 
     def _log(self, *, force: bool = False) -> None:
-        window = self._window
-        if not window or not (force or self.step % self.plan.runtime.log_every == 0):
+        if not self._window.steps or not (force or self.step % self.plan.runtime.log_every == 0):
             return
-        self._settle()
-        seconds = sum(item["seconds"] for item in window)
-        values = {
-            "train/loss": math.fsum(item["loss"] for item in window) / len(window),
-            "train/grad_norm": math.fsum(item["norm"] for item in window) / len(window),
-            "train/examples_per_s": sum(item["examples"] for item in window) / max(seconds, 1e-9),
-            "train/tokens_per_s": sum(item["tokens"] for item in window) / max(seconds, 1e-9),
-            "train/memory_mb": memory_mb(self.prepared.device),
-            **{f"lr/{name}": lr for name, lr in window[-1]["rates"].items()},
-        }
+        values, steps = self._window.close()
+        values["train/memory_mb"] = memory_mb(self.prepared.device)
         self.context.metrics(self.step, values)
-        self._window = []
-        for offset, item in enumerate(window):
-            self.loss_guard.observe(self.step - len(window) + 1 + offset, item["loss"], item["norm"])
+        for offset, item in enumerate(steps):
+            self.loss_guard.observe(self.step - len(steps) + 1 + offset, item["loss"], item["norm"])
         self._tell(values["train/examples_per_s"])
 
     def _tell(self, examples_per_s: float) -> None:
@@ -352,9 +337,8 @@ class Trainer:
             warning = self.class_guard.observe(
                 step, distinct_predictions(logits, self.plan.task.multi_label), str(len(rows))
             )
-            if warning and (
-                self.class_guard.count == 1 or self.class_guard.limit is not None
-            ):  # told once, not each time
+            # A warning is told once, not at each evaluation.
+            if warning and (self.class_guard.count == 1 or self.class_guard.limit is not None):
                 self._event("guard", warning, step=step)
         if best:
             self._keep_best(found.metrics)
@@ -375,53 +359,9 @@ class Trainer:
 
     def _keep_best(self, metrics: dict[str, float]) -> None:
         named = {f"gate/{name}": float(value) for name, value in metrics.items()}
-        self._unsaved_best = {"metrics": named, "step": self.step, "weights": None}
-        self._event(
-            "best", f"Best so far: gate/{self.keeper.metric} {self.keeper.value:.4f}.", step=self.step, data=named
-        )
-        self._write_best()
-
-    def _write_best(self, *, must: bool = False) -> bool:
-        """Write the best model if it is not on the disk yet; a full disk keeps it in memory until the next try.
-
-        At the end, when it `must` be written, the disk's error is raised: the run fails and can be resumed.
-        """
-        waiting = self._unsaved_best
-        if waiting is None:
-            return True
-        now: dict[str, torch.Tensor] | None = None
-        if waiting["weights"] is not None:
-            now = self._weights()
-            self._put(waiting["weights"])
-        try:
-            save_best(self.prepared, self.folder / "best", waiting["metrics"])
-            self._unsaved_best = None
-            return True
-        except StorageError as error:
-            if must:
-                raise
-            if waiting["weights"] is None:
-                waiting["weights"] = self._weights()
-                self._event("warning", f"The best model could not be written yet. {error.message()}", step=self.step)
-            return False
-        finally:
-            if now is not None:
-                self._put(now)
-
-    def _weights(self) -> dict[str, torch.Tensor]:
-        parameters = self.prepared.parameters
-        found = {name: parameters[name].detach().clone() for name in self.optimiser.names}
-        if self.prepared.rows is not None:
-            found[_ROW_DECAY] = torch.tensor(self.prepared.rows.decay, dtype=torch.float64)
-        return found
-
-    def _put(self, weights: dict[str, torch.Tensor]) -> None:
-        parameters = self.prepared.parameters
-        with torch.no_grad():
-            for name in self.optimiser.names:
-                parameters[name].copy_(weights[name])
-        if self.prepared.rows is not None:
-            self.prepared.rows.decay = float(weights[_ROW_DECAY])
+        message = f"Best so far: gate/{self.keeper.metric} {self.keeper.value:.4f}."
+        self._event("best", message, step=self.step, data=named)
+        self.best.keep(named, self.step)
 
     def _elapsed(self) -> float:
         return self.seconds + time.monotonic() - self._clock
@@ -429,9 +369,9 @@ class Trainer:
     # ---- state -----------------------------------------------------------------------------------------------------
 
     def _save(self, *, wanted: bool = False) -> None:
-        self._settle()
+        self._window.settle()
         self.context.flush()
-        if not self._write_best():
+        if not self.best.write():
             self.checkpoints.postpone()
             return  # a checkpoint must not speak of a best model that is not on the disk
         prepared = self.prepared
@@ -440,7 +380,7 @@ class Trainer:
         tensors.update({name: buffer for name, buffer in prepared.model.named_buffers() if _kept(prepared.model, name)})
         state = {
             "epoch": self.epoch, "index": self.index, "evaluated": self.evaluated, "stopped_early": self.stopped_early,
-            "seconds": self._elapsed(), "choices": self.choices, "rates": self.rates, "window": self._window,
+            "seconds": self._elapsed(), "choices": self.choices, "rates": self.rates, "window": self._window.steps,
             "keeper": self.keeper.state_dict(), "loss_guard": self.loss_guard.state_dict(),
             "class_guard": self.class_guard.state_dict(),
             "plateau": None if self.plateau is None else self.plateau.state,
@@ -478,7 +418,7 @@ class Trainer:
             prepared.rows.decay = state["row_decay"]
         self.step, self.epoch, self.index = loaded.step, state["epoch"], state["index"]
         self.evaluated, self.stopped_early, self.seconds = state["evaluated"], state["stopped_early"], state["seconds"]
-        self.rates, self._window, self.choices = state["rates"], state["window"], chosen
+        self.rates, self._window.steps, self.choices = state["rates"], state["window"], chosen
         self.keeper.load_state_dict(state["keeper"])
         self.loss_guard.load_state_dict(state["loss_guard"])
         self.class_guard.load_state_dict(state["class_guard"])
@@ -492,33 +432,22 @@ class Trainer:
 
     def _finish(self) -> None:
         prepared = self.prepared
-        best = self.folder / "best"
-        if "gate" not in prepared.encoded:
-            self._unsaved_best = {"metrics": {}, "step": self.step, "weights": None}
-        self._write_best(must=True)
+        if "gate" in prepared.encoded:
+            self.best.write(must=True)
+        else:
+            self.best.write_last(self.step)
         self._phase("testing")
-        last = self._weights()
-        load_best(prepared, best)
-        metrics: dict[str, float] = {}
-        details: dict[str, Any] = {}
+        last = self.weights.take()
+        load_best(prepared, self.best.folder)
 
         def check() -> None:
             asked = self.context.request()
             if asked in (Request.PAUSE, Request.CANCEL):
-                self._put(last)
+                self.weights.put(last)
                 self._save(wanted=True)
                 raise _Stop(Outcome.PAUSED if asked is Request.PAUSE else Outcome.CANCELLED)
 
-        for role in ("gate", "test"):
-            if role not in prepared.encoded:
-                continue
-            with self.engine.scoring():
-                logits = role_logits(self.engine.scorer(role), prepared.encoded[role], check=check)
-            found = prepared.task.evaluate(logits, prepared.encoded[role], getattr(prepared.roles, role), details=True)
-            metrics.update({f"{role}/{name}": float(value) for name, value in found.metrics.items()})
-            details[role] = found.details
-            if baseline := prepared.task.baseline(prepared.roles.train, getattr(prepared.roles, role)):
-                details[role]["baseline"] = baseline
+        metrics, details = score_roles(self.engine, check)
         training = {
             "steps": self.step, "total_steps": prepared.steps, "stopped_early": self.stopped_early,
             "best": self.keeper.as_dict(),
@@ -526,7 +455,7 @@ class Trainer:
             "rows": {role: len(getattr(prepared.roles, role)) for role in prepared.encoded},
         }  # fmt: skip
         if self.plan.runtime.keep == "all":
-            self._put(last)
+            self.weights.put(last)
             self._save()
         write_results(
             self.folder,
@@ -536,7 +465,7 @@ class Trainer:
         if self.plan.runtime.keep != "all":
             self.checkpoints.clear()
         if self.plan.runtime.keep == "metrics":
-            remove(best)
+            remove(self.best.folder)
         self.context.progress(phase="finished", step=self.step, total_steps=prepared.steps, eta_s=0.0)
 
 

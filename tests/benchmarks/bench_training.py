@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -32,7 +33,9 @@ from pathlib import Path
 from typing import Any
 
 from core.config import Plan
+from core.runs.backends.process import worker_environment
 from core.training import MemoryContext
+from core.training.allocator import keep_freed_memory
 
 __all__ = ["ARMS", "main", "summary"]
 
@@ -152,6 +155,8 @@ def _trainer(plan: Plan, cache: Path, folder: Path, threads: int | str, tuned: b
 
 def measure(arm: str, seed: int, rows: int, epochs: float, threads: int | str, cache: Path) -> dict[str, Any]:
     """Measure one arm once, in this process."""
+    if not arm.startswith("trainer"):
+        keep_freed_memory()  # as every worker does
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if arm == "bertloom":
@@ -226,7 +231,9 @@ def main(arguments: list[str] | None = None) -> int:
                 "--rows", str(given.rows),
                 "--epochs", str(given.epochs), "--threads", str(threads), "--out", str(given.out),
             ]  # fmt: skip
-            subprocess.run(command, check=True)
+            # Ours runs in the environment of a worker, the peers in that of whoever starts them.
+            environment = dict(os.environ) if arm.startswith("trainer") else worker_environment(hub=False)
+            subprocess.run(command, check=True, env=environment)
     found = [json.loads(path.read_text()) for path in sorted(given.out.glob("*-*.json"))]
     alike = [one for one in found if one["rows"] == given.rows and one["epochs"] == given.epochs]
     text = json.dumps(summary(alike), indent=1)

@@ -1,0 +1,55 @@
+"""The steps since the last logged one: kept as tensors, turned into numbers in one transfer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+__all__ = ["Window"]
+
+
+class Window:
+    """What is known of the steps that were not logged yet."""
+
+    def __init__(self) -> None:
+        self.steps: list[dict[str, Any]] = []
+
+    def add(
+        self,
+        loss: torch.Tensor,
+        norm: torch.Tensor,
+        *,
+        examples: int,
+        tokens: int,
+        rates: dict[str, float],
+        seconds: float,
+    ) -> None:
+        """Note one step: mean loss and gradient norm of shape (), sizes, rates by group, seconds."""
+        self.steps.append(
+            {"loss": loss, "norm": norm, "examples": examples, "tokens": tokens, "rates": rates, "seconds": seconds}
+        )
+
+    def settle(self) -> None:
+        """Turn tensors into numbers: one transfer, not one a step."""
+        pending = [item for item in self.steps if isinstance(item["loss"], torch.Tensor)]
+        if not pending:
+            return
+        values = torch.stack([torch.stack([item["loss"], item["norm"]]).float() for item in pending]).tolist()
+        for item, (loss, norm) in zip(pending, values, strict=True):
+            item["loss"], item["norm"] = loss, norm
+
+    def close(self) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        """Return the means over the window by series name, and its steps; and begin a new one."""
+        self.settle()
+        steps, self.steps = self.steps, []
+        seconds = max(sum(item["seconds"] for item in steps), 1e-9)
+        values = {
+            "train/loss": math.fsum(item["loss"] for item in steps) / len(steps),
+            "train/grad_norm": math.fsum(item["norm"] for item in steps) / len(steps),
+            "train/examples_per_s": sum(item["examples"] for item in steps) / seconds,
+            "train/tokens_per_s": sum(item["tokens"] for item in steps) / seconds,
+            **{f"lr/{name}": rate for name, rate in steps[-1]["rates"].items()},
+        }
+        return values, steps
