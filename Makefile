@@ -26,7 +26,7 @@ check: $(STAMP)  ## lint, types, import contract
 	$(BIN)/lint-imports
 
 verify: $(SAMPLES)  ## the long proofs
-	$(PYTEST) -m verify --timeout 3600 --override-ini="addopts=-ra --strict-markers --strict-config" tests
+	$(PYTEST) -m verify --timeout 3600 tests
 
 bench: $(SAMPLES)  ## ratios against named peers; set MINUTES to stop earlier or later
 	$(BIN)/python -m tests.benchmarks --minutes $(or $(MINUTES),60)

@@ -128,7 +128,13 @@ def main(seconds: float = 30.0) -> dict[str, dict[str, float]]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="seconds of the recording part")
-    for part, figures in main(parser.parse_args().seconds).items():
+    parser.add_argument("--minutes", type=float, default=60.0, help="stop after this time, at the latest")
+    options = parser.parse_args()
+    measured = main(min(options.seconds, 30 * options.minutes))
+    for part, figures in measured.items():
         print(part)
         for figure, value in figures.items():
             print(f"  {figure:28} {value:.4g}")
+    results = Path(__file__).resolve().parents[2] / "docs" / "results" / "logging.json"
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
