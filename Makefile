@@ -31,7 +31,9 @@ verify: $(SAMPLES)  ## the long proofs
 bench: $(SAMPLES)  ## ratios against named peers; set MINUTES to stop earlier or later
 	$(BIN)/python -m tests.benchmarks --minutes $(or $(MINUTES),60)
 
-samples: $(SAMPLES)  ## download, check and unpack the sample packages
+samples: $(STAMP)  ## download, check and unpack the sample packages; mends damaged ones
+	$(BIN)/python -m core.data.samples
+	@touch $(SAMPLES)
 
 env: $(STAMP)
 

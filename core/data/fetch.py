@@ -142,7 +142,7 @@ def intact(folder: Path, requirement: Requirement, *, hashes: bool = False) -> s
 
 
 def fetch(package: Package, requirement: Requirement, root: Path) -> bool:
-    """Make sure that a package's files stand below `root`; return True if they had to be downloaded.
+    """Make sure that a package's files stand intact below `root`; return True if they had to be downloaded.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def fetch(package: Package, requirement: Requirement, root: Path) -> bool:
         If the folder cannot be written.
     """
     target = root / package.name
-    if intact(target, requirement) is None:
+    if intact(target, requirement, hashes=True) is None:
         return False
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -169,6 +169,15 @@ def test_a_damaged_package_is_fetched_again(index, tmp_path) -> None:
     assert [entry.name for entry in root.iterdir()] == ["demo-data"]
 
 
+def test_damage_that_keeps_the_size_is_mended_too(index, tmp_path) -> None:
+    root = tmp_path / "samples"
+    requirement = pin(wheel(index, FILES))
+    fetch(WANTED, requirement, root)
+    (root / "demo-data" / "rows.txt").write_bytes(b"one\ntwO\n")
+    assert fetch(WANTED, requirement, root) is True
+    assert (root / "demo-data" / "rows.txt").read_bytes() == FILES["demo/rows.txt"]
+
+
 def test_two_fetches_at_once_both_succeed(index, tmp_path) -> None:
     requirement = pin(wheel(index, FILES))
     failures: list[BaseException] = []
