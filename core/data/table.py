@@ -32,6 +32,7 @@ __all__ = ["Table", "prepare", "read_table", "recoded"]
 
 _VERSION = "4"
 _HEAD_ROWS = 500
+_HEAD_CHARACTERS = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,14 @@ def prepare(source: Source, data: DataConfig, task: TaskConfig) -> tuple[Normali
     Returns
     -------
     normaliser, head
-        How rows are read, and the first 500 of them.
+        How rows are read, and the first 500 of them (fewer where they are huge).
 
     Raises
     ------
     UnusableData
         If a column is missing or there are no rows.
     """
-    head = list(islice(source.rows(), _HEAD_ROWS))
+    head = _head(source)
     usable = [row.values for row in head if row.values is not None]
     if not usable:
         problem = next((f"row {row.number}: {row.problem}" for row in head if row.problem), None)
@@ -97,6 +98,18 @@ def prepare(source: Source, data: DataConfig, task: TaskConfig) -> tuple[Normali
         sign = detect_scheme(_raw_tags(Normaliser(task, mapping, source.class_names, TagScheme("each")), usable)).sign
         scheme = TagScheme("IOB2" if data.scheme == "BIO" else data.scheme, sign)
     return Normaliser(task, mapping, source.class_names, scheme), head
+
+
+def _head(source: Source) -> list[RawRow]:
+    """Return the first rows: fewer than usual where they are huge, so that memory stays bounded."""
+    head: list[RawRow] = []
+    room = _HEAD_CHARACTERS
+    for raw in islice(source.rows(), _HEAD_ROWS):
+        head.append(raw)
+        room -= sum(len(cell) for cell in (raw.values or {}).values() if isinstance(cell, str | bytes | list))
+        if room <= 0:
+            break
+    return head
 
 
 def _raw_tags(probe: Normaliser, rows: list[dict[str, Any]]) -> Iterator[list[str]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from core.config import Columns, DataConfig
-from core.data.readers import open_source
+from core.data import table as table_module
+from core.data.readers import RawRow, Source, open_source
+from core.data.table import prepare
 from core.errors import DataError
 from tests.unit.data.conftest import CLASSIFY, TAG
 
@@ -193,3 +196,19 @@ def test_an_unreachable_hub_is_told_quickly(offline: str) -> None:
     assert "hub:someone/nothing" in done.stdout, done.stderr
     assert "bundled sample" in done.stdout
     assert time.monotonic() - begin < 20
+
+
+def test_huge_rows_shorten_the_head_that_is_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = 0
+
+    def rows() -> Iterator[RawRow]:
+        nonlocal given
+        for given in range(1, 1001):
+            yield RawRow(given, given, {"text": "x" * 1000, "label": "ab"[given % 2]})
+
+    source = Source("made", "csv", "utf-8", ["text", "label"], rows)
+    _, head = prepare(source, DataConfig(), CLASSIFY)
+    assert (len(head), given) == (500, 500)
+    monkeypatch.setattr(table_module, "_HEAD_CHARACTERS", 10_000)
+    _, head = prepare(source, DataConfig(), CLASSIFY)
+    assert (len(head), given) == (10, 10)
