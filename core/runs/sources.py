@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import DataConfig, Plan
+from core.data.samples import sample_names
 from core.errors import StorageError
 from core.settings import Home, confine, safe_name
 
@@ -101,9 +102,10 @@ def list_uploads(home: Home) -> list[dict[str, Any]]:
 def _absolute(source: str | None, *, folder: bool = False) -> str | None:
     if not source or source == "bundled" or source.startswith("hub:") or "\0" in source:
         return source
+    if not folder and source in sample_names():  # a file of that name that happens to lie here does not take its place
+        return source
     try:
         path = Path(source).expanduser()
-        # Samples go by bare names: a folder of the same name that happens to lie here must not take their place.
         found = path.is_dir() if folder else path.is_file()
         return str(path.absolute()) if found else source
     except (OSError, RuntimeError):

@@ -13,6 +13,7 @@ from core.api import Studio
 from core.config import DataConfig, Plan, TaskConfig
 from core.errors import BertloomError, ConfigError, ModelError, PathRefused, RunError, RunNotFound, StorageError
 from core.runs.records import Status
+from core.runs.sources import absolute_data
 from core.settings import Home
 from tests.tiny import tiny_encoder
 
@@ -258,3 +259,14 @@ def test_without_watching_a_run_stays_queued(studio: Studio) -> None:
         studio.runs.wait(run, 0.5)
     studio.runs.cancel(run)
     assert studio.runs.wait(run, 1).status is Status.CANCELLED
+
+
+def test_a_file_named_like_a_sample_does_not_take_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("reviews", "rows.csv"):
+        Path(name).write_text("text,label\n")
+    assert absolute_data(DataConfig(source="reviews")).source == "reviews"
+    assert absolute_data(DataConfig(source="./reviews")).source == str(tmp_path / "reviews")
+    found = absolute_data(DataConfig(source="rows.csv", gate_source="tweets", test_source="rows.csv"))
+    assert (found.source, found.gate_source) == (str(tmp_path / "rows.csv"), "tweets")
+    assert found.test_source == str(tmp_path / "rows.csv")
