@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from core.cli.output import DONE, FAILED, USAGE, JsonOption, answer, console, errors, fail
+from core.cli.output import DONE, FAILED, USAGE, JsonOption, answer, console, errors, fail, visible
 from core.config import plan_from_dict
 from core.errors import BertloomError, DataError
 
@@ -74,5 +74,5 @@ def _show(report: dict[str, Any]) -> None:
             f"({finding['where']})" if finding.get("where") else "",
             finding.get("advice") or "",
         ]
-        console.print(f"[{colour}]{finding['level']:8}[/] {escape(' '.join(part for part in parts if part))}")
+        console.print(f"[{colour}]{finding['level']:8}[/] {escape(visible(' '.join(part for part in parts if part)))}")
     console.print("[green]usable[/]" if report["ok"] else "[red]not usable[/]")

@@ -39,6 +39,7 @@ def predict(
 
     with errors(as_json):
         texts = [*(text or []), *(read_texts(file, column) if file else [])]
+        _check_texts(texts)
         if not texts:
             raise ConfigError("There is no text to predict.", expected='--text "…" or --file FILE')
         studio = Studio(watch=False)
@@ -51,6 +52,21 @@ def predict(
         lines = [f"{_label(item)}\t{item['text']}" for item in predictions]
         found = [{key: value for key, value in item.items() if value is not None} for item in predictions]
         answer({"predictions": found}, as_json=as_json, text="\n".join(lines))
+
+
+def _check_texts(texts: list[str]) -> None:
+    """Refuse what no tokenizer can read; the text is named by its number."""
+    for number, text in enumerate(texts, 1):
+        if len(text) > _MAX_TEXT:
+            raise DataError(
+                f"The text has {len(text):,} characters.", where=f"text {number}",
+                expected=f"at most {_MAX_TEXT:,}", advice="Split it into sentences or paragraphs.",
+            )  # fmt: skip
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            raise DataError(
+                "The text holds bytes that are not UTF-8, or half a character.", where=f"text {number}",
+                advice="Convert it to UTF-8.",
+            )  # fmt: skip
 
 
 def _label(item: dict[str, Any]) -> str:
@@ -118,6 +134,8 @@ def _json_text(line: str, column: str, where: str) -> str:
         value = json.loads(line)[column]
     except json.JSONDecodeError as error:
         raise DataError(f"This line is not valid JSON: {error.msg}.", where=where) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
+        raise DataError(f"This line cannot be read: {error}.", where=where) from error
     except (KeyError, TypeError) as error:
         raise DataError(
             f"This line has no key {column!r}.", where=where, expected='an object such as {"text": "…"}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import sys
 import time
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
-from core.cli.output import CANCELLED, DONE, FAILED, JsonOption, answer, console, errors, note
+from core.cli.output import CANCELLED, DONE, FAILED, JsonOption, answer, console, errors, note, visible
 from core.config import load_plan
-from core.errors import ConfigError
+from core.errors import ConfigError, RunError
 from core.runs.records import RunRecord, Status
 
 if TYPE_CHECKING:
@@ -104,8 +105,12 @@ def _follow(studio: Studio, run_id: str, *, quiet: bool) -> RunRecord:
             return studio.runs.wait(run_id, on_change=show)
         except KeyboardInterrupt:
             note("Cancelling: the run writes a checkpoint. Press Ctrl-C again to leave it to itself.")
-            studio.runs.cancel(run_id)
-            return studio.runs.wait(run_id, timeout=60, on_change=show)
+            try:
+                with contextlib.suppress(RunError):  # it ended in this very moment
+                    studio.runs.cancel(run_id)
+                return studio.runs.wait(run_id, timeout=60, on_change=show)
+            except (KeyboardInterrupt, RunError):  # pressed again, or it takes very long
+                return studio.runs.get(run_id)
 
 
 def _extra(record: RunRecord) -> str:
@@ -123,10 +128,15 @@ def _finish(studio: Studio, record: RunRecord, as_json: bool) -> None:
     if record.error:
         value["error"] = record.error
     answer(value, as_json=as_json, text=_summary(studio, record))
-    status = {Status.FINISHED: DONE, Status.CANCELLED: CANCELLED}.get(record.status, FAILED)
+    ends = {Status.FINISHED: DONE, Status.CANCELLED: CANCELLED, Status.CANCELLING: CANCELLED}
+    status = ends.get(record.status, FAILED)
     if status:
         if record.status is Status.FAILED and record.error:
-            console.print(f"[bold red]Failed[/] {escape(str(record.error.get('message') or record.error.get('what')))}")
+            console.print(
+                f"[bold red]Failed[/] {escape(visible(str(record.error.get('message') or record.error.get('what'))))}"
+            )
+        elif record.status.active:
+            note(f"It is left to itself and ends with a checkpoint; `bertloom resume {record.id}` goes on then.")
         elif record.status.resumable:
             note(f"The run is {record.status.value}. `bertloom resume {record.id}` goes on from its last checkpoint.")
         raise typer.Exit(status)
@@ -137,7 +147,9 @@ def _summary(studio: Studio, record: RunRecord) -> Table:
     table = Table("metric", "value", "95 % interval", box=None, header_style="bold", pad_edge=False)
     for name, value in record.metrics.items():
         low_high = intervals.get(name.removeprefix("test/")) if name.startswith("test/") else None
-        table.add_row(name, f"{value:.4f}", f"{low_high[0]:.4f} – {low_high[1]:.4f}" if low_high else "")
+        table.add_row(
+            escape(visible(name)), f"{value:.4f}", f"{low_high[0]:.4f} – {low_high[1]:.4f}" if low_high else ""
+        )
     table.title = f"{record.id} · {record.status.value} · {_duration(record.seconds)}"
     table.title_justify = "left"
     return table
@@ -172,14 +184,24 @@ def runs(
             found = studio.runs.list(status=Status(status) if status else None, tag=tag, search=search)
         finally:
             studio.close()
-        table = Table("id", "name", "status", "step", "best", "created", box=None, header_style="bold", pad_edge=False)
+        table = Table(
+            Column("id", no_wrap=True, min_width=20),
+            "name",
+            "status",
+            "step",
+            "best",
+            "created",
+            box=None,
+            header_style="bold",
+            pad_edge=False,
+        )
         for record in found:
             progress, best = record.progress, record.progress.get("best")
             step = f"{progress.get('step', 0)}/{progress.get('total_steps') or '?'}" if progress else ""
             created = datetime.fromtimestamp(record.created).strftime("%Y-%m-%d %H:%M")
             table.add_row(
                 record.id,
-                escape(record.name),
+                escape(visible(record.name)),
                 record.status.value,
                 step,
                 f"{best['value']:.4f}" if best else "",

@@ -16,6 +16,7 @@ from core.errors import ConfigError
 __all__ = ["apply_sets", "load_plan", "plan_from_dict", "plan_from_yaml", "plan_to_yaml", "problems"]
 
 _MAX_BYTES = 1_000_000
+_MOST_NODES = 100_000
 
 
 def plan_to_yaml(plan: Plan) -> str:
@@ -55,6 +56,7 @@ def load_plan(path: str | Path, sets: Iterable[str] = ()) -> Plan:
 def plan_from_yaml(text: str, *, where: str = "plan", sets: Iterable[str] = ()) -> Plan:
     """Parse and validate a plan; see :func:`load_plan`."""
     try:
+        _refuse_explosion(text, where)
         data = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -144,6 +146,30 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
                 where=key,
                 expected="for example stages.0.lr or data.source",
             ) from error
+
+
+def _refuse_explosion(text: str, where: str) -> None:
+    """Refuse a plan whose aliases repeat each other: a few lines could unfold to more than any memory holds."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node | None) -> int:
+        if isinstance(node, yaml.MappingNode):
+            children = [child for pair in node.value for child in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            children = node.value
+        else:
+            return 1
+        if id(node) not in sizes:
+            sizes[id(node)] = _MOST_NODES + 1  # for a node that holds itself
+            sizes[id(node)] = 1 + sum(size(child) for child in children)
+        return sizes[id(node)]
+
+    if size(yaml.compose(text, Loader=yaml.SafeLoader)) > _MOST_NODES:
+        raise ConfigError(
+            "The plan is too large, or its aliases repeat one another.",
+            where=where,
+            expected=f"at most {_MOST_NODES:,} values",
+        )
 
 
 def _lines(text: str) -> dict[str, int]:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from core.data.network import reach_hub
 from core.errors import BertloomError, HubError, ModelError
 
 __all__ = ["download"]
@@ -38,9 +39,12 @@ def download(name: str, revision: str | None = None) -> tuple[Path, str | None]:
     """
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
     from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
 
     where = f"hub:{name}" + (f" at {revision}" if revision else "")
     try:
+        validate_repo_id(name)
+        reach_hub()
         info = HfApi().model_info(name, revision=revision)
         files = [sibling.rfilename for sibling in info.siblings or []]
         _vet_listing(files, where)
@@ -85,7 +89,7 @@ def _cached(name: str, revision: str | None, where: str, error: Exception) -> tu
         )
     except Exception:
         raise HubError(
-            f"The hub could not be reached, and the model is not in the local cache: {_first_line(error)}",
+            f"The hub could not be reached, and the model is not in the local cache: {_first_line(error)}.",
             where=where,
             advice="Look at the network (and at HF_HUB_OFFLINE), or use bundled or a local folder.",
         ) from error
@@ -118,4 +122,4 @@ def _vet_remote_config(file: Path, where: str) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")

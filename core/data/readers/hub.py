@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
+from core.data.network import reach_hub
 from core.data.readers.base import RawRow, Source, shown
 from core.errors import DataError, HubError
 
 __all__ = ["open_hub"]
-
-_PROBE_S = 8.0
 
 
 def open_hub(name: str, subset: str | None, split: str, revision: str | None) -> Source:
@@ -57,15 +54,8 @@ def _load(name: str, subset: str | None, split: str, revision: str | None, where
 
 
 def _reach(where: str) -> None:
-    """Fail within seconds where there is no network: the client itself tries for half a minute."""
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return
-    parts = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-        raise _unreachable(ConnectionError("HF_HUB_OFFLINE is set"), where)
     try:
-        port = parts.port or (80 if parts.scheme == "http" else 443)
-        socket.create_connection((parts.hostname or "", port), timeout=_PROBE_S).close()
+        reach_hub()
     except OSError as error:
         raise _unreachable(error, where) from error
 

@@ -43,6 +43,7 @@ class FakeHub:
 def hub(monkeypatch: pytest.MonkeyPatch, encoder: Callable[[str], Path]) -> Callable[..., FakeHub]:
     def install(files: list[str] = FILES, error: Exception | None = None, folder: Path | None = None) -> FakeHub:
         fake = FakeHub(folder or encoder("bert"), files, error)
+        monkeypatch.setattr("core.models.hub.reach_hub", lambda: None)
         monkeypatch.setattr(huggingface_hub, "HfApi", lambda: fake)
         monkeypatch.setattr(huggingface_hub, "hf_hub_download", fake.download)
         monkeypatch.setattr(huggingface_hub, "snapshot_download", fake.snapshot)
