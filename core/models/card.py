@@ -19,8 +19,8 @@ _SETTINGS = (
 )
 
 
-def snippet(task: Task, max_length: int) -> str:
-    """Return ten lines of Python that load the folder with stock transformers and predict.
+def snippet(task: Task, max_length: int, *, pairs: bool = False) -> str:
+    """Return ten lines of Python that load the folder with stock transformers and predict; `pairs`: pairs of texts.
 
     It answers as ``bertloom predict`` does for texts that fit into `max_length` sub-words; longer ones are cut here,
     while ``bertloom predict`` tags them in overlapping windows.
@@ -42,12 +42,16 @@ with torch.no_grad():
 owners = batch.word_ids()
 first = [place for place, word in enumerate(owners) if word is not None and word != owners[place - 1]]
 print([(words[owners[place]], model.config.id2label[best[place]]) for place in first])"""
+    given = 'texts = ["A text to classify.", "Another one."]'
+    if pairs:
+        given = 'texts = [("A first text.", "Its second one."), ("Another first text.", "Another second one.")]'
+    read = "*map(list, zip(*texts))" if pairs else "texts"
     return f"""\
 import torch
 from transformers import AutoTokenizer, {head}
 {opening}
-texts = ["A text to classify.", "Another one."]
-batch = tokenizer(texts, truncation=True, max_length={max_length}, padding=True, return_tensors="pt")
+{given}
+batch = tokenizer({read}, truncation=True, max_length={max_length}, padding=True, return_tensors="pt")
 with torch.no_grad():
     shares = model(**batch).logits.{"sigmoid()" if task.config.multi_label else "softmax(-1)"}
 for text, row in zip(texts, shares.tolist()):
@@ -70,13 +74,14 @@ def model_card(task: Task, max_length: int, record: Mapping[str, Any]) -> str:
     """
     plan = _mapping(record.get("plan"))
     name = str(plan.get("name") or "model")
+    pairs = _pairs(plan, _mapping(record.get("data_report")))
     front = {"library_name": "transformers", "pipeline_tag": _PIPELINES.get(task.kind, task.kind), "tags": ["bertloom"]}
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---",
         f"# {_plain(name)}",
         _opening(task, plan, record),
         f"Labels: {', '.join(_code(label) for label in task.labels[:100])}{' …' if len(task.labels) > 100 else ''}",
-        f"## Use\n\n```python\n{snippet(task, max_length)}\n```\n\n{_use_note(task, max_length)}",
+        f"## Use\n\n```python\n{snippet(task, max_length, pairs=pairs)}\n```\n\n{_use_note(task, max_length, pairs)}",
         _data(plan, _mapping(record.get("data_report"))),
         _training(plan, _mapping(record.get("choices"))),
         _metrics(_mapping(record.get("metrics")), _mapping(record.get("details"))),
@@ -95,11 +100,22 @@ def _opening(task: Task, plan: Mapping[str, Any], record: Mapping[str, Any]) -> 
     return f"A model that {what}, fine-tuned with Bertloom{f' from {_code(str(base))}' if base else ''}{run}."
 
 
-def _use_note(task: Task, max_length: int) -> str:
+def _pairs(plan: Mapping[str, Any], report: Mapping[str, Any]) -> bool:
+    """Tell whether the model was trained on pairs of texts: their column is named, or was found by its usual name."""
+    named = _mapping(_mapping(plan.get("data")).get("columns")).get("text_pair")
+    found = _mapping(_mapping(_mapping(report.get("sources")).get("train")).get("mapping")).get("text_pair")
+    return bool(named or found)
+
+
+def _use_note(task: Task, max_length: int, pairs: bool) -> str:
     if task.kind == "tagging":
         return (
             f"A word's first sub-word answers for it. The lines above cut texts at {max_length} sub-words; "
             "`bertloom predict . --text …` tags longer ones in overlapping windows."
+        )
+    if pairs:
+        return (
+            f"The model reads pairs of texts, which are cut at {max_length} sub-words together, the longer one first."
         )
     return f"Texts are cut at {max_length} sub-words. `bertloom predict . --text …` gives the same answers."
 

@@ -100,6 +100,20 @@ def test_the_snippet_of_several_labels_gives_each_its_own_share(
     assert json.loads(first.replace("'", '"')) == pytest.approx(prediction.scores, abs=2e-4)
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_the_snippet_of_a_model_of_pairs_answers_as_we_do(
+    trained: Callable[..., Path], run_snippet: Callable[[Path], str], tmp_path: Path, family: str
+) -> None:
+    record = {"data_report": {"sources": {"train": {"mapping": {"text": "a", "text_pair": "b", "label": "y"}}}}}
+    folder = export_model(trained(family), tmp_path / "export", record=record)
+    pairs = [["A first text.", "Its second one."], ["Another first text.", "Another second one."]]
+    printed = run_snippet(folder).strip().splitlines()
+    for line, pair, prediction in zip(printed, pairs, predict(folder, pairs), strict=True):
+        shares = json.loads(line.removeprefix(str(tuple(pair))).strip().replace("'", '"'))
+        assert shares == pytest.approx(prediction.scores, abs=2e-4)
+    assert "pairs of texts" in (folder / "README.md").read_text()
+
+
 def test_an_export_has_all_its_parts(trained: Callable[..., Path], tmp_path: Path) -> None:
     folder = export_model(trained("bert"), tmp_path / "new" / "export", record=RECORD)
     assert {file.name for file in folder.iterdir()} == {
