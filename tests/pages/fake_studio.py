@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 import threading
@@ -293,8 +294,10 @@ class _Runs:
 
 def install(monkeypatch: Any, studio: FakeStudio) -> Callable[[], FakeStudio]:
     """Let the pages find this studio."""
-    import pages.ui.studio as module
-
-    monkeypatch.setattr(module, "studio", lambda: studio)
+    # All are loaded before the first is changed: one that is loaded later would bind this studio for good.
+    names = ["studio", "routes", "run_dialogs", "run_head", "run_results", "run_tabs", "live.component"]
+    modules = [importlib.import_module(f"pages.ui.{name}") for name in names]
+    for module in modules:
+        monkeypatch.setattr(module, "studio", lambda: studio)
     monkeypatch.setenv("BERTLOOM_HOME", str(studio.home.root))
     return lambda: studio
