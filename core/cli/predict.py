@@ -32,13 +32,26 @@ def predict(
         typer.Option(help="A file: .txt has one text a line; .csv, .tsv and .jsonl have a column named text."),
     ] = None,
     column: Annotated[str, typer.Option(help="Column of the file with the text.")] = "text",
+    text_pair: Annotated[
+        list[str] | None,
+        typer.Option(help="The second text of a pair, for models of pairs; one for each --text, in their order."),
+    ] = None,
+    pair_column: Annotated[
+        str | None, typer.Option(help="Column of the file with the second text, for models of pairs.")
+    ] = None,
     as_json: bool = JsonOption,
 ) -> None:
     """Predict labels for texts."""
     from core.api import Studio
 
     with errors(as_json):
-        texts = [*(text or []), *(read_texts(file, column) if file else [])]
+        if text_pair and len(text_pair) != len(text or []):
+            raise ConfigError(
+                f"There are {len(text or [])} of --text and {len(text_pair)} of --text-pair.",
+                expected="a --text-pair for each --text",
+            )
+        texts: list[Any] = [list(pair) for pair in zip(text or [], text_pair, strict=True)] if text_pair else text or []
+        texts = [*texts, *(read_texts(file, column, pair_column) if file else [])]
         _check_texts(texts)
         if not texts:
             raise ConfigError("There is no text to predict.", expected='--text "…" or --file FILE')
@@ -54,9 +67,10 @@ def predict(
         answer({"predictions": found}, as_json=as_json, text="\n".join(lines))
 
 
-def _check_texts(texts: list[str]) -> None:
-    """Refuse what no tokenizer can read; the text is named by its number."""
-    for number, text in enumerate(texts, 1):
+def _check_texts(texts: list[Any]) -> None:
+    """Refuse what no tokenizer can read; the text (or pair) is named by its number."""
+    numbered = enumerate(([text] if isinstance(text, str) else text for text in texts), 1)
+    for number, text in ((number, part) for number, parts in numbered for part in parts):
         if len(text) > _MAX_TEXT:
             raise DataError(
                 f"The text has {len(text):,} characters.", where=f"text {number}",
@@ -78,7 +92,7 @@ def _label(item: dict[str, Any]) -> str:
     return f"{item['label']} {score:.3f}" if score is not None else str(item["label"])
 
 
-def read_texts(file: Path, column: str = "text") -> list[str]:
+def read_texts(file: Path, column: str = "text", pair_column: str | None = None) -> list[Any]:
     """Read the texts of a file.
 
     Parameters
@@ -87,6 +101,8 @@ def read_texts(file: Path, column: str = "text") -> list[str]:
         ``.txt`` (one text a line), ``.csv``, ``.tsv`` or ``.jsonl`` (UTF-8).
     column
         Column (or key) that holds the text in the last three.
+    pair_column
+        Column (or key) with the second text; then each entry is a list of two texts.
 
     Raises
     ------
@@ -94,7 +110,9 @@ def read_texts(file: Path, column: str = "text") -> list[str]:
         If the file cannot be read, a line is not valid, or the column is missing; the line is named.
     """
     try:
-        return list(_read(file, column))
+        if pair_column is None:
+            return [text for (text,) in _read(file, (column,))]
+        return [list(texts) for texts in _read(file, (column, pair_column))]
     except FileNotFoundError as error:
         raise DataError("The file does not exist.", where=str(file)) from error
     except UnicodeDecodeError as error:
@@ -105,28 +123,33 @@ def read_texts(file: Path, column: str = "text") -> list[str]:
         raise DataError(f"The file cannot be read: {error}.", where=str(file)) from error
 
 
-def _read(file: Path, column: str) -> Iterator[str]:
+def _read(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     suffix = file.suffix.lower()
     with file.open(encoding="utf-8-sig", newline="") as stream:
         if suffix in (".csv", ".tsv"):
             csv.field_size_limit(_MAX_TEXT)
             reader = csv.DictReader(stream, delimiter="\t" if suffix == ".tsv" else ",")
-            if column not in (reader.fieldnames or []):
-                raise DataError(
-                    f"There is no column {column!r}.",
-                    where=str(file),
-                    expected=f"one of {list(reader.fieldnames or [])}",
-                )
+            for column in columns:
+                if column not in (reader.fieldnames or []):
+                    raise DataError(
+                        f"There is no column {column!r}.",
+                        where=str(file),
+                        expected=f"one of {list(reader.fieldnames or [])}",
+                    )
             for row in reader:
-                yield row[column] or ""
+                yield tuple(row[column] or "" for column in columns)
         elif suffix in (".jsonl", ".ndjson"):
             for number, line in enumerate(stream, 1):
                 if line.strip():
-                    yield _json_text(line, column, f"{file}, line {number}")
+                    yield tuple(_json_text(line, column, f"{file}, line {number}") for column in columns)
+        elif len(columns) > 1:
+            raise DataError(
+                "A text file has no columns, so it holds no pairs.", where=str(file), expected=".csv, .tsv or .jsonl"
+            )
         else:
             for line in stream:
                 if line.strip():
-                    yield line.rstrip("\r\n")
+                    yield (line.rstrip("\r\n"),)
 
 
 def _json_text(line: str, column: str, where: str) -> str:

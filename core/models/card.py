@@ -115,7 +115,8 @@ def _use_note(task: Task, max_length: int, pairs: bool) -> str:
         )
     if pairs:
         return (
-            f"The model reads pairs of texts, which are cut at {max_length} sub-words together, the longer one first."
+            f"The model reads pairs of texts, which are cut at {max_length} sub-words together, the longer one first. "
+            "`bertloom predict . --text … --text-pair …` gives the same answers."
         )
     return f"Texts are cut at {max_length} sub-words. `bertloom predict . --text …` gives the same answers."
 

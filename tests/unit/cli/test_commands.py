@@ -125,6 +125,30 @@ def test_texts_are_read_from_files(tmp_path: Path, name: str, content: str, text
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", 'a,b,y\n"one, two",three,1\nfour,,2\n'),
+        ("a.tsv", "b\ta\nthree\tone, two\n\tfour\n"),
+        ("a.jsonl", '{"a": "one, two", "b": "three"}\n{"b": "", "a": "four"}\n'),
+    ],
+)
+def test_pairs_are_read_from_files(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert read_texts(tmp_path / name, "a", "b") == [["one, two", "three"], ["four", ""]]
+    with pytest.raises(DataError, match="'c'"):
+        read_texts(tmp_path / name, "a", "c")
+
+
+def test_pairs_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    result = call("predict", "x", "--text", "a", "--text", "b", "--text-pair", "c", "--json")
+    assert result.exit_code == 2
+    assert "2 of --text and 1 of --text-pair" in one_object(result)["message"]
+    (tmp_path / "a.txt").write_text("one\n")
+    with pytest.raises(DataError, match="no columns"):
+        read_texts(tmp_path / "a.txt", "text", "other")
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a.csv", b"id\n1\n", "no column 'text'"),
