@@ -295,7 +295,7 @@ class _Runs:
 def install(monkeypatch: Any, studio: FakeStudio) -> Callable[[], FakeStudio]:
     """Let the pages find this studio."""
     # All are loaded before the first is changed: one that is loaded later would bind this studio for good.
-    names = ["studio", "routes", "run_dialogs", "run_head", "run_results", "run_tabs", "live.component"]
+    names = ["studio", "routes", "run_dialogs", "run_head", "run_tabs", "live.component"]
     modules = [importlib.import_module(f"pages.ui.{name}") for name in names]
     for module in modules:
         monkeypatch.setattr(module, "studio", lambda: studio)
