@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import BertloomError, RunError
 from core.runs.records import RunRecord
 from pages.ui import keys
-from pages.ui.components import empty_state, error_box, status_markdown
+from pages.ui.components import empty_state, error_box, paint_header, status_markdown
 from pages.ui.format import plain
 from pages.ui.live import live_plot
 from pages.ui.run_dialogs import open_dialog
@@ -93,6 +93,7 @@ def main() -> None:
         st.query_params[keys.RUN_ID] = run.id
     st.page_link(st.session_state[keys.PAGES]["runs"], label="All runs", icon=":material/arrow_back:")
     head(run.id)
+    paint_header()
     _trouble(run)
     live_plot(run, metric=primary_metric(run))
     _tabs(run)

@@ -9,7 +9,7 @@ from core.config import Plan
 from core.errors import BertloomError
 from pages.ui import keys
 from pages.ui.compare_view import comparison
-from pages.ui.components import empty_state, error_box, notice, page_header, run_url
+from pages.ui.components import empty_state, error_box, notice, page_header, paint_header, run_url
 from pages.ui.runs_list import run_list
 from pages.ui.runs_live import live_part
 from pages.ui.runs_space import space_dialog
@@ -91,6 +91,7 @@ def main() -> None:
     desk = studio()
     anything = bool(desk.runs.list(limit=1))
     actions = page_header("Runs", "What is running, waiting, interrupted and finished in this home folder.")
+    paint_header()
     if not anything:
         _empty(desk)
         return

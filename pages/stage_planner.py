@@ -9,13 +9,13 @@ import streamlit as st
 from core.api import Studio
 from core.errors import BertloomError
 from pages.ui import keys
-from pages.ui.components import error_box, notice, page_header, run_url
+from pages.ui.components import error_box, notice, page_header, paint_header, run_url
 from pages.ui.format import plain
 from pages.ui.forms_fields import SECTIONS
 from pages.ui.planner_check import check_part
 from pages.ui.planner_data import data_section, language_of
 from pages.ui.planner_draft import Draft, draft, load, starter_plan, sync
-from pages.ui.planner_jobs import watch
+from pages.ui.planner_jobs import begin, watch
 from pages.ui.planner_model import describe, language_mismatch, model_section
 from pages.ui.planner_presets import presets_part
 from pages.ui.planner_side import outlook, yaml_part
@@ -38,9 +38,11 @@ _CSS = """<style>
 def _page() -> None:
     st.html(_CSS)
     desk = studio()
+    begin()
     _from_address(desk)
     now = sync()
     _header(now, desk)
+    paint_header()
     if now.origin:
         st.caption(f":material/subdirectory_arrow_right: Loaded from {plain(now.origin, 120)}.")
     for message in loose_problems(now):
@@ -115,7 +117,6 @@ def _from_address(desk: Studio) -> None:
     asked = {name: st.query_params[name] for name in ("from", "preset") if name in st.query_params}
     if not asked or st.session_state.get(_SEEN) == asked:
         return
-    st.session_state[_SEEN] = asked
     try:
         if "from" in asked:
             run = desk.runs.find(asked["from"])
@@ -125,6 +126,8 @@ def _from_address(desk: Studio) -> None:
     except BertloomError as error:
         draft()
         error_box(error, title="The form could not be filled from this address")
+    # Only now: a run of the page that is cut short before must fill the form the next time.
+    st.session_state[_SEEN] = asked
 
 
 _page()

@@ -1,1 +1,1 @@
-"""Placeholder docstring; the room's builder replaces it."""
+"""Figures that do not move, for pages and reports: the one room of `core` that may import plotly, inside functions."""

@@ -1,1 +1,1 @@
-"""Placeholder docstring; the room's builder replaces it."""
+"""Parts of the pages: router, the Studio's handle, forms made from the plan's schema, live plot, looks and words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ __all__ = [
     "error_box",
     "notice",
     "page_header",
+    "paint_header",
     "progress_line",
     "run_card",
     "run_url",
@@ -37,6 +39,9 @@ __all__ = [
 
 #: Height of all metric cards, in pixels.
 CARD_HEIGHT = 116
+_PAINTED = "_header_painted"
+#: As long as a browser takes to draw a frame with the header in it.
+_PAINT_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,13 @@ def page_header(title: str, caption: str = "", *, status: Status | str | None = 
     return row.container(
         horizontal=True, horizontal_alignment="right", width="content", gap="small", key=f"{keys.HEADER}_actions"
     )
+
+
+def paint_header() -> None:
+    """Let the browser draw what it has, once a visit: a whole form at once would keep the header waiting."""
+    if _PAINTED not in st.session_state:
+        st.session_state[_PAINTED] = True
+        time.sleep(_PAINT_SECONDS)
 
 
 def card_row(cards: Sequence[Card], *, key: str) -> None:

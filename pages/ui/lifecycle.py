@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
+import threading
 
 from core.errors import BertloomError
 from pages.ui import studio
@@ -11,6 +13,19 @@ from pages.ui import studio
 __all__ = ["start", "stop"]
 
 _SECONDS_TO_STOP = 5.0
+#: What pages import, the heaviest last.
+_WARM = (
+    "pages.ui.run_head",
+    "pages.ui.run_tabs",
+    "pages.ui.live",
+    "pages.ui.runs_list",
+    "pages.ui.runs_live",
+    "pages.ui.compare_view",
+    "pages.ui.planner_side",
+    "pages.ui.planner_check",
+    "pages.ui.planner_data",
+    "pages.ui.planner_presets",
+)
 
 
 async def start() -> None:
@@ -22,6 +37,13 @@ async def start() -> None:
         await asyncio.to_thread(studio.open_studio, watch=True)
     except BertloomError as error:
         print(f"error: {error.message()}", file=sys.stderr, flush=True)
+    threading.Thread(target=_warm, name="bertloom-warm", daemon=True).start()
+
+
+def _warm() -> None:
+    """Import what the pages need, so that the first visit finds it."""
+    for name in _WARM:
+        importlib.import_module(name)
 
 
 async def stop() -> None:

@@ -14,8 +14,8 @@ from pages.ui.components import error_box, notice
 from pages.ui.format import bytes_text, count, plain
 from pages.ui.forms import subset
 from pages.ui.forms_fields import SECTIONS
-from pages.ui.planner_draft import Draft, put, widget_key
-from pages.ui.planner_jobs import Job, ask, peek
+from pages.ui.planner_draft import Draft, given, put, widget_key
+from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_widgets import field, fields, folded, section
 
 __all__ = ["data_section", "language_of", "preview_question", "source_kind"]
@@ -86,11 +86,10 @@ def language_of(draft: Draft, samples: Sequence[Mapping[str, Any]]) -> str | Non
 def _source(draft: Draft, studio: Studio, samples: Sequence[Mapping[str, Any]]) -> SourceKind:
     source = str(draft.state.get("data.source") or "")
     key = f"{widget_key('data.source')}_kind"
-    if key not in st.session_state:
-        st.session_state[key] = source_kind(source, [sample["name"] for sample in samples], studio.home.uploads)
+    first = given(key, source_kind(source, [sample["name"] for sample in samples], studio.home.uploads))
     kind: SourceKind = st.segmented_control(
         "Source of the rows", list(_KINDS), format_func=lambda name: _KINDS[name], required=True, key=key,
-        label_visibility="collapsed",
+        label_visibility="collapsed", default=first,
     ) or "sample"  # fmt: skip
     if kind == "sample":
         _sample(draft, samples)
@@ -113,8 +112,7 @@ def _sample(draft: Draft, samples: Sequence[Mapping[str, Any]]) -> None:
     by_name = {sample["name"]: sample for sample in usable}
     key = f"{widget_key('data.source')}_sample"
     source = draft.state.get("data.source")
-    if key not in st.session_state:
-        st.session_state[key] = source if source in by_name else None
+    first = given(key, source if source in by_name else None)
 
     def chosen() -> None:
         name = st.session_state[key]
@@ -122,7 +120,7 @@ def _sample(draft: Draft, samples: Sequence[Mapping[str, Any]]) -> None:
             use_sample(draft, by_name[name], list(by_name))
 
     st.pills(
-        "Bundled samples", list(by_name), key=key, on_change=chosen, label_visibility="collapsed",
+        "Bundled samples", list(by_name), key=key, on_change=chosen, default=first, label_visibility="collapsed",
         format_func=lambda name: f"{plain(by_name[name]['title'])}",
     )  # fmt: skip
     sample = by_name.get(str(source))
@@ -214,16 +212,15 @@ def _use_file(draft: Draft, path: Path) -> None:
 def _typed(draft: Draft, label: str, example: str, *, prefix: str, help: str) -> None:
     key = f"{widget_key('data.source')}_{'hub' if prefix else 'path'}"
     source = str(draft.state.get("data.source") or "")
-    if key not in st.session_state:
-        fits = source.startswith("hub:") if prefix else ("/" in source or "\\" in source or "." in source)
-        st.session_state[key] = source.removeprefix(prefix) if fits else ""
+    fits = source.startswith("hub:") if prefix else ("/" in source or "\\" in source or "." in source)
+    first = given(key, source.removeprefix(prefix) if fits else "")
 
     def typed() -> None:
         text = st.session_state[key].strip()
         if text:
             put("data.source", prefix + text.removeprefix(prefix) if prefix else text)
 
-    st.text_input(label, key=key, on_change=typed, placeholder=example, help=help)
+    st.text_input(label, value=first, key=key, on_change=typed, placeholder=example, help=help)
 
 
 def _missing(draft: Draft) -> None:
@@ -246,6 +243,7 @@ def _preview(draft: Draft, studio: Studio, kind: SourceKind) -> None:
         return
     if job.state == "failed":
         error_box(job.error, title="These rows cannot be read yet")
+        st.button("Read again", icon=":material/refresh:", key="planner_look_again", on_click=forget, args=("preview",))
         _columns(draft, [], {})
         return
     answer = job.answer

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
@@ -16,7 +17,7 @@ from core.config import Plan
 from pages.ui.forms import State, fix_state, plan_from_state, read_state, state_from_plan
 from pages.ui.forms_fields import from_widget, shown_paths, to_widget
 
-__all__ = ["Draft", "draft", "load", "put", "starter_plan", "sync", "widget_key"]
+__all__ = ["Draft", "draft", "given", "load", "put", "starter_plan", "sync", "widget_key"]
 
 _SLOT = "planner_draft"
 
@@ -43,6 +44,9 @@ class Draft:
         The run that this one is a changed copy of.
     problems
         Messages by dotted key, of the present state.
+
+    A widget is told its first value with every run of the page, the same each time: a value put into the session state
+    reaches the browser with one run only, and is lost with it when another run comes too soon.
     """
 
     state: State
@@ -53,6 +57,8 @@ class Draft:
     origin: str = ""
     parent: str | None = None
     problems: dict[str, str] = field(default_factory=dict)
+    #: What each widget starts with, by its key.
+    given: dict[str, Any] = field(default_factory=dict)
 
     def plan(self) -> Plan | None:
         """Return the plan, or ``None`` while the state is not valid."""
@@ -83,6 +89,7 @@ def load(plan: Plan, *, origin: str = "", parent: str | None = None) -> Draft:
     now.state = state_from_plan(plan)
     now.good = dict(now.state)
     now.generation += 1
+    now.given = {}
     now.origin, now.parent = origin, parent
     _validate(now)
     return now
@@ -105,8 +112,16 @@ def put(path: str, value: object) -> None:
     now.state[path] = copy.deepcopy(value)
     key = widget_key(path)
     if key in st.session_state:
-        st.session_state[key] = to_widget(path, value)
+        st.session_state[key] = now.given[key] = to_widget(path, value)
     _validate(now)
+
+
+def given(key: str, value: Any) -> Any:
+    """Return what a widget starts with: `value` when it is new, afterwards what it was told then."""
+    now = draft()
+    if key not in now.given or key not in st.session_state:
+        now.given[key] = value
+    return now.given[key]
 
 
 def widget_key(path: str) -> str:

@@ -2,10 +2,14 @@
 
 A question runs in a background thread; the page goes on and looks again a moment later. An answer belongs to the exact
 question (its fingerprint): when the form has changed in the meantime, the old answer is ignored.
+
+A run of the page notes down once where its questions stand (:func:`begin`), so that an answer that comes while the page
+is drawn cannot be half shown; :func:`watch` then waits for exactly what was drawn without an answer.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -17,8 +21,9 @@ import streamlit as st
 from core.errors import BertloomError
 from pages.ui.forms import fingerprint
 
-__all__ = ["Job", "ask", "busy", "forget", "peek", "watch"]
+__all__ = ["Job", "ask", "begin", "busy", "forget", "peek", "watch"]
 
+_log = logging.getLogger(__name__)
 _SLOT = "planner_jobs"
 _MOMENT = 0.08
 
@@ -32,18 +37,19 @@ class Job:
     mark: str
     future: Future[Any]
     started: float = field(default_factory=time.monotonic)
-    #: Whether the page was last drawn while there was no answer yet.
-    drawn_waiting: bool = False
+    #: Where it stands, for the present run of the page: everything that is drawn in one run agrees.
+    state: State = "running"
+    #: Whether the present run of the page has looked at it.
+    looked_at: bool = True
 
-    @property
-    def state(self) -> State:
-        """Where it stands."""
-        self.drawn_waiting = not self.future.done()
-        if self.drawn_waiting:
-            return "running"
-        if self.future.cancelled():
-            return "none"
-        return "failed" if self.future.exception() is not None else "done"
+    def look(self) -> None:
+        """Note down where it stands now."""
+        if not self.future.done():
+            self.state = "running"
+        elif self.future.cancelled():
+            self.state = "none"
+        else:
+            self.state = "failed" if self.future.exception() is not None else "done"
 
     @property
     def answer(self) -> Any:
@@ -87,20 +93,43 @@ def ask(kind: str, question: Any, call: Callable[[], Any]) -> Job:
     mark = fingerprint(question)
     jobs: dict[str, Job] = st.session_state.setdefault(_SLOT, {})
     old = jobs.get(kind)
-    if old is not None and old.mark == mark and old.state != "none":
+    if old is not None and old.mark == mark and not old.future.cancelled():
+        old.looked_at = True
         return old
     if old is not None:
         old.future.cancel()
-    job = jobs[kind] = Job(mark, _pool().submit(call))
+    job = jobs[kind] = Job(mark, _pool().submit(_told, kind, call))
     # Answers that are known already come within moments: then nothing flickers.
     wait([job.future], timeout=_MOMENT)
+    job.look()
     return job
+
+
+def _told(kind: str, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except BertloomError:
+        raise  # the page shows it
+    except Exception:
+        _log.exception("no answer to the planner's question %r", kind)
+        raise
+
+
+def begin() -> None:
+    """Note down where all questions stand. Call it first in every run of the page."""
+    jobs: dict[str, Job] = st.session_state.setdefault(_SLOT, {})
+    for job in jobs.values():
+        job.look()
+        job.looked_at = False
 
 
 def peek(kind: str, question: Any) -> Job | None:
     """Return the job of exactly this question, if it was asked."""
     job: Job | None = st.session_state.get(_SLOT, {}).get(kind)
-    return job if job is not None and job.mark == fingerprint(question) and job.state != "none" else None
+    if job is None or job.mark != fingerprint(question) or job.state == "none":
+        return None
+    job.looked_at = True
+    return job
 
 
 def forget(kind: str) -> None:
@@ -119,13 +148,17 @@ def busy(kinds: Iterable[str]) -> list[str]:
 def watch(kinds: Iterable[str], *, every: float = 0.5) -> None:
     """Look again until one of the questions is answered, then run the page once more. Call it last."""
     jobs: dict[str, Job] = st.session_state.get(_SLOT, {})
-    waiting = [jobs[kind] for kind in kinds if kind in jobs and jobs[kind].drawn_waiting]
+    waiting = [jobs[kind] for kind in kinds if kind in jobs and jobs[kind].looked_at and jobs[kind].state == "running"]
     if not waiting:
         return
+    drawing = True
 
     @st.fragment(run_every=every)
     def look() -> None:
-        if any(job.future.done() for job in waiting):
+        # Not while the page is drawn: running it again at once throws away what the browser has not been sent yet.
+        # The browser's timer, which comes after everything else, proves that it was sent.
+        if not drawing and any(job.future.done() for job in waiting):
             st.rerun()
 
     look()
+    drawing = False

@@ -12,7 +12,7 @@ from core.errors import BertloomError
 from pages.ui.components import error_box
 from pages.ui.format import bytes_text, count, plain
 from pages.ui.forms_fields import SECTIONS
-from pages.ui.planner_draft import Draft, put, widget_key
+from pages.ui.planner_draft import Draft, given, put, widget_key
 from pages.ui.planner_jobs import ask, peek
 from pages.ui.planner_widgets import fields, folded, section
 
@@ -72,8 +72,7 @@ def language_mismatch(language: str | None, hint: str | None) -> bool:
 def _source(draft: Draft, studio: Studio) -> ModelKind:
     source = str(draft.state.get("model.source") or "")
     key = f"{widget_key('model.source')}_kind"
-    if key not in st.session_state:
-        st.session_state[key] = _kind(source, studio)
+    first = given(key, None if key in st.session_state else _kind(source, studio))
 
     def changed() -> None:
         if st.session_state[key] == "bundled":
@@ -82,7 +81,7 @@ def _source(draft: Draft, studio: Studio) -> ModelKind:
 
     kind: ModelKind = st.segmented_control(
         "Source of the encoder", list(_KINDS), format_func=lambda name: _KINDS[name], required=True, key=key,
-        on_change=changed, label_visibility="collapsed",
+        on_change=changed, label_visibility="collapsed", default=first,
     ) or "bundled"  # fmt: skip
     if kind == "mine":
         _pick(source, _mine(studio))
@@ -129,9 +128,8 @@ def _pick(source: str, mine: Mapping[str, Mapping[str, Any]]) -> None:
 
 def _typed(source: str, label: str, example: str, prefix: str) -> None:
     key = f"{widget_key('model.source')}_{'hub' if prefix else 'folder'}"
-    if key not in st.session_state:
-        fits = source.startswith("hub:") if prefix else source not in ("bundled", "") and not source.startswith("hub:")
-        st.session_state[key] = source.removeprefix(prefix) if fits else ""
+    fits = source.startswith("hub:") if prefix else source not in ("bundled", "") and not source.startswith("hub:")
+    first = given(key, source.removeprefix(prefix) if fits else "")
 
     def typed() -> None:
         text = st.session_state[key].strip()
@@ -139,7 +137,7 @@ def _typed(source: str, label: str, example: str, prefix: str) -> None:
             put("model.source", prefix + text.removeprefix(prefix) if prefix else text)
 
     st.text_input(
-        label, key=key, on_change=typed, placeholder=example,
+        label, value=first, key=key, on_change=typed, placeholder=example,
         help="Safetensors weights only; pickled weights and models that bring their own code are refused.",
     )  # fmt: skip
 

@@ -58,6 +58,9 @@ def outlook(draft: Draft, studio: Studio) -> None:
         elif job.state == "failed":
             st.caption("The steps cannot be counted yet.")
             error_box(job.error)
+            st.button(
+                "Count again", icon=":material/refresh:", key="planner_count_again", on_click=forget, args=("steps",)
+            )
             return
         else:
             _steps(job.answer)

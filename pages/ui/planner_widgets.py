@@ -20,7 +20,7 @@ from pages.ui.forms_fields import (
     to_widget,
     words_for,
 )
-from pages.ui.planner_draft import Draft, widget_key
+from pages.ui.planner_draft import Draft, given, widget_key
 
 __all__ = ["field", "fields", "folded", "loose_problems", "section"]
 
@@ -52,8 +52,7 @@ def field(
     key = widget_key(path)
     value = draft.state.get(path)
     widget = field_widget(path, value)
-    if key not in st.session_state:
-        st.session_state[key] = to_widget(path, value)
+    first = given(key, to_widget(path, value))
     shared: dict[str, Any] = {
         "key": key,
         "help": spec.help,
@@ -62,40 +61,43 @@ def field(
     label = spec.label
     found: Any
     if options is not None:
-        st.session_state[key] = st.session_state[key] or None
-        known = [*options, *([st.session_state[key]] if st.session_state[key] not in (None, *options) else [])]
+        known = [*options]
+        for one in (first, st.session_state.get(key)):
+            if one and one not in known:
+                known.append(one)
         found = st.selectbox(
-            label, known, index=None, placeholder=placeholder or spec.placeholder, accept_new_options=True, **shared
-        )
+            label, known, index=known.index(first) if first else None, placeholder=placeholder or spec.placeholder,
+            accept_new_options=True, **shared,
+        )  # fmt: skip
     elif widget == "choice":
-        found = _choice(path, label, shared)
+        found = _choice(path, label, first, shared)
     elif widget == "toggle":
-        found = st.toggle(label, **shared)
+        found = st.toggle(label, value=first, **shared)
     elif widget == "integer":
         low, high = spec.key.minimum, spec.key.maximum
         found = st.number_input(
             label, min_value=None if low is None else int(low), max_value=None if high is None else int(high),
-            value=None, step=int(spec.step or 1), placeholder=spec.placeholder, **shared,
+            value=first, step=int(spec.step or 1), placeholder=spec.placeholder, **shared,
         )  # fmt: skip
     elif widget == "number":
         low, high = spec.key.minimum, spec.key.maximum
         found = st.number_input(
             label, min_value=None if low is None else float(low), max_value=None if high is None else float(high),
-            value=None, step=spec.step, format="%g", placeholder=spec.placeholder, **shared,
+            value=first, step=spec.step, format="%g", placeholder=spec.placeholder, **shared,
         )  # fmt: skip
     elif widget == "list":
+        known = sorted({*first, *st.session_state.get(key, ())})
         found = st.multiselect(
-            label, sorted(st.session_state[key]), accept_new_options=True, placeholder="Type and press Enter", **shared
+            label, known, default=first, accept_new_options=True, placeholder="Type and press Enter", **shared
         )
     elif widget == "threads":
         known = thread_choices()
-        if st.session_state[key] not in known:
-            known.append(st.session_state[key])
-        found = st.selectbox(label, known, accept_new_options=True, **shared)
+        known += [one for one in dict.fromkeys((first, st.session_state.get(key, first))) if one not in known]
+        found = st.selectbox(label, known, index=known.index(first), accept_new_options=True, **shared)
     elif widget == "yaml":
-        found = st.text_area(label, height=68, placeholder=spec.placeholder, **shared)
+        found = st.text_area(label, value=first, height=68, placeholder=spec.placeholder, **shared)
     else:
-        found = st.text_input(label, placeholder=spec.placeholder, **shared)
+        found = st.text_input(label, value=first, placeholder=spec.placeholder, **shared)
     _message(draft, path)
     return from_widget(path, found)
 
@@ -137,13 +139,16 @@ def loose_problems(draft: Draft) -> list[str]:
     return place_problems(draft.problems, shown_paths())[1]
 
 
-def _choice(path: str, label: str, shared: dict[str, Any]) -> Any:
+def _choice(path: str, label: str, first: Any, shared: dict[str, Any]) -> Any:
     choices = control(path).key.choices
     if len(choices) <= 3:
         return st.segmented_control(
-            label, choices, required=True, width="stretch", format_func=lambda choice: words_for(path, choice), **shared
-        )
-    return st.selectbox(label, choices, format_func=lambda choice: words_for(path, choice), **shared)
+            label, choices, default=first, required=True, width="stretch",
+            format_func=lambda choice: words_for(path, choice), **shared,
+        )  # fmt: skip
+    return st.selectbox(
+        label, choices, index=choices.index(first), format_func=lambda choice: words_for(path, choice), **shared
+    )
 
 
 def _beside(draft: Draft) -> dict[str, str]:

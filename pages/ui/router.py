@@ -98,16 +98,17 @@ def main() -> None:
     except BertloomError as error:
         error_box(error, title="The home folder cannot be used")
         st.stop()
-    with st.sidebar:
-        _active_run()
-        if st.user.get("is_logged_in"):
-            st.button("Sign out", on_click=st.logout, type="tertiary", icon=":material/logout:")
     if problem:
         error_box(problem, title="Runs cannot be started or watched now")
     try:
         page.run()
     except BertloomError as error:
         error_box(error)
+    # After the page, so that its header comes first.
+    with st.sidebar:
+        _active_run()
+        if st.user.get("is_logged_in"):
+            st.button("Sign out", on_click=st.logout, type="tertiary", icon=":material/logout:")
 
 
 main()

@@ -51,16 +51,18 @@ class Server:
     def url(self) -> str:
         return f"http://localhost:{self.port}"
 
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), *self.options]
+
     def start(self) -> Server:
         environment = {
             **os.environ,
             "BERTLOOM_HOME": str(self.home.root),
             "BERTLOOM_WARM": os.environ.get("BERTLOOM_WARM", "0"),
         }
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), *self.options]
         with self.log.open("ab") as stream:
             self.process = subprocess.Popen(
-                command,
+                self.command(),
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -15,7 +15,6 @@ from tests.e2e.conftest import Server
 from tests.e2e.fake_run import FakeRun
 
 pytestmark = pytest.mark.slow
-expect.set_options(timeout=20_000)
 
 
 def open_planner(page: Page, server: Server, query: str = "") -> None:

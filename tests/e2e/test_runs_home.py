@@ -16,7 +16,6 @@ from tests.e2e.conftest import Server
 from tests.e2e.fake_run import FakeRun
 
 pytestmark = pytest.mark.slow
-expect.set_options(timeout=20_000)
 
 WILD = (
     "<img src=x onerror=alert(1)> **bold** 🦊 a very long name that goes on and on without an end in sight for anybody"

@@ -5,45 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.config import Plan, plan_from_yaml, plan_to_yaml
 from core.errors import StorageError
 from core.runs.records import Status
-from tests.pages.fake_studio import FakeStudio, install
+from tests.pages.fake_studio import FakeStudio
 
 ROOT = Path(__file__).parents[2]
 ROUTER = ROOT / "pages" / "ui" / "router.py"
-
-
-@pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeStudio:
-    fake = FakeStudio(tmp_path / "home")
-    install(monkeypatch, fake)
-    return fake
-
-
-@pytest.fixture
-def open_planner(studio: FakeStudio) -> Iterator[Callable[..., AppTest]]:
-    st.cache_resource.clear()
-
-    def opened(**query: str) -> AppTest:
-        app = AppTest.from_file(str(ROUTER), default_timeout=20)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        app.switch_page("../stage_planner.py").run()
-        assert not app.exception, app.exception
-        return app
-
-    yield opened
-    st.cache_resource.clear()
 
 
 def key(app: AppTest, path: str) -> str:

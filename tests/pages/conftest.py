@@ -1,0 +1,38 @@
+"""A Studio in memory, and the planner on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.fake_studio import FakeStudio, install
+
+ROUTER = Path(__file__).parents[2] / "pages" / "ui" / "router.py"
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeStudio:
+    fake = FakeStudio(tmp_path / "home")
+    install(monkeypatch, fake)
+    return fake
+
+
+@pytest.fixture
+def open_planner(studio: FakeStudio) -> Iterator[Callable[..., AppTest]]:
+    st.cache_resource.clear()
+
+    def opened(**query: str) -> AppTest:
+        app = AppTest.from_file(str(ROUTER), default_timeout=20)
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        app.switch_page("../stage_planner.py").run()
+        assert not app.exception, app.exception
+        return app
+
+    yield opened
+    st.cache_resource.clear()
