@@ -210,7 +210,7 @@ def runs(
         answer(
             {"runs": [_record_json(record) for record in found]},
             as_json=as_json,
-            text=table if found else "No runs yet.",
+            text=table if found else "No run fits." if status or tag or search else "No runs yet.",
         )
 
 

@@ -78,6 +78,7 @@ def test_an_unknown_run_is_a_usage_error() -> None:
 def test_runs_of_an_empty_home_is_an_empty_list() -> None:
     assert one_object(call("runs", "--json")) == {"runs": []}
     assert "No runs yet" in call("runs").stdout
+    assert "No run fits" in call("runs", "--tag", "none").stdout
 
 
 def test_runs_with_an_unknown_status_names_the_known_ones() -> None:
