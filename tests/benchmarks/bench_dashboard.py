@@ -1,7 +1,7 @@
 """The dashboard's promises in a real browser: ``python -m tests.benchmarks.bench_dashboard``.
 
 First paint of every page against a bare Streamlit page (visits interleaved, a fresh browser context each), a run of
-100,000 steps opened against one of 1,000, the dashboard's memory while a run trains, and the time of a run alone against
+100,000 steps opened against one of 1,000, the dashboard's memory while a run trains, and a run's step alone against
 beside an open dashboard. Writes ``docs/results/dashboard/<part>.json``.
 """
 
@@ -11,73 +11,26 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 from core.api import Studio
 from core.config import Plan
 from core.runs.records import RunRecord, Status
 from core.settings import Home
-from tests.e2e.conftest import ARGUMENTS, Server
+from tests.benchmarks.visits import BareServer, chromium, spread, visit
+from tests.e2e.conftest import Server
 from tests.e2e.fake_run import FakeRun
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "dashboard"
-BARE = 'import streamlit as st\n\nst.title("Bare")\n'
-#: Notes when the frame with the first heading has been drawn (the browser's clock, from the start of the navigation).
-PAINTED = """
-new MutationObserver((_, observer) => {
-  if (!document.querySelector("h1")?.textContent) return;
-  observer.disconnect();
-  requestAnimationFrame(() => setTimeout(() => { window.painted = performance.now(); }));
-}).observe(document, { childList: true, subtree: true, characterData: true });
-"""
 CURVE = ".bl-card[data-panel=loss] .bl-plot .main-svg"
-
-
-class BareServer(Server):
-    """A page of Streamlit's own with nothing but a title, with the dashboard's server settings."""
-
-    def command(self) -> list[str]:
-        script = self.log.parent / "bare.py"
-        script.write_text(BARE, encoding="utf-8")
-        return [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(self.port)]
-
-
-def spread(seconds: list[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    low, median, high = statistics.quantiles(seconds, n=4, method="inclusive")
-    return {"median_s": round(median, 3), "low_s": round(low, 3), "high_s": round(high, 3), "visits": len(seconds)}
-
-
-def visit(browser: Browser, url: str) -> float:
-    """Open an address in a fresh context; return the seconds until the frame that shows the title."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    try:
-        context.add_init_script(PAINTED)
-        page = context.new_page()
-        page.goto(url, wait_until="commit")
-        page.wait_for_function("window.painted")
-        return float(page.evaluate("window.painted")) / 1000
-    finally:
-        context.close()
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """The browser of the tests."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 def measure_paint(folder: Path, repeats: int) -> dict[str, Any]:
@@ -150,21 +103,12 @@ def measure_opening(folder: Path, repeats: int) -> dict[str, Any]:
     return {"1000": spread(seconds[short.id]), "100000": spread(seconds[long.id]), "ratio": round(ratio, 3)}
 
 
-def _plan(steps: int) -> Plan:
-    return Plan.model_validate(
-        {
-            "data": {"source": "reviews", "train_rows": 400, "gate_rows": 50, "test_rows": 50},
-            "stages": [{"steps": steps, "eval_every": steps}],
-            "runtime": {"precision": "fp32", "threads": 1},
-        }
-    )
-
-
-def _train(studio: Studio, steps: int, watch: Any = None) -> RunRecord:
-    run_id = studio.runs.submit(_plan(steps))
+def _train(studio: Studio, steps: int, watch: Callable[[RunRecord], None]) -> RunRecord:
+    data = {"source": "reviews", "train_rows": 400, "gate_rows": 50, "test_rows": 50}
+    stage, runtime = {"steps": steps, "eval_every": steps}, {"precision": "fp32", "threads": 1}
+    run_id = studio.runs.submit(Plan.model_validate({"data": data, "stages": [stage], "runtime": runtime}))
     while (run := studio.runs.get(run_id)).status.active or run.status is Status.QUEUED:
-        if watch:
-            watch(run)
+        watch(run)
         time.sleep(0.5)
     if run.status is not Status.FINISHED:
         raise RuntimeError(f"the run ended {run.status}: {run.error}")

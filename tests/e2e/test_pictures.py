@@ -1,4 +1,4 @@
-"""The pictures of README and docs, from a real run of the bundled encoder: ``BERTLOOM_PICTURES=1 pytest <this file>``."""
+"""The pictures of README and docs, from a real run of the bundled encoder; made when ``BERTLOOM_PICTURES=1``."""
 
 from __future__ import annotations
 
