@@ -6,7 +6,7 @@ import os
 
 __all__ = ["reach_hub"]
 
-_PROBE_S = 8.0
+_PROBE_S = 5.0
 
 
 def reach_hub() -> None:

@@ -71,3 +71,10 @@ def test_problems_are_keyed_by_field_and_keep_our_own_words() -> None:
     found = problems(caught.value)
     assert "no row is left to train on" in found["data"]
     assert any(key.startswith("runtime.threads") for key in found)
+
+
+def test_aliases_may_be_used_but_not_to_unfold_without_end() -> None:
+    plan = plan_from_yaml("tags: &t [a, b]\nname: x\ndata:\n  source: reviews\n")
+    assert plan.tags == ["a", "b"]
+    with pytest.raises(ConfigError, match="repeat one another"):
+        plan_from_yaml("tags: &t [*t]\n")
