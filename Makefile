@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 .PHONY: run test check bench verify samples clean env format
 .DEFAULT_GOAL := run
 # Threads that wait by spinning take the cores from each other when two processes compute.
-export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 5000
 
 run: $(SAMPLES)  ## open the dashboard with the bundled model and data
 	$(BIN)/bertloom ui

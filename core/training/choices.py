@@ -102,7 +102,7 @@ def _candidates(engine: Engine) -> tuple[list[int], list[str], list[str]]:
     if runtime.threads != "auto":
         threads = [runtime.threads]
     elif prepared.device.type == "cpu" and cores > 1:
-        # All first: waiting threads sleep (see the process backend), so they cost little on a busy machine.
+        # All first: waiting threads soon sleep (see the process backend), so they cost little on a busy machine.
         threads = [cores, 1]
     else:
         threads = [min(cores, 4) if prepared.device.type != "cpu" else 1]

@@ -63,7 +63,8 @@ class ThreadWorker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded; see the process backend
+        # Read when torch is loaded; see the process backend.
+        os.environ.setdefault("GOMP_SPINCOUNT", "5000")
         from core.runs.execute import execute
 
         place = self._store.home.run(self._claim.id)
