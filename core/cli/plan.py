@@ -15,7 +15,7 @@ __all__ = ["app"]
 app = typer.Typer(help="Write plans.", no_args_is_help=True)
 
 _SAMPLE_ROWS = 2000
-#: A tag a word needs a faster head and more steps: on the bundled tweets the defaults for texts learn nothing in an epoch.
+#: A tag a word needs a faster head and more steps: the defaults for texts learn nothing of the tweets in an epoch.
 _TAGGING = {"lr": 3e-4, "head_lr": 1e-3, "batch_size": 8}
 
 

@@ -308,12 +308,16 @@ def prepare_feeds(
                 "warning", f"The activations cannot be kept, so they are computed anew in every step. {error.message()}"
             )
             return
-    for role, key in keys.items():
-        os.utime(folder / key)  # what was used last is removed last
-        data = np.memmap(folder / key / _FILE, dtype=np.float32, mode="r", shape=(rows[role], width))
-        sizes = np.ones(len(wanted[role].features), dtype=np.int64) if first_only else np.asarray(wanted[role].lengths)
-        offsets = np.concatenate([[0], np.cumsum(sizes)])
-        engine.feeds[role] = Feed(boundary, data, offsets, first_only, prepared.device)
+    try:
+        for role, key in keys.items():
+            os.utime(folder / key)  # what was used last is removed last
+            data = np.memmap(folder / key / _FILE, dtype=np.float32, mode="r", shape=(rows[role], width))
+            lengths = np.asarray(wanted[role].lengths)
+            offsets = np.concatenate([[0], np.cumsum(np.ones_like(lengths) if first_only else lengths)])
+            engine.feeds[role] = Feed(boundary, data, offsets, first_only, prepared.device)
+    except FileNotFoundError:
+        engine.feeds.clear()
+        event("warning", "The cache was emptied meanwhile: the frozen layers are computed anew in every step.")
 
 
 def _whole(folder: Path, size: int) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
+from core.config import TaskConfig
 from core.data.tasks.base import Encoded
 from core.training.batches import evaluation_batches
 
@@ -68,10 +70,11 @@ def role_logits(
     return [one for one in found if one is not None]
 
 
-def distinct_predictions(logits: Sequence[np.ndarray], multi_label: bool) -> int:
+def distinct_predictions(logits: Sequence[np.ndarray], task: TaskConfig) -> int:
     """Return how many different classes (multi-label: different label sets) the logits choose."""
-    if multi_label:
-        return len({tuple((one > 0).tolist()) for one in logits})
+    if task.multi_label:
+        least = math.log(task.threshold / (1 - task.threshold))
+        return len({tuple((one >= least).tolist()) for one in logits})
     return len({int(index) for one in logits for index in np.atleast_1d(one.argmax(-1))})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -278,6 +279,7 @@ class Trainer:
         self._window.add(
             loss_sum,
             norm,
+            step=number,
             examples=len(batch),
             tokens=int(lengths[batch].sum()),
             rates=rates,
@@ -285,14 +287,25 @@ class Trainer:
         )
 
     def _log(self, *, force: bool = False) -> None:
-        if not self._window.steps or not (force or self.step % self.plan.runtime.log_every == 0):
-            return
-        values, steps = self._window.close()
+        if self._window.steps and (force or self.step % self.plan.runtime.log_every == 0):
+            self._judge()
+            self._tell(self._record())
+
+    def _judge(self) -> None:
+        """Let the guard see every step before an evaluation, a checkpoint or the best model is made of it."""
+        for item in self._window.unjudged():
+            try:
+                self.loss_guard.observe(item["step"], item["loss"], item["norm"])
+            except TrainingDiverged:
+                self._record()  # the step that went wrong belongs on the curve
+                raise
+
+    def _record(self) -> float:
+        """Record the window's means and return the examples per second."""
+        values = self._window.close()
         values["train/memory_mb"] = memory_mb(self.prepared.device)
         self.context.metrics(self.step, values)
-        for offset, item in enumerate(steps):
-            self.loss_guard.observe(self.step - len(steps) + 1 + offset, item["loss"], item["norm"])
-        self._tell(values["train/examples_per_s"])
+        return values["train/examples_per_s"]
 
     def _tell(self, examples_per_s: float) -> None:
         now = time.monotonic()
@@ -318,6 +331,7 @@ class Trainer:
         return regular or self.step == self.prepared.steps
 
     def _evaluate(self) -> None:
+        self._judge()
         prepared, step = self.prepared, self.step
         encoded, rows = prepared.encoded["gate"], prepared.roles.gate
         self._phase("evaluating")
@@ -325,7 +339,9 @@ class Trainer:
             logits = role_logits(self.engine.scorer("gate"), encoded, check=self._check)
         found = prepared.task.evaluate(logits, encoded, rows)
         self.context.metrics(step, {f"gate/{name}": float(value) for name, value in found.metrics.items()})
-        value = float(found.metrics[self.keeper.metric])
+        # Answers drawn from weights that are not numbers can still score well by chance.
+        sound = math.isfinite(found.metrics["loss"])
+        value = float(found.metrics[self.keeper.metric]) if sound else math.nan
         best = self.keeper.observe(step, value)
         self.evaluated = step
         self._event(
@@ -334,9 +350,7 @@ class Trainer:
         )  # fmt: skip
         gold = sum(count > 0 for count in prepared.task.label_counts(encoded))
         if gold > 1:
-            warning = self.class_guard.observe(
-                step, distinct_predictions(logits, self.plan.task.multi_label), str(len(rows))
-            )
+            warning = self.class_guard.observe(step, distinct_predictions(logits, self.plan.task), str(len(rows)))
             # A warning is told once, not at each evaluation.
             if warning and (self.class_guard.count == 1 or self.class_guard.limit is not None):
                 self._event("guard", warning, step=step)
@@ -369,7 +383,7 @@ class Trainer:
     # ---- state -----------------------------------------------------------------------------------------------------
 
     def _save(self, *, wanted: bool = False) -> None:
-        self._window.settle()
+        self._judge()
         self.context.flush()
         if not self.best.write():
             self.checkpoints.postpone()
@@ -434,6 +448,12 @@ class Trainer:
         prepared = self.prepared
         if "gate" in prepared.encoded:
             self.best.write(must=True)
+            if self.keeper.step is None:
+                raise TrainingDiverged(
+                    "No evaluation on gate gave a number, so there is no best model.",
+                    where=f"gate/{self.keeper.metric}",
+                    advice="Lower the learning rate, and leave the guard against NaN on.",
+                )
         else:
             self.best.write_last(self.step)
         self._phase("testing")

@@ -21,6 +21,7 @@ class Window:
         loss: torch.Tensor,
         norm: torch.Tensor,
         *,
+        step: int,
         examples: int,
         tokens: int,
         rates: dict[str, float],
@@ -28,8 +29,11 @@ class Window:
     ) -> None:
         """Note one step: mean loss and gradient norm of shape (), sizes, rates by group, seconds."""
         self.steps.append(
-            {"loss": loss, "norm": norm, "examples": examples, "tokens": tokens, "rates": rates, "seconds": seconds}
-        )
+            {
+                "step": step, "loss": loss, "norm": norm, "examples": examples, "tokens": tokens, "rates": rates,
+                "seconds": seconds, "judged": False,
+            }
+        )  # fmt: skip
 
     def settle(self) -> None:
         """Turn tensors into numbers: one transfer, not one a step."""
@@ -40,16 +44,23 @@ class Window:
         for item, (loss, norm) in zip(pending, values, strict=True):
             item["loss"], item["norm"] = loss, norm
 
-    def close(self) -> tuple[dict[str, float], list[dict[str, Any]]]:
-        """Return the means over the window by series name, and its steps; and begin a new one."""
+    def unjudged(self) -> list[dict[str, Any]]:
+        """Return the steps, as numbers, that no guard has seen yet, and mark them as seen."""
+        self.settle()
+        found = [item for item in self.steps if not item["judged"]]
+        for item in found:
+            item["judged"] = True
+        return found
+
+    def close(self) -> dict[str, float]:
+        """Return the means over the window by series name, and begin a new one."""
         self.settle()
         steps, self.steps = self.steps, []
         seconds = max(sum(item["seconds"] for item in steps), 1e-9)
-        values = {
+        return {
             "train/loss": math.fsum(item["loss"] for item in steps) / len(steps),
             "train/grad_norm": math.fsum(item["norm"] for item in steps) / len(steps),
             "train/examples_per_s": sum(item["examples"] for item in steps) / seconds,
             "train/tokens_per_s": sum(item["tokens"] for item in steps) / seconds,
             **{f"lr/{name}": rate for name, rate in steps[-1]["rates"].items()},
         }
-        return values, steps

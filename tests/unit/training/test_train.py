@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.config import Plan
+from core.config import Plan, TaskConfig
 from core.errors import ConfigError, DeviceError, TrainingDiverged
 from core.training import MemoryContext, Outcome, Request, count_steps, dry_run, train
 from core.training.device import exclusive, reading_errors
@@ -156,10 +156,61 @@ def test_distinct_predictions() -> None:
     from core.training.evaluation import distinct_predictions
 
     same, other = np.array([0.1, 0.9]), np.array([0.9, 0.1])
-    assert distinct_predictions([same, same], False) == 1
-    assert distinct_predictions([same, other], False) == 2
-    assert distinct_predictions([np.stack([same, other])], False) == 2  # tags of one window
-    assert distinct_predictions([np.array([1.0, -1.0]), np.array([1.0, 1.0])], True) == 2
+    one, many = TaskConfig(), TaskConfig(multi_label=True)
+    assert distinct_predictions([same, same], one) == 1
+    assert distinct_predictions([same, other], one) == 2
+    assert distinct_predictions([np.stack([same, other])], one) == 2  # tags of one window
+    signs = [np.array([1.0, -1.0]), np.array([1.0, 1.0])]
+    assert distinct_predictions(signs, many) == 2
+    assert distinct_predictions(signs, TaskConfig(multi_label=True, threshold=0.9)) == 1
+
+
+@pytest.mark.parametrize("guards", [{}, {"nan": False}])
+def test_weights_that_are_not_numbers_spoil_neither_best_nor_checkpoint(
+    guards: dict, make_plan: Callable[..., Plan], context: MemoryContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file
+
+    from core.training.loop import Trainer
+
+    real = Trainer._one_step
+
+    def spoil(self: Trainer, batch: np.ndarray) -> None:
+        real(self, batch)
+        if self.step == 6:
+            with torch.no_grad():
+                for name in self.optimiser.names:
+                    self.prepared.parameters[name].fill_(float("nan"))
+
+    monkeypatch.setattr(Trainer, "_one_step", spoil)
+    runtime = {"log_every": 10, "checkpoint_every_steps": 8, "keep": "all"}
+    plan = make_plan(stage={"epochs": 3, "eval_every": 4, "guards": guards}, runtime=runtime)
+    if guards:
+        train(plan, context)
+        assert context.state["best"]["step"] == 4
+    else:
+        with pytest.raises(TrainingDiverged, match="at step 7"):
+            train(plan, context)
+        assert not list((context.folder / "checkpoints").glob("*"))
+        assert any(step == 8 and value != value for step, value in context.series("train/loss"))
+    weights = load_file(context.folder / "best" / "model.safetensors")
+    assert all(bool(tensor.isfinite().all()) for tensor in weights.values())
+
+
+def test_a_run_without_one_sound_evaluation_fails(
+    make_plan: Callable[..., Plan], context: MemoryContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.training.engine import Engine
+
+    real = Engine.forward
+
+    def broken(self: Engine, *args: object, **kwargs: object) -> tuple:
+        logits, batch = real(self, *args, **kwargs)
+        return logits * float("nan"), batch
+
+    monkeypatch.setattr(Engine, "forward", broken)
+    with pytest.raises(TrainingDiverged, match="no best model"):
+        train(make_plan(stage={"guards": {"nan": False}}), context)
 
 
 @pytest.mark.parametrize(
