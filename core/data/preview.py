@@ -33,8 +33,9 @@ def preview(data: DataConfig, task: TaskConfig, rows: int = 20, role: str = "tra
     -------
     dict
         ``name``, ``format``, ``encoding``, ``details``, ``columns``, ``rows`` (cells as text, or lists of text, by
-        column), ``numbers`` (number of each row in the source), ``mapping`` (empty if a column is missing) and
-        ``problems`` (messages about the source, the mapping and rows that would be dropped). All of it is plain text.
+        column; the first ones, of a bundled sample some from all over it), ``numbers`` (number of each row in the
+        source), ``mapping`` (empty if a column is missing) and ``problems`` (messages about the source, the mapping
+        and rows that would be dropped). All of it is plain text.
 
     Raises
     ------
@@ -72,6 +73,10 @@ def preview(data: DataConfig, task: TaskConfig, rows: int = 20, role: str = "tra
         if lost > 10:
             problems.append(f"{lost - 10} more of the first {len(head)} rows have such problems.")
     visible = [row for row in head if row.values is not None][:rows]
+    if source.format == "sample":
+        # Samples are sorted by label and small: their first rows would all say the same.
+        whole = [row for row in open_source(data, task, role).rows() if row.values is not None]
+        visible = whole[:: max(1, len(whole) // max(rows, 1))][:rows]
     return {
         "name": source.name,
         "format": source.format,

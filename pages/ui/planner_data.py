@@ -254,7 +254,8 @@ def _preview(draft: Draft, studio: Studio, kind: SourceKind) -> None:
 
 def _table(answer: Mapping[str, Any]) -> None:
     rows = [{column: _cut(row.get(column)) for column in answer["columns"]} for row in answer["rows"]]
-    facts = [f"first {len(rows)} rows", str(answer.get("format") or ""), str(answer.get("encoding") or "")]
+    which = "rows from all over" if answer.get("format") == "sample" else "first rows"
+    facts = [f"{len(rows)} {which}", str(answer.get("format") or ""), str(answer.get("encoding") or "")]
     st.caption(plain(" · ".join(part for part in facts if part)))
     with st.container(key="planner_preview"):
         st.dataframe(rows, hide_index=True, height=min(38 + 35 * max(len(rows), 1), 213))

@@ -29,6 +29,7 @@ from tests.benchmarks.visits import BareServer, chromium, spread, visit
 from tests.e2e.conftest import Server
 from tests.e2e.fake_run import FakeRun
 
+PARTS = ("paint", "opening", "beside")
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "dashboard"
 CURVE = ".bl-card[data-panel=loss] .bl-plot .main-svg"
 
@@ -157,8 +158,9 @@ def measure_beside(folder: Path, repeats: int, steps: int) -> dict[str, Any]:
     }
 
 
-def main(repeats: int = 10, steps: int = 60, parts: tuple[str, ...] = ("paint", "opening", "beside")) -> dict[str, Any]:
-    """Measure the parts and write each one's figures."""
+def main(repeats: int = 10, steps: int = 60, parts: tuple[str, ...] = PARTS, minutes: float = 60.0) -> dict[str, Any]:
+    """Measure the parts and write each one's figures; none is begun after the minutes."""
+    until = time.monotonic() + 60 * minutes
     measures: dict[str, Callable[[Path], dict[str, Any]]] = {
         "paint": lambda folder: measure_paint(folder, repeats),
         "opening": lambda folder: measure_opening(folder, repeats),
@@ -167,6 +169,8 @@ def main(repeats: int = 10, steps: int = 60, parts: tuple[str, ...] = ("paint", 
     RESULTS.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {}
     for part in parts:
+        if time.monotonic() > until:
+            break
         load = os.getloadavg()[0]
         with tempfile.TemporaryDirectory() as folder:
             found[part] = {**measures[part](Path(folder)), "load_before": round(load, 2), "cores": os.cpu_count()}
@@ -179,6 +183,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=10, help="visits of each page")
     parser.add_argument("--steps", type=int, default=60, help="steps of each run that is timed")
-    parser.add_argument("parts", nargs="*", default=["paint", "opening", "beside"], help="what to measure")
+    parser.add_argument("--minutes", type=float, default=60.0, help="begin no part after this time")
+    parser.add_argument("parts", nargs="*", default=list(PARTS), help="what to measure")
     given = parser.parse_args()
-    main(given.repeats, given.steps, tuple(given.parts))
+    main(given.repeats, given.steps, tuple(given.parts), given.minutes)

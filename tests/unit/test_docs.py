@@ -26,3 +26,13 @@ def test_every_row_of_the_page_of_faults_names_a_test() -> None:
     rows = [line for line in lines if line.startswith("| ") and not line.startswith("| what |")]
     assert len(rows) > 20
     assert [row for row in rows if "::test_" not in row] == []
+
+
+def test_the_tables_of_the_docs_are_those_of_the_measured_files() -> None:
+    from tests.benchmarks.quality import rewrite
+    from tests.benchmarks.report import page
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert rewrite(readme) == readme, "run python -m tests.benchmarks.quality --render"
+    written = (ROOT / "docs" / "results" / "README.md").read_text(encoding="utf-8")
+    assert page() == written, "run python -m tests.benchmarks.report"

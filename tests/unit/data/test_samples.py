@@ -121,3 +121,13 @@ def test_a_sample_is_refused_for_what_it_has_no_labels_for(cache, name: str, tas
 
     with pytest.raises(DataError, match="cannot be used for"):
         check(DataConfig(source=name), task, cache=cache)
+
+
+@needs_samples
+def test_a_preview_of_a_sample_shows_rows_from_all_over_it() -> None:
+    from core.data import preview
+
+    shown = preview(DataConfig(source="reviews"), TaskConfig(), rows=10)
+    assert len(shown["rows"]) == 10
+    assert {row["label"] for row in shown["rows"]} == {"fresh", "rotten"}
+    assert shown["numbers"] == sorted(set(shown["numbers"]))

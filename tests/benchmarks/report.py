@@ -1,0 +1,112 @@
+"""Render ``docs/results/README.md`` from the measured files: ``python -m tests.benchmarks.report``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.bench_training import summary
+from tests.benchmarks.quality import render as quality_table
+
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
+
+_ARMS = {
+    "bertloom": "Bertloom, everything on auto (choosing included)",
+    "trainer": "`transformers.Trainer`, defaults",
+    "trainer-tuned": "`transformers.Trainer`, grouped by length, bf16",
+    "head-cached": "head only, 10 epochs, activations computed once (the pass included)",
+    "head-recomputed": "head only, 10 epochs, encoder recomputed in evaluation mode without gradients",
+}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def training() -> str:
+    """Return the tables of training speed."""
+    found = [_read(path) for path in sorted((RESULTS / "training").glob("*-[0-9]*.json"))]
+    if not found:
+        return "Not measured yet.\n"
+    measured = summary(found)
+    first = found[0]
+    lines = [
+        f"Fine-tuning the bundled encoder on {first['rows']:,} review snippets, {first['epochs']:g} epochs, batch 32. "
+        "Every measurement is a process of its own, arms in turns.",
+        "",
+        "| arm | runs | median seconds | fastest – slowest | held-out loss, mean ± sd |",
+        "|---|---|---|---|---|",
+    ]
+    for arm, words in _ARMS.items():
+        if one := measured["arms"].get(arm):
+            sd = f" ± {one['test_loss_sd']:.3f}" if one["test_loss_sd"] is not None else ""
+            lines.append(
+                f"| {words} | {one['runs']} | {one['median_s']:.1f} | {one['fastest_s']:.1f} – {one['slowest_s']:.1f} "
+                f"| {one['test_loss']:.3f}{sd} |"
+            )
+    lines += ["", "| ratio of medians | measured | lowest – highest by seed | promised | held |"]
+    lines += ["|---|---|---|---|---|"]
+    for name, one in measured["ratios"].items():
+        held = "yes" if one["held"] else "**no**"
+        lines.append(
+            f"| {name} | {one['ratio']:.2f} | {one['low']:.2f} – {one['high']:.2f} | ≥ {one['at_least']} | {held} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def dashboard() -> str:
+    """Return the tables of the dashboard."""
+    parts = {path.stem: _read(path) for path in sorted((RESULTS / "dashboard").glob("*.json"))}
+    lines: list[str] = []
+    if paint := parts.get("paint"):
+        lines += ["| page | first paint, median s | ratio to a bare page | promised |", "|---|---|---|---|"]
+        for name, one in paint.items():
+            if isinstance(one, dict):
+                promised = "" if name == "bare" else "≤ 1.3"
+                lines.append(f"| {name} | {one['median_s']:.2f} | {one['ratio']:.2f} | {promised} |")
+        lines.append("")
+    if opening := parts.get("opening"):
+        lines.append(
+            f"A run of 100,000 steps opens in {opening['100000']['median_s']:.2f} s, one of 1,000 in "
+            f"{opening['1000']['median_s']:.2f} s: ratio {opening['ratio']:.2f}.\n"
+        )
+    if beside := parts.get("beside"):
+        lines.append(
+            f"A step beside an open, refreshing dashboard takes {beside['ratio']:.3f} × its time alone "
+            "(promised ≤ 1.05). "
+            f"The dashboard's process takes {beside['memory_mb_highest']:.0f} MB at most while a run trains "
+            "(promised below 250).\n"
+        )
+    return "\n".join(lines) or "Not measured yet.\n"
+
+
+def logging() -> str:
+    """Return the figures of recording."""
+    path = RESULTS / "logging.json"
+    if not path.exists():
+        return "Not measured yet.\n"
+    rows = [
+        f"| {part} | {figure} | {value:.4g} |"
+        for part, figures in _read(path).items()
+        for figure, value in figures.items()
+    ]
+    return "\n".join(["| part | figure | value |", "|---|---|---|", *rows]) + "\n"
+
+
+def page() -> str:
+    """Return the whole page."""
+    return (
+        "# What was measured\n\n"
+        "Written by `python -m tests.benchmarks.report` from the files beside this one; `make bench` measures.\n\n"
+        f"## Training speed\n\n{training()}\n"
+        f"## What the ready plans reach\n\n{quality_table().replace('](docs/', '](../')}\n\n"
+        f"## Dashboard\n\n{dashboard()}\n"
+        f"## Recording\n\n{logging()}"
+    )
+
+
+if __name__ == "__main__":
+    (RESULTS / "README.md").write_text(page(), encoding="utf-8")
+    print(page())
