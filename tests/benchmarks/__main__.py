@@ -31,6 +31,7 @@ def main() -> int:
         print(f"== {name}", flush=True)
         done = subprocess.run([sys.executable, "-m", module, "--minutes", f"{left:.1f}"], check=False)
         status = status or done.returncode
+    subprocess.run([sys.executable, "-m", f"{__package__}.report"], check=True, stdout=subprocess.DEVNULL)
     return status
 
 
