@@ -48,12 +48,12 @@ _CSS = """<style>
 
 
 def demo_plan() -> Plan:
-    """Return the bundled demo: 1,000 review sentences, one epoch; under two minutes on two cores."""
+    """Return the bundled demo: 2,000 review sentences, one epoch; under two minutes on two cores."""
     return Plan.model_validate(
         {
             "name": "demo: film reviews",
             "tags": ["demo"],
-            "data": {"source": "reviews", "train_rows": 1000, "gate_rows": 300, "test_rows": 500},
+            "data": {"source": "reviews", "train_rows": 2000, "gate_rows": 300, "test_rows": 500},
             "stages": [{"name": "fine-tune", "epochs": 1, "lr": 1e-4, "eval_every": 8}],
         }
     )
@@ -61,7 +61,7 @@ def demo_plan() -> Plan:
 
 def _empty(desk: Studio) -> None:
     words = (
-        "The demo teaches the bundled encoder to tell fresh from rotten film reviews: 1,000 sentences, one epoch, "
+        "The demo teaches the bundled encoder to tell fresh from rotten film reviews: 2,000 sentences, one epoch, "
         "all on this machine. You watch the loss live and end with a model folder that can be exported."
     )
     with empty_state("No runs yet", words, icon=":material/rocket_launch:", key="runs_empty"):

@@ -70,7 +70,7 @@ def test_an_empty_home_offers_the_demo_and_says_what_will_happen(
     assert "one epoch" in words(app)
     app.button(key="primary_action").click().run()
     assert [plan.data.source for plan in studio.runs.submitted] == ["reviews"]
-    assert studio.runs.submitted[0].data.train_rows == 1000
+    assert studio.runs.submitted[0].data.train_rows == 2000
 
 
 def test_each_status_has_its_place(open_home: Callable[..., AppTest], studio: FakeStudio) -> None:
