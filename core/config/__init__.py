@@ -1,6 +1,21 @@
 """Configs that form, YAML file, command line and run record share."""
 
 from core.config.files import apply_sets, load_plan, plan_from_dict, plan_from_yaml, plan_to_yaml, problems
+from core.config.graph import (
+    EDGE_TYPES,
+    AttnEdges,
+    CoocEdges,
+    CorpusConfig,
+    DepEdges,
+    EdgeConfig,
+    EdgeType,
+    GraphConfig,
+    GraphRuntime,
+    LinkConfig,
+    ProbeConfig,
+    SimEdges,
+    VectorConfig,
+)
 from core.config.plan import (
     Backend,
     Columns,
@@ -18,7 +33,9 @@ from core.config.plan import (
 )
 
 __all__ = [
-    "Backend", "Columns", "DataConfig", "EarlyStopping", "GuardConfig", "ModelConfig", "OptimizerConfig",
-    "ParameterGroup", "Plan", "RuntimeConfig", "ScheduleConfig", "Stage", "TaskConfig", "apply_sets",
-    "load_plan", "plan_from_dict", "plan_from_yaml", "plan_to_yaml", "problems",
+    "EDGE_TYPES", "AttnEdges", "Backend", "Columns", "CoocEdges", "CorpusConfig", "DataConfig", "DepEdges",
+    "EarlyStopping", "EdgeConfig", "EdgeType", "GraphConfig", "GraphRuntime", "GuardConfig", "LinkConfig",
+    "ModelConfig", "OptimizerConfig", "ParameterGroup", "Plan", "ProbeConfig", "RuntimeConfig", "ScheduleConfig",
+    "SimEdges", "Stage", "TaskConfig", "VectorConfig", "apply_sets", "load_plan", "plan_from_dict", "plan_from_yaml",
+    "plan_to_yaml", "problems",
 ]  # fmt: skip

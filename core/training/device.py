@@ -108,7 +108,12 @@ def exclusive(*, deterministic: bool, threads: int | None = None) -> Iterator[No
 def seed_step(seed: int, step: int, part: int = 0) -> None:
     """Seed dropout for one micro-batch of one optimiser step: a pure function of (seed, step, part)."""
     mixed = int(np.random.SeedSequence([seed, step, part]).generate_state(1, np.uint64)[0]) >> 1
-    torch.manual_seed(mixed)
+    # torch.manual_seed would also note a call stack for every accelerator that is not there, in every step.
+    torch.default_generator.manual_seed(mixed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(mixed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(mixed)
 
 
 def memory_reader(device: torch.device) -> contextlib.AbstractContextManager[None]:

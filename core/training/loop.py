@@ -200,7 +200,7 @@ class Trainer:
             "timings": timings, "trained_rows": None if prepared.rows is None else int(prepared.rows.rows.shape[0]),
         }  # fmt: skip
         words = f"{choice.precision}, {choice.threads} thread{'s' if choice.threads > 1 else ''}, {choice.path} path"
-        why = " by timing on a typical batch" if timings else ""
+        why = ", chosen by timing" if timings else ""
         self._event("decision", f"Training in {words}{why}.", step=0, data=self.choices)
         self._event(
             "stage", f"Stage {self.stage.name}: {prepared.steps} steps.", step=0,

@@ -84,6 +84,10 @@ def _attend(
     q = query.view(batch, asked, heads, size).transpose(1, 2)
     k = key.view(batch, -1, heads, size).transpose(1, 2)
     v = value.view(batch, -1, heads, size).transpose(1, 2)
+    if probability <= 0:  # one kernel reads the heads where they lie; it knows no dropout of our own
+        seen = None if layout.blocked is None else ~layout.blocked
+        context = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        return context.transpose(1, 2).reshape(batch, asked, width)
     scores = torch.matmul(q * (1.0 / math.sqrt(size)), k.transpose(2, 3))
     if layout.blocked is not None:
         scores = scores.masked_fill(layout.blocked, torch.finfo(scores.dtype).min)

@@ -14,8 +14,8 @@ Arms, all from the same weights, rows, batch size, epochs, rates and schedule:
 
 Evaluation, data loading and the building of models are outside the measured time of every arm. Arms are interleaved,
 each measurement in a process of its own, one JSON file for each arm and seed; what is there already is not measured
-again.
-Ratios are of medians; the spread is that of the ratios seed by seed.
+again. Ratios are of medians; the spread is that of the ratios seed by seed. Processors differ in what bf16 is worth,
+so the figures of those where its products are faster than fp32's and of the others lie in folders of their own.
 """
 
 from __future__ import annotations
@@ -60,6 +60,17 @@ class _Clock(MemoryContext):
         """Return the seconds spent in phases."""
         ends = [*self.phases[1:], ("end", time.perf_counter())]
         return sum(end - start for (name, start), (_, end) in zip(self.phases, ends, strict=True) if name in names)
+
+
+def bf16_speed() -> float:
+    """Return how many times faster a bf16 product is than one in fp32 on this machine, with all threads."""
+    import torch
+
+    from core.training.choices import product_seconds, usable_cores
+
+    cpu, shape = torch.device("cpu"), (512, 384, 1536)
+    fp32, bf16 = (product_seconds(cpu, usable_cores(), kind, shape) for kind in ("fp32", "bf16"))
+    return fp32 / bf16
 
 
 def _plan(rows: int, epochs: float, seed: int, threads: int | str, **stage: Any) -> Plan:
@@ -166,7 +177,7 @@ def measure(arm: str, seed: int, rows: int, epochs: float, threads: int | str, c
             found = _bertloom(plan, folder / "cache", folder)  # an empty cache: the pass is part of the time
         else:
             found = _trainer(_plan(rows, epochs, seed, threads), cache, folder, threads, arm == "trainer-tuned")
-    return {"arm": arm, "seed": seed, "rows": rows, "epochs": epochs, **found}
+    return {"arm": arm, "seed": seed, "rows": rows, "epochs": epochs, "bf16_speed": round(bf16_speed(), 2), **found}
 
 
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
@@ -209,11 +220,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--epochs", type=float, default=2)
     parser.add_argument("--threads", default="auto")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--out", type=Path, default=Path("docs/results/training"))
+    parser.add_argument("--out", type=Path, help="default: docs/results/training/bf16-fast or bf16-slow")
     parser.add_argument("--one", choices=ARMS, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     threads: int | str = given.threads if given.threads == "auto" else int(given.threads)
+    if given.out is None:
+        given.out = Path("docs/results/training") / ("bf16-fast" if bf16_speed() > 1 else "bf16-slow")
     cache = given.out / ".cache"
     if given.one:
         found = measure(given.one, given.seed, given.rows, given.epochs, threads, cache)
@@ -237,7 +250,6 @@ def main(arguments: list[str] | None = None) -> int:
     found = [json.loads(path.read_text()) for path in sorted(given.out.glob("*-*.json"))]
     alike = [one for one in found if one["rows"] == given.rows and one["epochs"] == given.epochs]
     text = json.dumps(summary(alike), indent=1)
-    (given.out / "summary.json").write_text(text + "\n")
     print(text)
     return 0
 

@@ -1,0 +1,1 @@
+"""Word graphs: corpora, word vectors, edges, paths, probes and a graph network; see docs/graph.md."""
