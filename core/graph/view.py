@@ -1,0 +1,221 @@
+"""What is drawn of a graph: a path and its surroundings, a word's neighbourhood, an overview, a map.
+
+Every view is plain data, ready for JSON: ``kind``, ``layer``, ``nodes``, ``edges``, ``communities``, ``legend``,
+``notices`` (what was left out) and ``size_by``. Words in it are words of users: they are shown as text, never as HTML.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from core.errors import DataError
+from core.graph.centrality import pagerank
+from core.graph.communities import Communities, find_communities
+from core.graph.drawn import Drawn, assemble, pick_edges
+from core.graph.mixing import Mixed
+from core.graph.pairs import Pairs
+from core.graph.types import WordGraph
+
+__all__ = ["map_view", "neighbourhood", "overview", "path_view"]
+
+#: Edges a word that is not on the path.
+EDGES = 4
+#: Neighbours of each word of a path that are not faded.
+_BESIDE = 6
+_LEAST = 1e-9
+_AROUND = {"path": "the words of the paths", "neighbourhood": "the word"}
+
+
+def path_view(
+    graph: WordGraph,
+    mixed: Mixed,
+    paths: Sequence[Mapping[str, Any] | Sequence[str]],
+    *,
+    limit: int = 500,
+    groups: Communities | None = None,
+    sizes: np.ndarray | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return the words of paths, their strongest neighbours, and the words nearest to them, faded.
+
+    Parameters
+    ----------
+    graph, mixed
+        The word graph, and its edges as they were mixed for the search.
+    paths
+        Paths as a query answers them (mappings with ``words``), or lists of words; the best first. It lies in the
+        middle, from left to right.
+    limit
+        Most words that are drawn; the paths' own are never left out.
+    groups, sizes
+        Communities, and a number a word that makes it large; computed here if None.
+    seed
+        Seed of communities and positions.
+
+    Returns
+    -------
+    dict
+        See the module. Words and edges of paths have the role ``path`` and name their ``paths`` from 0.
+
+    Raises
+    ------
+    DataError
+        If a path holds a word that the graph does not have.
+    """
+    return _around(graph, mixed, "path", paths, limit, groups, sizes, seed)
+
+
+def neighbourhood(
+    graph: WordGraph,
+    mixed: Mixed,
+    word: str,
+    limit: int = 60,
+    *,
+    groups: Communities | None = None,
+    sizes: np.ndarray | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return a word (role ``path``), its strongest neighbours, and words near to them; see :func:`path_view`.
+
+    Raises
+    ------
+    DataError
+        If the graph does not have the word; the nearest spellings are named.
+    """
+    return _around(graph, mixed, "neighbourhood", [[word]], limit, groups, sizes, seed)
+
+
+def overview(
+    graph: WordGraph,
+    mixed: Mixed,
+    limit: int = 500,
+    *,
+    groups: Communities | None = None,
+    sizes: np.ndarray | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return the most central words by PageRank and their strongest edges; the rest is folded into communities.
+
+    Of each community ``size`` words are there and ``shown`` are drawn; ``x`` and ``y`` are the middle of those.
+    """
+    return _central(graph, mixed, "overview", limit, EDGES, groups, sizes, seed)
+
+
+def map_view(
+    graph: WordGraph,
+    mixed: Mixed,
+    limit: int = 5000,
+    *,
+    groups: Communities | None = None,
+    sizes: np.ndarray | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return the whole graph (its most central `limit` words) for a map: labels may overlap, two edges a word."""
+    return _central(graph, mixed, "map", limit, 2, groups, sizes, seed)
+
+
+def _around(
+    graph: WordGraph, mixed: Mixed, kind: str, paths: Sequence[Mapping[str, Any] | Sequence[str]], limit: int,
+    groups: Communities | None, sizes: np.ndarray | None, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    chosen = [_nodes_of(graph, one) for one in paths]
+    on: dict[int, list[int]] = {}
+    steps: dict[tuple[int, int], list[int]] = {}
+    for number, nodes in enumerate(chosen):
+        for node in nodes:
+            on.setdefault(node, []).append(number)
+        for step in pairwise(nodes):
+            steps.setdefault(step, []).append(number)
+    pairs = Pairs.of_mixed(mixed)
+    shown, tree = _nearest(pairs, list(on), max(limit, len(on)))
+    roles = dict.fromkeys(shown, "context")
+    for node in on:
+        roles.update(dict.fromkeys(_strongest(pairs, node, set(shown) - set(on), _BESIDE), "neighbour"))
+    roles.update(dict.fromkeys(on, "path"))
+    pinned = {}
+    if chosen and len(chosen[0]) > 1:
+        places = np.linspace(-0.62, 0.62, len(chosen[0]))
+        pinned = {node: (float(x), 0.0) for node, x in zip(chosen[0], places, strict=True)}
+    picked = pick_edges(pairs, np.array(shown, dtype=np.int64), EDGES, steps=steps, tree=tree)
+    drawn = Drawn(kind, shown, roles, picked, steps, on, pinned, f"nearest to {_AROUND[kind]}")
+    return _finish(graph, mixed, pairs, drawn, groups, sizes, seed)
+
+
+def _central(
+    graph: WordGraph, mixed: Mixed, kind: str, limit: int, edges: int, groups: Communities | None,
+    sizes: np.ndarray | None, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    pairs = Pairs.of_mixed(mixed)
+    ranks = pagerank(pairs)
+    sizes = ranks if sizes is None else sizes
+    # words without edges come last: there is nothing to see of them
+    order = np.lexsort((np.arange(len(ranks)), -ranks, mixed.neighbours == 0))
+    shown = order[: max(limit, 0)].tolist()
+    picked = pick_edges(pairs, np.array(shown, dtype=np.int64), edges)
+    drawn = Drawn(kind, shown, dict.fromkeys(shown, "neighbour"), picked, {}, {}, {}, "most central by PageRank")
+    return _finish(graph, mixed, pairs, drawn, groups, sizes, seed)
+
+
+def _finish(
+    graph: WordGraph, mixed: Mixed, pairs: Pairs, drawn: Drawn, groups: Communities | None, sizes: np.ndarray | None,
+    seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    groups = find_communities(graph, pairs, seed=seed) if groups is None else groups
+    sizes = pagerank(pairs) if sizes is None else sizes
+    if len(groups.membership) != len(graph) or len(sizes) != len(graph):
+        raise ValueError("communities and sizes belong to another graph")
+    return assemble(graph, mixed, drawn, groups, np.asarray(sizes, dtype=np.float64), seed)
+
+
+def _nodes_of(graph: WordGraph, path: Mapping[str, Any] | Sequence[str]) -> list[int]:
+    words = path["words"] if isinstance(path, Mapping) else path
+    index = graph.index()
+    for word in words:
+        if word not in index:
+            near = difflib.get_close_matches(str(word)[:80], graph.words[:20_000], n=3, cutoff=0.6)
+            raise DataError(
+                f"The word {str(word)[:80]!r} is not in the graph.",
+                where="word",
+                expected=f"a word of the graph, for example {', '.join(map(repr, near))}" if near else None,
+                advice="Words are written as they stand in the graph; most graphs hold lower-case words.",
+            )
+    return [index[word] for word in words]
+
+
+def _nearest(pairs: Pairs, seeds: list[int], limit: int) -> tuple[list[int], list[tuple[int, int]]]:
+    """Return the nodes that are cheapest to reach from the seeds, whichever way, and the edges that lead to them."""
+    if not seeds or not pairs.nodes:
+        return [], []
+    costs = np.maximum(pairs.costs if pairs.costs is not None else np.ones(len(pairs.sources)), _LEAST)
+    keys = np.concatenate([pairs.sources * pairs.nodes + pairs.targets, pairs.targets * pairs.nodes + pairs.sources])
+    order = np.lexsort((np.concatenate([costs, costs]), keys))
+    keys, both = keys[order], np.concatenate([costs, costs])[order]
+    first = np.ones(len(keys), dtype=bool)
+    first[1:] = keys[1:] != keys[:-1]
+    rows, columns = np.divmod(keys[first], pairs.nodes)
+    indptr = np.searchsorted(rows, np.arange(pairs.nodes + 1))
+    matrix = csr_array((both[first], columns, indptr), shape=(pairs.nodes, pairs.nodes))
+    far, before, _ = dijkstra(matrix, indices=seeds, min_only=True, return_predecessors=True)
+    far[seeds] = -1.0
+    near = np.lexsort((np.arange(pairs.nodes), far))[:limit]
+    shown = [int(node) for node in near if np.isfinite(far[node])]
+    return shown, [(int(before[node]), node) for node in shown if before[node] >= 0]
+
+
+def _strongest(pairs: Pairs, node: int, allowed: set[int], most: int) -> list[int]:
+    """Return the strongest neighbours of a node, whichever way the edges lead."""
+    out, back = pairs.sources == node, pairs.targets == node
+    others = np.concatenate([pairs.targets[out], pairs.sources[back]])
+    strengths = np.concatenate([pairs.strengths[out], pairs.strengths[back]])
+    found: dict[int, float] = {}
+    for other, strength in zip(others.tolist(), strengths.tolist(), strict=True):
+        if other in allowed:
+            found[other] = max(found.get(other, 0.0), strength)
+    return sorted(found, key=lambda other: (-found[other], other))[:most]
