@@ -6,7 +6,6 @@ Every view is plain data, ready for JSON: ``kind``, ``layer``, ``nodes``, ``edge
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -15,12 +14,12 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from core.errors import DataError
 from core.graph.centrality import pagerank
 from core.graph.communities import Communities, find_communities
 from core.graph.drawn import Drawn, assemble, pick_edges
 from core.graph.mixing import Mixed
 from core.graph.pairs import Pairs
+from core.graph.suggest import resolve
 from core.graph.types import WordGraph
 
 __all__ = ["map_view", "neighbourhood", "overview", "path_view"]
@@ -175,18 +174,7 @@ def _finish(
 
 
 def _nodes_of(graph: WordGraph, path: Mapping[str, Any] | Sequence[str]) -> list[int]:
-    words = path["words"] if isinstance(path, Mapping) else path
-    index = graph.index()
-    for word in words:
-        if word not in index:
-            near = difflib.get_close_matches(str(word)[:80], graph.words[:20_000], n=3, cutoff=0.6)
-            raise DataError(
-                f"The word {str(word)[:80]!r} is not in the graph.",
-                where="word",
-                expected=f"a word of the graph, for example {', '.join(map(repr, near))}" if near else None,
-                advice="Words are written as they stand in the graph; most graphs hold lower-case words.",
-            )
-    return [index[word] for word in words]
+    return [resolve(graph, str(word)) for word in (path["words"] if isinstance(path, Mapping) else path)]
 
 
 def _nearest(pairs: Pairs, seeds: list[int], limit: int) -> tuple[list[int], list[tuple[int, int]]]:
