@@ -31,6 +31,8 @@ __all__ = ["Encoder", "StateBatch", "load_encoder"]
 
 #: Sub-words a forward pass, padding included: enough to keep two cores busy, few enough for their caches.
 BATCH_TOKENS = 1024
+#: The same on an accelerator.
+ACCELERATOR_TOKENS = 16 * BATCH_TOKENS
 #: Longest sentence whose attention is taken, in sub-words: attention grows with the square of the length.
 ATTENTION_LENGTH = 512
 
@@ -145,9 +147,16 @@ class Encoder:
             )
         return list(wanted)
 
-    def align(self, sentences: Sequence[list[str]], *, unit: str = "word", max_length: int | None = None) -> Aligned:
+    def align(
+        self,
+        sentences: Sequence[list[str]],
+        *,
+        unit: str = "word",
+        max_length: int | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> Aligned:
         """Cut tokens into sub-words; see :func:`core.graph.pieces.align`."""
-        return align(self.tokenizer, sentences, unit=unit, max_length=max_length or self.max_length)
+        return align(self.tokenizer, sentences, unit=unit, max_length=max_length or self.max_length, check=check)
 
     def states(
         self,
@@ -200,7 +209,9 @@ class Encoder:
         run = run[aligned.sizes[run] > 0]
         lengths = aligned.sizes[run] + len(aligned.prefix) + len(aligned.suffix)
         done = 0
-        for part in evaluation_batches(lengths, BATCH_TOKENS):
+        # Attention takes memory by the square of the length: its batches stay small everywhere.
+        budget = BATCH_TOKENS if self.device.type == "cpu" or attended else ACCELERATOR_TOKENS
+        for part in evaluation_batches(lengths, budget):
             check()
             if self.device.type == "cpu":
                 set_threads(self.threads)

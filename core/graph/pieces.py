@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +92,14 @@ class Aligned:
         return ids, mask, np.concatenate(places), np.concatenate(rows).astype(np.int64), starts
 
 
-def align(tokenizer: Any, sentences: Sequence[list[str]], *, unit: str, max_length: int) -> Aligned:
+def align(
+    tokenizer: Any,
+    sentences: Sequence[list[str]],
+    *,
+    unit: str,
+    max_length: int,
+    check: Callable[[], None] = lambda: None,
+) -> Aligned:
     """Cut the tokens of sentences into an encoder's sub-words.
 
     Parameters
@@ -107,6 +114,8 @@ def align(tokenizer: Any, sentences: Sequence[list[str]], *, unit: str, max_leng
     max_length
         Sub-words of a sentence, special pieces included; what lies beyond is cut. A token that is cut in the middle
         counts as not found.
+    check
+        Called now and then; may raise to stop.
     """
     prefix, suffix = _special(tokenizer)
     capacity = max(1, max_length - len(prefix) - len(suffix))
@@ -115,10 +124,13 @@ def align(tokenizer: Any, sentences: Sequence[list[str]], *, unit: str, max_leng
     found = np.zeros(int(bounds[-1]), dtype=bool)
     known = np.zeros(int(bounds[-1]), dtype=bool)
     ids, words, sizes, cut = [], [], [], 0
+    unknown = -1 if tokenizer.unk_token_id is None else int(tokenizer.unk_token_id)
     for index, (pieces, owners) in enumerate(_pieces(tokenizer, sentences, unit)):
+        if index % _CHUNK == 0:
+            check()
         here = bounds[index]
         found[here + owners[owners >= 0]] = True
-        known[here + owners[(owners >= 0) & (pieces != _unknown(tokenizer))]] = True
+        known[here + owners[(owners >= 0) & (pieces != unknown)]] = True
         if len(pieces) > capacity:
             cut += 1
             lost = owners[capacity:]
@@ -132,21 +144,19 @@ def align(tokenizer: Any, sentences: Sequence[list[str]], *, unit: str, max_leng
     return Aligned(flat[0], flat[1], starts, bounds, found, found & ~known, cut, prefix, suffix)
 
 
-def _unknown(tokenizer: Any) -> int:
-    return -1 if tokenizer.unk_token_id is None else int(tokenizer.unk_token_id)
-
-
-def _pieces(tokenizer: Any, sentences: Sequence[list[str]], unit: str) -> Any:
+def _pieces(tokenizer: Any, sentences: Sequence[list[str]], unit: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield sub-words and, for each of them, its token, sentence by sentence; -1: of no token."""
     if unit == "subword":
         for tokens in sentences:
-            pieces = np.asarray(tokenizer.convert_tokens_to_ids(list(tokens)), dtype=np.int32).reshape(-1)
+            pieces = np.asarray(
+                tokenizer.convert_tokens_to_ids([_whole(token) for token in tokens]), dtype=np.int32
+            ).reshape(-1)
             yield pieces, np.arange(len(pieces), dtype=np.int32)
         return
     backend = tokenizer.backend_tokenizer
     before = backend.encode_special_tokens
     for start in range(0, len(sentences), _CHUNK):
-        chunk = [list(tokens) for tokens in sentences[start : start + _CHUNK]]
+        chunk = [[_whole(token) for token in tokens] for tokens in sentences[start : start + _CHUNK]]
         try:
             # Whoever writes "[SEP]" in a text means these five characters.
             backend.encode_special_tokens = True
@@ -156,6 +166,11 @@ def _pieces(tokenizer: Any, sentences: Sequence[list[str]], unit: str) -> Any:
         for encoding in encodings:
             owners = [-1 if word is None else word for word in encoding.word_ids]
             yield np.asarray(encoding.ids, dtype=np.int32), np.asarray(owners, dtype=np.int32)
+
+
+def _whole(token: str) -> str:
+    """Replace halves of surrogate pairs, which JSON can smuggle in and tokenizers refuse, by the replacement sign."""
+    return token if token.isascii() else token.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _special(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -150,7 +150,7 @@ def _compute(
     progress: Callable[[int, int], None],
 ) -> WordVectors:
     check()
-    aligned = encoder.align([sentence.tokens for sentence in corpus.sentences], unit=corpus.unit)
+    aligned = encoder.align([sentence.tokens for sentence in corpus.sentences], unit=corpus.unit, check=check)
     nodes = np.concatenate(
         [np.asarray(sentence.nodes, dtype=np.int64) for sentence in corpus.sentences] or [np.zeros(0, dtype=np.int64)]
     )

@@ -71,7 +71,7 @@ def attn_edges(
         return []
     encoder.pick_heads(chosen, settings.heads)
     longest = min(encoder.max_length, ATTENTION_LENGTH)
-    aligned = encoder.align([one.tokens for one in corpus.sentences], unit=corpus.unit, max_length=longest)
+    aligned = encoder.align([one.tokens for one in corpus.sentences], unit=corpus.unit, max_length=longest, check=check)
     nodes = [
         np.where(aligned.found[low:high], np.asarray(sentence.nodes, dtype=np.int64), -1)
         for sentence, low, high in zip(corpus.sentences, aligned.tokens[:-1], aligned.tokens[1:], strict=True)

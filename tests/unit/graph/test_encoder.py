@@ -140,6 +140,16 @@ def test_a_token_that_reads_like_a_special_piece_is_text(folder: Callable[[str],
     assert aligned.found.all()
 
 
+@pytest.mark.parametrize("unit", ["word", "subword"])
+def test_hostile_tokens_are_read_or_marked(folder: Callable[[str], Path], unit: str) -> None:
+    encoder = load(folder("bert"))
+    tokens = ["cat", "\ud83d", "\ud83d\ude00", "", "x" * 5000, "</script>", "\u0645\u0631\u062d\u0628\u0627"]
+    for token in tokens:
+        (batch,) = encoder.states([["cat", token, "dog"]], [2], unit=unit)
+        assert batch.found[[0, 2]].all()
+        assert np.isfinite(batch.states[2]).all()
+
+
 def test_pieces_stand_for_themselves(folder: Callable[[str], Path]) -> None:
     encoder = load(folder("bert"))
     pieces = ["run", "##ing", "cat", "no such piece"]

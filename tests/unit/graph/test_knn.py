@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,3 +102,10 @@ def test_it_can_be_stopped_between_blocks() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         nearest(np.random.default_rng(0).normal(size=(64, 4)), 2, check=check, block=8)
+
+
+def test_what_the_dashboard_imports_does_not_load_torch() -> None:
+    modules = "core.graph.knn, core.graph.cka, core.graph.pieces, core.graph.edges.sim"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
