@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import networkx as nx
 import numpy as np
@@ -75,7 +75,7 @@ def all_simple(graph: Mixed, source: int, target: int) -> Iterator[tuple[float, 
     for count in range(len(others) + 1):
         for middle in permutations(others, count):
             path = (source, *middle, target)
-            steps = [cost.get(pair, math.inf) for pair in zip(path, path[1:], strict=False)]
+            steps = [cost.get(pair, math.inf) for pair in pairwise(path)]
             total = math.fsum(steps) + math.fsum(float(graph.penalty[node]) for node in middle)
             if total < math.inf:
                 yield total, path

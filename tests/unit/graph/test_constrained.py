@@ -18,7 +18,7 @@ from tests.unit.graph.path_graphs import all_simple, graphs
 )  # fmt: skip
 def test_conditions_give_the_same_costs_as_trying_every_path(graph, data, directed, hubs, least, k) -> None:
     mixed = mix(graph, None, directed=directed, hub_penalty=hubs)
-    others = [node for node in range(2, len(graph))]
+    others = list(range(2, len(graph)))
     through = data.draw(st.sets(st.sampled_from(others), max_size=3)) if others else set()
     avoid = (data.draw(st.sets(st.sampled_from(others), max_size=2)) if others else set()) - through
     found = constrained_paths(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import networkx as nx
@@ -16,7 +17,7 @@ HUBS = st.sampled_from([0.0, 0.7])
 
 
 def valid(mixed: Mixed, path: list[int], source: int, target: int) -> bool:
-    steps = zip(path, path[1:], strict=False)
+    steps = itertools.pairwise(path)
     return (path[0], path[-1]) == (source, target) and all(mixed.edge(*step) >= 0 for step in steps)
 
 
@@ -64,7 +65,7 @@ def test_blocked_nodes_and_edges_are_as_if_they_were_not_there(graph, data, hubs
     assert (math.inf if path is None else path_cost(mixed, path)) == pytest.approx(expected, abs=1e-9)
     if path is not None:
         assert not blocked & set(path)
-        assert not shut & set(zip(path, path[1:], strict=False))
+        assert not shut & set(itertools.pairwise(path))
 
 
 @settings(max_examples=40, deadline=None)
