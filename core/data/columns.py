@@ -9,7 +9,7 @@ from typing import Any
 from core.config import Columns, TaskConfig
 from core.data.readers.base import Source, UnusableData, shown
 
-__all__ = ["map_columns"]
+__all__ = ["map_columns", "map_text"]
 
 _TEXT = ("text", "sentence", "review", "content", "comment", "tweet", "message", "utterance", "body", "document",
          "headline", "title", "question", "description", "sentence1", "premise", "text_a")  # fmt: skip
@@ -85,6 +85,40 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
             expected=f"different columns for {' and '.join(found)}",
         )  # fmt: skip
     return found
+
+
+def map_text(source: Source, given: Columns, head: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    """Tell where a source has its text, for uses that need no label.
+
+    Returns
+    -------
+    kind, column
+        ``text``, or ``tokens`` where the column holds lists of words.
+
+    Raises
+    ------
+    UnusableData
+        If a named column does not exist, or none fits; the existing ones are named.
+    """
+    for what, name in (("text", given.text), ("tokens", given.tokens)):
+        if name:
+            column = _named(name, what, source)
+            lists = any(isinstance(row.get(column), list) for row in head)
+            return ("tokens" if lists else what), column
+    if source.format in ("conll", "conllu"):
+        if source.format == "conllu":
+            return "tokens", "form"
+        # Some files number the words in their first column.
+        numbered = all(str(cell).isdecimal() for row in head[:20] for cell in row[source.columns[0]])
+        return "tokens", source.columns[min(int(numbered), len(source.columns) - 1)]
+    lower = {column.lower(): column for column in reversed(source.columns)}
+    usual = next((lower[name] for name in (*_TEXT, *_TOKENS) if name in lower), None)
+    if usual is not None:
+        return ("tokens" if any(isinstance(row.get(usual), list) for row in head) else "text"), usual
+    try:
+        return "text", _guess("text", source, head, set())
+    except UnusableData:
+        return "tokens", _guess("tokens", source, head, set())
 
 
 def _conll(source: Source, found: dict[str, str], wanted: tuple[str, ...]) -> dict[str, str]:

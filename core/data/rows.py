@@ -12,7 +12,7 @@ from core.config import TaskConfig
 from core.data.readers.base import MAX_CELL, RawRow, shown
 from core.data.tags import TagScheme, to_iob2
 
-__all__ = ["Dropped", "Normaliser", "StandardRow", "label_separator"]
+__all__ = ["Dropped", "Normaliser", "StandardRow", "label_separator", "spelled_list"]
 
 _MAX_LABEL = 200
 _SEPARATORS = "|;,"
@@ -159,7 +159,7 @@ class Normaliser:
         column = self.mapping["label"]
         if cell is None:
             return []
-        parsed = _listed(cell)
+        parsed = spelled_list(cell)
         if parsed is None:
             parsed = cell.split(self.separator) if isinstance(cell, str) else [cell]
         names = [self._name(entry, column) for entry in parsed]
@@ -202,14 +202,14 @@ class Normaliser:
                 raise Dropped(
                     "too_long", f"column {shown(column)!r} has {len(cell):,} characters; {MAX_CELL:,} is the most"
                 )
-            listed = _listed(cell)
+            listed = spelled_list(cell)
             return cell.split() if listed is None else listed
         if not isinstance(cell, list):
             raise Dropped("not_text", f"column {shown(column)!r} holds a {type(cell).__name__}, not a list")
         return cell
 
 
-def _listed(cell: Any) -> list[Any] | None:
+def spelled_list(cell: Any) -> list[Any] | None:
     """Return a list that a cell holds or spells (JSON or Python); None if it is no list."""
     if isinstance(cell, list):
         return cell
