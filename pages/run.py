@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.errors import BertloomError, RunError
@@ -11,6 +13,7 @@ from pages.ui.components import empty_state, error_box, paint_header, status_mar
 from pages.ui.format import plain
 from pages.ui.live import live_plot
 from pages.ui.run_dialogs import open_dialog
+from pages.ui.run_figures_tab import figures_tab
 from pages.ui.run_head import head, primary_metric
 from pages.ui.run_results import results_tab
 from pages.ui.run_tabs import export_tab, log_tab, plan_tab, try_tab
@@ -62,14 +65,11 @@ def _trouble(run: RunRecord) -> None:
 
 def _tabs(run: RunRecord) -> None:
     # Only the open tab's content runs, so that figures and predictions cost nothing until they are looked at.
-    results, attempt, plan, log, export = st.tabs(_TABS, key="run_tabs", on_change="rerun")
-    for tab, draw in (
-        (results, results_tab),
-        (attempt, try_tab),
-        (plan, plan_tab),
-        (log, log_tab),
-        (export, export_tab),
-    ):
+    draws: tuple[Callable[[RunRecord], None], ...] = (results_tab, try_tab, plan_tab, log_tab, export_tab)
+    titles: tuple[str, ...] = _TABS
+    if run.kind != "train":
+        draws, titles = (figures_tab, plan_tab, log_tab), (_TABS[0], _TABS[2], _TABS[3])
+    for tab, draw in zip(st.tabs(titles, key=f"run_tabs_{len(titles)}", on_change="rerun"), draws, strict=True):
         if tab.open:
             with tab:
                 try:

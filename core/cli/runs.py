@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Column, Table
 
 from core.cli.output import CANCELLED, DONE, FAILED, JsonOption, answer, console, errors, note, visible
-from core.config import load_plan
+from core.config import kind_of, load_config
 from core.errors import ConfigError, RunError
 from core.runs.records import RunRecord, Status
 
@@ -48,7 +48,7 @@ def _studio(*, watch: bool = False) -> Studio:
 
 
 def run(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="The plan.")],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="The plan, or the config of another kind of run.")],
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="Change a field: key.path=value. May be repeated.")
     ] = None,
@@ -57,10 +57,10 @@ def run(
 ) -> None:
     """Run a plan and wait for its end. Ctrl-C cancels it; `bertloom resume ID` goes on from there."""
     with errors(as_json):
-        config = load_plan(plan, sets or [])
+        config = load_config(plan, sets or [])
         studio = _studio(watch=True)
         try:
-            run_id = studio.runs.submit(config, now=now)
+            run_id = studio.runs.submit(config, kind=kind_of(config), now=now)
             if not as_json:
                 note(f"Run {run_id} · {config.name}")
             record = _follow(studio, run_id, quiet=as_json)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from core.config.plan import Plan
+from core.config.plan import Config, Plan
 from core.errors import ConfigError
 
-__all__ = ["apply_sets", "load_plan", "plan_from_dict", "plan_from_yaml", "plan_to_yaml", "problems"]
+__all__ = [
+    "apply_sets", "load_plan", "mapping_from_yaml", "plan_from_dict", "plan_from_yaml", "plan_to_yaml", "problems",
+    "read_text", "validated",
+]  # fmt: skip
+
+_Config = TypeVar("_Config", bound=Config)
 
 _MAX_BYTES = 1_000_000
 _MOST_NODES = 100_000
 
 
-def plan_to_yaml(plan: Plan) -> str:
-    """Return the plan as YAML, every field included, in the order of the schema."""
+def plan_to_yaml(plan: Config) -> str:
+    """Return a plan (or another run's config) as YAML, every field included, in the order of the schema."""
     return yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -39,22 +44,44 @@ def load_plan(path: str | Path, sets: Iterable[str] = ()) -> Plan:
     ConfigError
         If the file cannot be read or is not a valid plan; the key and its line are named.
     """
+    return plan_from_yaml(read_text(path), where=str(path), sets=sets)
+
+
+def read_text(path: str | Path) -> str:
+    """Read a config file.
+
+    Raises
+    ------
+    ConfigError
+        If it is not there, too large, or not UTF-8.
+    """
     file = Path(path)
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise ConfigError("The plan file is larger than 1 MB.", where=str(file), expected="a YAML plan of a few kB")
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(
             "The plan file does not exist.", where=str(file), advice="`bertloom plan new` writes one."
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The plan file cannot be read: {error}.", where=str(file), expected="UTF-8 text") from error
-    return plan_from_yaml(text, where=str(file), sets=sets)
 
 
 def plan_from_yaml(text: str, *, where: str = "plan", sets: Iterable[str] = ()) -> Plan:
     """Parse and validate a plan; see :func:`load_plan`."""
+    data, lines = mapping_from_yaml(text, where)
+    return plan_from_dict(apply_sets(data, sets), where=where, lines=lines)
+
+
+def mapping_from_yaml(text: str, where: str) -> tuple[dict[str, Any], dict[str, int]]:
+    """Parse YAML and return its mapping with the line of every key.
+
+    Raises
+    ------
+    ConfigError
+        If it is not YAML, not a mapping, or unfolds without end.
+    """
     try:
         _refuse_explosion(text, where)
         data = yaml.safe_load(text)
@@ -68,13 +95,26 @@ def plan_from_yaml(text: str, *, where: str = "plan", sets: Iterable[str] = ()) 
         ) from error
     if not isinstance(data, dict):
         raise ConfigError("The plan is not a YAML mapping.", where=where, expected="keys such as data, model, stages")
-    return plan_from_dict(apply_sets(data, sets), where=where, lines=_lines(text))
+    return data, _lines(text)
 
 
 def plan_from_dict(data: dict[str, Any], *, where: str = "plan", lines: dict[str, int] | None = None) -> Plan:
     """Validate a plan given as nested dictionaries."""
+    return validated(Plan, data, where=where, lines=lines)
+
+
+def validated(
+    model: type[_Config], data: dict[str, Any], *, where: str = "plan", lines: dict[str, int] | None = None
+) -> _Config:
+    """Validate a config given as nested dictionaries.
+
+    Raises
+    ------
+    ConfigError
+        If it is not valid; keys, lines (where they are known) and what is wrong are named.
+    """
     try:
-        return Plan.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
         found = problems(error)
         texts = []

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from core.config import Plan, plan_to_yaml
+from core.config import RunConfig, plan_to_yaml
 from core.errors import ConfigError, RunError
 from core.runs import folder, housekeeping
 from core.runs.events import EventTable, NewEvent
@@ -37,7 +37,7 @@ class Control:
 
     def submit(
         self,
-        plan: Plan,
+        plan: RunConfig,
         *,
         kind: str = "train",
         request_id: str | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.config import Plan, plan_from_dict
+from core.config import Plan, RunConfig, config_from_dict, plan_from_dict
 from core.runs import folder, housekeeping
 from core.runs.control import Control
 from core.runs.helper import Helper
@@ -45,7 +45,7 @@ class RunDesk:
     # -- starting ----------------------------------------------------------------------------------------------------
     def submit(
         self,
-        plan: Plan,
+        plan: RunConfig,
         *,
         request_id: str | None = None,
         now: bool = False,
@@ -57,7 +57,7 @@ class RunDesk:
         Parameters
         ----------
         plan
-            The complete plan. Relative paths of files are made absolute.
+            The complete plan, or the config of another kind of run. Relative paths of files are made absolute.
         request_id
             The same request id always gives the same run, so that a repeated click is one run.
         now
@@ -129,8 +129,13 @@ class RunDesk:
         return self._store.events.list(run_id, after=after)
 
     def plan(self, run_id: str) -> Plan:
-        """Return the run's plan."""
+        """Return the plan of a training run."""
         return plan_from_dict(self.get(run_id).plan, where=f"run {run_id}")
+
+    def config(self, run_id: str) -> RunConfig:
+        """Return the config of a run of any kind."""
+        record = self.get(run_id)
+        return config_from_dict(record.kind, record.plan, where=f"run {run_id}")
 
     def log(self, run_id: str, tail: int = 200) -> str:
         """Return the last lines that the run's worker printed."""

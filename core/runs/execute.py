@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.config import plan_from_dict, plan_to_yaml
+from core.config import config_from_dict, plan_to_yaml
 from core.errors import BertloomError
 from core.runs import folder
 from core.runs.claims import Claim, OwnershipLost
@@ -116,7 +116,7 @@ def _work(claim: Claim, place: Path, recorder: Recorder) -> Outcome:
     _log.info("run %s (%s), attempt %d", claim.id, claim.name, claim.attempt)
     if recorder.asked is Status.CANCELLING:
         return Outcome.CANCELLED
-    plan = plan_from_dict(claim.plan, where=f"run {claim.id}")
+    plan = config_from_dict(claim.kind, claim.plan, where=f"run {claim.id}")
     place.mkdir(parents=True, exist_ok=True)
     if not (place / "plan.yaml").exists():
         folder.write_text(place / "plan.yaml", plan_to_yaml(plan))

@@ -17,6 +17,9 @@ __all__ = ["KINDS", "known", "resolve"]
 
 KINDS: dict[str, str] = {
     "train": "core.training:train",
+    "graph": "core.graph.build:run",
+    "probe": "core.graph.probe.run:run",
+    "link": "core.graph.link.run:run",
 }
 
 #: ``name=module:function`` pairs for the project's own tests; modules outside of ``tests`` are not taken.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from core.config import DataConfig, Plan
+from core.config import DataConfig, GraphConfig, LinkConfig, Plan, ProbeConfig, RunConfig
 from core.data.samples import sample_names
 from core.errors import StorageError
 from core.settings import Home, confine, safe_name
@@ -19,12 +19,13 @@ __all__ = [
 #: Signs that files bear by custom, like ``rows (1).csv``, and that a name of ours does without.
 _HARMLESS = str.maketrans(dict.fromkeys("()[]{},;+&@=~!#%'$", "_"))
 _FIELDS = ("source", "gate_source", "test_source")
+_Config = TypeVar("_Config", bound=RunConfig)
 
 
 def names_hub(plan: Mapping[str, Any]) -> bool:
     """Whether a plan, as plain data, names a hub model or data set."""
-    data, model = plan.get("data") or {}, plan.get("model") or {}
-    named = [data.get(field) for field in _FIELDS] + [model.get("source")]
+    data, model, corpus = (plan.get(part) or {} for part in ("data", "model", "corpus"))
+    named = [data.get(field) for field in _FIELDS] + [model.get("source"), corpus.get("source")]
     return any(isinstance(source, str) and source.startswith("hub:") for source in named)
 
 
@@ -46,10 +47,18 @@ def absolute_data(data: DataConfig) -> DataConfig:
     return data.model_copy(update=changes)
 
 
-def absolute_sources(plan: Plan) -> Plan:
-    """Return the plan with relative paths of files and folders that exist made absolute."""
-    model = plan.model.model_copy(update={"source": _absolute(plan.model.source, folder=True)})
-    return plan.model_copy(update={"data": absolute_data(plan.data), "model": model})
+def absolute_sources(plan: _Config) -> _Config:
+    """Return a run's config with relative paths of files and folders that exist made absolute."""
+    changes: dict[str, Any] = {}
+    if isinstance(plan, Plan | GraphConfig | ProbeConfig):
+        changes["model"] = plan.model.model_copy(update={"source": _absolute(plan.model.source, folder=True)})
+    if isinstance(plan, Plan):
+        changes["data"] = absolute_data(plan.data)
+    elif isinstance(plan, LinkConfig):
+        changes["graph"] = _absolute(plan.graph)
+    else:
+        changes["corpus"] = plan.corpus.model_copy(update={"source": _absolute(plan.corpus.source)})
+    return cast(_Config, plan.model_copy(update=changes))
 
 
 def stamp(data: DataConfig) -> tuple[Any, ...]:

@@ -122,7 +122,7 @@ class RunTable:
             # instr() takes the text as it is: % and _ are not wildcards
             fields = (
                 "id", "name", "coalesce((select group_concat(value, char(10)) from json_each(tags)), '')",
-                "coalesce(json_extract(plan, '$.data.source'), '')",
+                "coalesce(json_extract(plan, '$.data.source'), json_extract(plan, '$.corpus.source'), '')",
                 "coalesce(json_extract(plan, '$.model.source'), '')",
             )  # fmt: skip
             where.append("(" + " or ".join(f"instr(fold({field}), ?)" for field in fields) + ")")

@@ -7,15 +7,12 @@ are stored in fp32, as the model hands them over, so that a run with the cache c
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,145 +20,14 @@ import torch
 from core.data.tasks.base import Encoded
 from core.errors import StorageError
 from core.training.batches import evaluation_batches
+from core.training.boundary import Boundary, Feed, NotReached
 from core.training.engine import Engine
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.files import atomic_folder, remove, sweep
-from core.training.packed import Captured
 
-__all__ = ["Boundary", "Feed", "prepare_feeds", "zero_feeds"]
+__all__ = ["prepare_feeds", "zero_feeds"]
 
 _FILE = "hidden.f32"
-
-
-class _NotReached(Exception):
-    """The forward pass ended without passing the boundary."""
-
-
-def _first(output: Any) -> torch.Tensor:
-    return output if isinstance(output, torch.Tensor) else output[0]
-
-
-class Boundary:
-    """The place between frozen and trained part, where hidden states are taken and put back.
-
-    Parameters
-    ----------
-    layers
-        The encoder's layers.
-    depth
-        Number of frozen lowest layers, from 1.
-    """
-
-    def __init__(self, layers: list[torch.nn.Module], depth: int):
-        self.layers = layers
-        self.depth = depth
-        #: Whether a layer hands over a tuple, found out when the states are taken.
-        self.tuples = [False] * depth
-
-    def take(self, run: Callable[[], Any]) -> torch.Tensor:
-        """Run a forward pass up to the boundary and return the hidden states, shape (batch, length, width)."""
-
-        def note(index: int) -> Callable[..., None]:
-            def hook(_: Any, __: Any, output: Any) -> None:
-                self.tuples[index] = not isinstance(output, torch.Tensor)
-                if index == len(self.layers) - 1:
-                    raise Captured(_first(output))
-
-            return hook
-
-        def entering(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            raise Captured(args[0] if args else kwargs["hidden_states"])
-
-        handles = [self.layers[index].register_forward_hook(note(index)) for index in range(self.depth)]
-        if self.depth < len(self.layers):
-            handles.append(self.layers[self.depth].register_forward_pre_hook(entering, with_kwargs=True))
-        try:
-            run()
-        except Captured as captured:
-            return captured.hidden
-        finally:
-            for handle in handles:
-                handle.remove()
-        raise _NotReached
-
-    @contextlib.contextmanager
-    def put(self, hidden: torch.Tensor) -> Iterator[None]:
-        """Feed hidden states: frozen layers pass their input through, the layer above (or the last) gets `hidden`."""
-        whole = self.depth == len(self.layers)
-
-        def passing(index: int) -> Callable[..., Any]:
-            def forward(states: Any = None, *args: Any, **kwargs: Any) -> Any:
-                states = kwargs["hidden_states"] if states is None else states
-                value = hidden if whole and index == self.depth - 1 else states
-                return (value, None) if self.tuples[index] else value
-
-            return forward
-
-        def entering(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            if args:
-                return (hidden, *args[1:]), kwargs
-            return args, {**kwargs, "hidden_states": hidden}
-
-        handle = None
-        for index in range(self.depth):
-            self.layers[index].forward = passing(index)
-        if not whole:
-            handle = self.layers[self.depth].register_forward_pre_hook(entering, with_kwargs=True)
-        try:
-            yield
-        finally:
-            for index in range(self.depth):
-                del self.layers[index].forward
-            if handle is not None:
-                handle.remove()
-
-
-@dataclass
-class Feed:
-    """The activations of one role.
-
-    Parameters
-    ----------
-    boundary
-        Where they belong.
-    data
-        fp32 of shape (sub-words of all features, width), or (features, width) if `first_only`.
-    offsets
-        Start of each feature in `data`, and the end; length features + 1.
-    first_only
-        Whether only the first position is kept.
-    device
-        Where the model is.
-    """
-
-    boundary: Boundary
-    data: np.ndarray
-    offsets: np.ndarray
-    first_only: bool
-    device: torch.device
-
-    def packed(self, indices: np.ndarray) -> torch.Tensor:
-        """Return the states of some features one after another, shape (sub-words, width) or (features, width)."""
-        if self.first_only:
-            chosen = self.data[indices]
-        else:
-            chosen = np.concatenate([self.data[self.offsets[index] : self.offsets[index + 1]] for index in indices])
-        return torch.from_numpy(np.ascontiguousarray(chosen)).to(self.device)
-
-    def padded(self, indices: np.ndarray, mask: torch.Tensor) -> torch.Tensor:
-        """Return the states of shape (features, length, width), zero where the mask is; length 1 if `first_only`."""
-        states = self.packed(indices)
-        if self.first_only:
-            return states[:, None]
-        hidden = states.new_zeros(*mask.shape, states.shape[-1])
-        hidden[mask.bool()] = states
-        return hidden
-
-    @contextlib.contextmanager
-    def active(self, indices: np.ndarray, mask: torch.Tensor) -> Iterator[None]:
-        """Feed the states of some features into the stock model."""
-        with self.boundary.put(self.padded(indices, mask)):
-            yield
 
 
 def _inputs(engine: Engine, encoded: Encoded, indices: np.ndarray) -> dict[str, torch.Tensor]:
@@ -259,7 +125,7 @@ def prepare_feeds(
         engine.use_path("stock")  # hidden states are taken from the stock model's layers
         try:
             usable, first_only = _try_out(engine, boundary, prepared.encoded["train"])
-        except _NotReached:
+        except NotReached:
             usable, first_only = False, False
         finally:
             engine.use_path(path)
@@ -396,7 +262,7 @@ def zero_feeds(engine: Engine) -> int:
     try:
         with engine.scoring():
             usable, first_only = _try_out(engine, boundary, prepared.encoded["train"])
-    except _NotReached:
+    except NotReached:
         usable, first_only = False, False
     finally:
         engine.use_path(path)

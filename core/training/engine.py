@@ -13,7 +13,7 @@ from core.training.device import seed_step
 from core.training.prepare import Prepared
 
 if TYPE_CHECKING:
-    from core.training.activations import Feed
+    from core.training.boundary import Feed
 
 __all__ = ["Engine"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from core.config import Plan
-from core.errors import BertloomError, ModelError, TrainingDiverged
+from core.errors import TrainingDiverged
 from core.training.batches import iterate, micro_batches
 from core.training.best import BestModel, Weights
 from core.training.checkpoints import Checkpoints, Loaded, restore_random_state
@@ -26,6 +26,7 @@ from core.training.optim import Optimiser
 from core.training.prepare import Prepared, prepare
 from core.training.results import environment, fingerprint, load_best, write_results
 from core.training.schedules import Plateau, rate_function
+from core.training.state import restore, state_of, tensors_of
 from core.training.window import Window
 
 __all__ = ["Trainer", "train"]
@@ -94,7 +95,7 @@ class Trainer:
         self._first = 0
         self._in_epoch = 1
         self._ready = False
-        self._window = Window()
+        self.window = Window()
         self._told = 0.0
         self.choices: dict[str, Any] = {}
         self.checkpoints = Checkpoints(
@@ -194,7 +195,7 @@ class Trainer:
         cached = prepared.depth == len(prepared.layers) and self.stage.cache_activations
         steps = min(prepared.steps, prepared.steps_per_epoch) if cached else prepared.steps
         choice, timings = choose(self.engine, steps=steps, check=self._check)
-        self._apply(choice)
+        self.apply(choice)
         self.choices = {
             **choice.as_dict(), "device": str(prepared.device), "deterministic": self.plan.runtime.deterministic,
             "timings": timings, "trained_rows": None if prepared.rows is None else int(prepared.rows.rows.shape[0]),
@@ -207,7 +208,8 @@ class Trainer:
             data={"name": self.stage.name, "steps": prepared.steps, "steps_per_epoch": prepared.steps_per_epoch},
         )  # fmt: skip
 
-    def _apply(self, choice: Choice) -> None:
+    def apply(self, choice: Choice) -> None:
+        """Execute as was chosen."""
         set_threads(choice.threads)
         self.engine.precision = choice.precision
         self.engine.use_path(choice.path)
@@ -276,7 +278,7 @@ class Trainer:
         if prepared.rows is not None:
             prepared.rows.stepped(rates[prepared.rows.group])
         self.step = number
-        self._window.add(
+        self.window.add(
             loss_sum,
             norm,
             step=number,
@@ -287,13 +289,13 @@ class Trainer:
         )
 
     def _log(self, *, force: bool = False) -> None:
-        if self._window.steps and (force or self.step % self.plan.runtime.log_every == 0):
+        if self.window.steps and (force or self.step % self.plan.runtime.log_every == 0):
             self._judge()
             self._tell(self._record())
 
     def _judge(self) -> None:
         """Let the guard see every step before an evaluation, a checkpoint or the best model is made of it."""
-        for item in self._window.unjudged():
+        for item in self.window.unjudged():
             try:
                 self.loss_guard.observe(item["step"], item["loss"], item["norm"])
             except TrainingDiverged:
@@ -302,7 +304,7 @@ class Trainer:
 
     def _record(self) -> float:
         """Record the window's means and return the examples per second."""
-        values = self._window.close()
+        values = self.window.close()
         values["train/memory_mb"] = memory_mb(self.prepared.device)
         self.context.metrics(self.step, values)
         return values["train/examples_per_s"]
@@ -377,7 +379,8 @@ class Trainer:
         self._event("best", message, step=self.step, data=named)
         self.best.keep(named, self.step)
 
-    def _elapsed(self) -> float:
+    def elapsed(self) -> float:
+        """Return the seconds of training so far, resumes included."""
         return self.seconds + time.monotonic() - self._clock
 
     # ---- state -----------------------------------------------------------------------------------------------------
@@ -388,58 +391,15 @@ class Trainer:
         if not self.best.write():
             self.checkpoints.postpone()
             return  # a checkpoint must not speak of a best model that is not on the disk
-        prepared = self.prepared
-        parameters = prepared.parameters
-        tensors = {name: parameters[name].detach() for name in self.optimiser.names}
-        tensors.update({name: buffer for name, buffer in prepared.model.named_buffers() if _kept(prepared.model, name)})
-        state = {
-            "epoch": self.epoch, "index": self.index, "evaluated": self.evaluated, "stopped_early": self.stopped_early,
-            "seconds": self._elapsed(), "choices": self.choices, "rates": self.rates, "window": self._window.steps,
-            "keeper": self.keeper.state_dict(), "loss_guard": self.loss_guard.state_dict(),
-            "class_guard": self.class_guard.state_dict(),
-            "plateau": None if self.plateau is None else self.plateau.state,
-            "fingerprint": self.print, "steps": prepared.steps,
-            "row_decay": None if prepared.rows is None else prepared.rows.decay,
-            "rows": None if prepared.rows is None else int(prepared.rows.rows.shape[0]),
-        }  # fmt: skip
-        saved = self.checkpoints.save(self.step, tensors, self.optimiser.state_tensors(), state)
+        saved = self.checkpoints.save(self.step, tensors_of(self), self.optimiser.state_tensors(), state_of(self))
         if saved and wanted:
             self._event("checkpoint", f"Checkpoint at step {self.step}.", step=self.step)
 
     def _restore(self, loaded: Loaded) -> None:
-        state, prepared = loaded.state, self.prepared
-        rows = None if prepared.rows is None else int(prepared.rows.rows.shape[0])
-        if state["fingerprint"] != self.print or state["steps"] != prepared.steps or state["rows"] != rows:
-            raise ModelError(
-                "The checkpoint does not fit: model, data or plan changed since it was written.",
-                where=str(self.checkpoints.folder),
-                expected="the same files as when the run began",
-                advice="Put the files back, or start a new run.",
-            )
-        chosen = state["choices"]
-        if prepared.device.type != chosen["device"].split(":")[0]:
-            raise BertloomError(
-                f"The run began on {chosen['device']}; this is {prepared.device}.",
-                where="runtime.device", advice="Resume it on the same kind of device, or start a new run.",
-            )  # fmt: skip
-        parameters = prepared.parameters
-        buffers = dict(prepared.model.named_buffers())
-        with torch.no_grad():
-            for name, tensor in loaded.tensors.items():
-                (parameters[name] if name in parameters else buffers[name]).copy_(tensor)
-        self.optimiser.load_state_tensors(loaded.optimizer)
-        if prepared.rows is not None:
-            prepared.rows.decay = state["row_decay"]
-        self.step, self.epoch, self.index = loaded.step, state["epoch"], state["index"]
-        self.evaluated, self.stopped_early, self.seconds = state["evaluated"], state["stopped_early"], state["seconds"]
-        self.rates, self._window.steps, self.choices = state["rates"], state["window"], chosen
-        self.keeper.load_state_dict(state["keeper"])
-        self.loss_guard.load_state_dict(state["loss_guard"])
-        self.class_guard.load_state_dict(state["class_guard"])
-        if self.plateau is not None:
-            self.plateau.state = state["plateau"] or {}
-        self._apply(Choice(chosen["threads"], chosen["precision"], chosen["path"]))
-        restore_random_state(loaded.random, state["random"])
+        restore(self, loaded)
+        chosen = self.choices
+        self.apply(Choice(chosen["threads"], chosen["precision"], chosen["path"]))
+        restore_random_state(loaded.random, loaded.state["random"])
         self._event("info", f"Resumed at step {self.step}.", step=self.step)
 
     # ---- the end ---------------------------------------------------------------------------------------------------
@@ -471,7 +431,7 @@ class Trainer:
         training = {
             "steps": self.step, "total_steps": prepared.steps, "stopped_early": self.stopped_early,
             "best": self.keeper.as_dict(),
-            "seconds": round(self._elapsed(), 2),
+            "seconds": round(self.elapsed(), 2),
             "rows": {role: len(getattr(prepared.roles, role)) for role in prepared.encoded},
         }  # fmt: skip
         if self.plan.runtime.keep == "all":
@@ -487,8 +447,3 @@ class Trainer:
         if self.plan.runtime.keep == "metrics":
             remove(self.best.folder)
         self.context.progress(phase="finished", step=self.step, total_steps=prepared.steps, eta_s=0.0)
-
-
-def _kept(model: torch.nn.Module, name: str) -> bool:
-    owner, _, leaf = name.rpartition(".")
-    return leaf not in model.get_submodule(owner)._non_persistent_buffers_set

@@ -20,7 +20,7 @@ from torch.nn import functional
 from core.training.dropout import Masks, dropout
 
 if TYPE_CHECKING:
-    from core.training.activations import Feed
+    from core.training.boundary import Feed
     from core.training.prepare import Prepared
 
 __all__ = ["Captured", "PackedEncoder"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["HEADER", "LIVE_PLOT", "PAGES", "PRIMARY", "RUN_CARD", "RUN_ID", "RUN_NOTICE"]
+__all__ = ["GRAPH", "GRAPH_PICTURE", "HEADER", "LIVE_PLOT", "PAGES", "PRIMARY", "RUN_CARD", "RUN_ID", "RUN_NOTICE"]
 
 #: Page header (title, caption, actions) and the primary action inside it.
 HEADER = "page_header"
@@ -11,9 +11,13 @@ PRIMARY = "primary_action"
 RUN_CARD = "run_card"
 #: The live plot of the run page.
 LIVE_PLOT = "live_plot"
-#: Session state: the pages by name ("runs", "run", "planner"), for links and switches.
+#: Session state: the pages by name ("runs", "run", "planner", "explorer"), for links and switches.
 PAGES = "_pages"
 #: Query parameter of the run page.
 RUN_ID = "id"
+#: Query parameter of the graph explorer: a run of kind graph or link.
+GRAPH = "graph"
+#: The picture of the graph explorer.
+GRAPH_PICTURE = "graph_picture"
 #: Session state: a sentence to show as a toast after a page switch.
 RUN_NOTICE = "notice"

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.config import title_of_kind
 from core.errors import BertloomError
 from core.runs.records import RunRecord, Status
 from pages.ui import keys
@@ -17,6 +18,8 @@ from pages.ui.studio import studio
 __all__ = ["head", "primary_metric"]
 
 _EVERY = 2.0
+#: Kinds of runs that leave a word graph.
+EXPLORED = ("graph", "link")
 
 
 def head(run_id: str) -> None:
@@ -46,7 +49,10 @@ def _head(run_id: str, drawn: str) -> None:
 def _caption(run: RunRecord) -> str:
     plan = run.plan
     # A path says enough by its last name; the plan holds the rest.
-    parts = [str(plan.get(part, {}).get("source", "")).rstrip("/").rpartition("/")[2] for part in ("data", "model")]
+    sources = [str((plan.get(part) or {}).get("source", "")) for part in ("data", "corpus", "model")]
+    parts = [source.rstrip("/").rpartition("/")[2] for source in sources]
+    if run.kind != "train":
+        parts.insert(0, title_of_kind(run.kind))
     if run.started:
         parts.append(f"started {relative(run.started)}")
     else:
@@ -80,6 +86,11 @@ def _actions(run: RunRecord) -> None:
             _do("Cancel", ":material/stop:", "cancel", run, said="The run left the queue.")
         case Status.PAUSING | Status.CANCELLING:
             st.button("Stopping", icon=":material/hourglass_top:", disabled=True, key="action_stopping")
+        case Status.FINISHED if run.kind in EXPLORED:
+            if st.button("Explore", icon=":material/hub:", type="primary", key=keys.PRIMARY):
+                st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: run.id})
+        case Status.FINISHED if run.kind != "train":
+            pass
         case Status.FINISHED:
             if st.button(
                 "Export", icon=":material/download:", type="primary", key=keys.PRIMARY, disabled=not run.has_model
@@ -104,9 +115,11 @@ def _do(label: str, icon: str, action: str, run: RunRecord, *, said: str, primar
 
 def _more(run: RunRecord) -> None:
     options: dict[str, str] = {}
-    if run.status is Status.RUNNING:
+    training = run.kind == "train"
+    if run.status is Status.RUNNING and training:
         options["save"] = ":material/save: Save a checkpoint now"
-    options["duplicate"] = ":material/content_copy: Duplicate with changes"
+    if training:
+        options["duplicate"] = ":material/content_copy: Duplicate with changes"
     options["rename"] = ":material/edit: Rename and tags"
     if run.status is not Status.FINISHED and run.has_model:
         options["export"] = ":material/download: Export the best weights so far"
@@ -139,6 +152,8 @@ def _duplicate(run: RunRecord) -> None:
 # -- cards -----------------------------------------------------------------------------------------------------------
 def primary_metric(run: RunRecord) -> str | None:
     """Return the gate metric that picks the best checkpoint, without ``gate/``; None as long as nobody has said it."""
+    if run.kind != "train":
+        return None
     best = run.progress.get("best")
     if isinstance(best, dict) and best.get("metric"):
         return str(best["metric"]).removeprefix("gate/")
@@ -152,6 +167,14 @@ def primary_metric(run: RunRecord) -> str | None:
 
 
 def _cards(run: RunRecord) -> list[Card]:
+    if run.kind != "train":
+        cards = [
+            Card(metric_name(name), number(value, 4) if isinstance(value, float) and value % 1 else count(value), "")
+            for name, value in list(run.metrics.items())[:3]
+        ]
+        if not cards:
+            cards = [Card("Now", plain(str(run.progress.get("phase") or run.status)), "")]
+        return [*cards, _time_card(run)]
     batch = studio().runs.series(run.id, names=["train/loss"], max_points=200)
     return [_loss_card(batch.series.get("train/loss")), _best_card(run), _speed_card(run), _time_card(run)]
 

@@ -83,7 +83,7 @@ def _entity(entity: dict[str, Any]) -> dict[str, Any]:
 
 def plan_tab(run: RunRecord) -> None:
     """Show the complete plan; the downloaded file does exactly the same run."""
-    text = plan_to_yaml(studio().runs.plan(run.id))
+    text = plan_to_yaml(studio().runs.config(run.id))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(r"Every setting of this run. `bertloom run plan.yaml` repeats it exactly.")
         st.download_button(

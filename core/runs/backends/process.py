@@ -50,6 +50,10 @@ def worker_environment(*, hub: bool) -> dict[str, str]:
     # took 10.3 s. Sleeping at once (1.6 s) costs 13 % on a quiet machine; a short spin costs nothing there.
     environment.setdefault("GOMP_SPINCOUNT", "5000")
     environment.setdefault("KMP_BLOCKTIME", "1")
+    # Kernels of bf16 products are kept by the shape of the batch, up to a thousand of them; nearly every batch has a
+    # shape of its own. That took 500 MB more after fifty steps; one step needs about forty.
+    environment.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    environment.setdefault("LRU_CACHE_CAPACITY", "64")
     environment["HF_HUB_DISABLE_TELEMETRY"] = "1"
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
         if hub:

@@ -1,0 +1,49 @@
+"""The results of runs that do not train a task: their figures, what a person should know, and the details."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.runs.records import RunRecord
+from pages.ui.components import empty_state
+from pages.ui.format import metric_name, number, plain
+from pages.ui.studio import studio
+
+__all__ = ["figures_tab"]
+
+
+def figures_tab(run: RunRecord) -> None:
+    """Show the figures of a run of any kind, as it wrote them."""
+    results = studio().runs.results(run.id)
+    if not results:
+        with empty_state(
+            "There are no results yet",
+            "They are written when the run has finished.",
+            icon=":material/hourglass_empty:",
+            key="no_results",
+        ):
+            pass
+        return
+    details = dict(results.get("details") or {})
+    for notice in details.pop("notices", None) or []:
+        st.info(plain(str(notice), 500), icon=":material/info:")
+    metrics = results.get("metrics") or {}
+    if metrics:
+        rows = [{"figure": metric_name(name), "value": number(value, 4)} for name, value in metrics.items()]
+        st.dataframe(rows, hide_index=True, width="stretch")
+    for name, value in details.items():
+        _detail(name, value)
+
+
+def _detail(name: str, value: Any) -> None:
+    title = plain(str(name).replace("_", " ").capitalize(), 80)
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        st.markdown(f"**{title}**")
+        st.dataframe(value, hide_index=True, width="stretch")
+    elif isinstance(value, dict | list):
+        with st.expander(title):
+            st.json(value)
+    elif value is not None:
+        st.markdown(f"**{title}:** {plain(str(value), 500)}")
