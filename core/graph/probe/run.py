@@ -242,7 +242,8 @@ class _Work:
         }  # fmt: skip
         for reason, count in left_out.items():
             if count:
-                self.notices.append(f"{count:,} sentences were left out: {reason}.")
+                were = "sentence was" if count == 1 else "sentences were"
+                self.notices.append(f"{count:,} {were} left out: {reason}.")
         if corpus.trees == "silver":
             self.notices.append("The scores say how well layers agree with the parser, whose trees are not all right.")
         low, high = LENGTHS
