@@ -181,7 +181,7 @@ def mix(
     Raises
     ------
     ConfigError
-        If a weight, the layer, or the penalty is not usable.
+        If a weight, a least weight, the layer, or the penalty is not usable.
     """
     alphas = check_weights(graph, weights)
     layer = check_layer(graph, layer)
@@ -190,6 +190,12 @@ def mix(
             f"The hub penalty {hub_penalty} is not usable.", where="hub_penalty", expected="a number of at least 0"
         )
     least = dict(min_weight or {})
+    for name, value in least.items():
+        if name not in EDGE_TYPES or math.isnan(value):
+            raise ConfigError(
+                "This least weight is not usable.", where=f"min_weight.{name[:40]}",
+                expected=f"a number, for one of {', '.join(EDGE_TYPES)}",
+            )  # fmt: skip
     # Sets of the layer itself come last, so that they take the place of a set of their type that depends on no layer.
     sets = {one.type: one for one in sorted(graph.edge_sets(layer), key=lambda one: one.layer is not None)}
     types = [name for name in alphas if name in sets]

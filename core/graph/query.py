@@ -94,10 +94,11 @@ def _settings(graph: WordGraph, query: PathQuery) -> tuple[Any, ...]:
 
 def layered_for(graph: WordGraph, query: PathQuery) -> Layered:
     """Return the layered graph that a question is about, kept between questions."""
+    if not graph.vectors:  # layers are joined by vectors: let the error say so before anything is mixed
+        return layered(graph, query.weights)
     return _LAYERED.get(
         graph, (query.kappa, *_settings(graph, query)),
-        lambda: layered(graph, query.weights, kappa=query.kappa, directed=query.directed,
-                        hub_penalty=query.hub_penalty, min_weight=query.min_weight)
+        lambda: layered(graph, kappa=query.kappa, mixed=[_mixed(graph, query, layer) for layer in graph.layers])
     )  # fmt: skip
 
 

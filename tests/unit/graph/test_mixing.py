@@ -154,6 +154,8 @@ def test_a_layer_that_is_not_there_and_a_negative_penalty_are_refused() -> None:
         mix(graph, 7)
     with pytest.raises(ConfigError, match="hub_penalty"):
         mix(graph, 0, hub_penalty=-1)
+    with pytest.raises(ConfigError, match=r"min_weight\.synonym"):
+        mix(graph, 0, min_weight={"synonym": 1})
 
 
 def test_a_graph_without_words_or_with_edges_of_weight_zero_only_has_no_edges() -> None:
