@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.graph.centrality import pagerank
 from core.graph.pairs import Pairs, seeded
 from core.graph.types import WordGraph
 
@@ -27,7 +28,7 @@ class Community:
     id
         Number from 0, the largest first.
     name
-        Its most central content words, for example ``film, movie, story``.
+        Its most central content words (PageRank along the edges inside it), for example ``film, movie, story``.
     size
         Words in it.
     words
@@ -100,7 +101,7 @@ def find_communities(
     new[numbers[order]] = np.arange(len(order))
     membership[tied] = new[raw[tied]]
     inside = membership[pairs.sources] == membership[pairs.targets]
-    central = np.bincount(pairs.targets[inside], weights=pairs.strengths[inside], minlength=pairs.nodes)
+    central = pagerank(Pairs(pairs.nodes, pairs.sources[inside], pairs.targets[inside], pairs.strengths[inside]))
     named = _named(graph, membership, central, words)
     listed = [
         Community(number, ", ".join(_short(graph.words[node]) for node in named[number]), int(size), named[number])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from core.graph.communities import Communities
+from core.graph.communities import NO_COMMUNITY, Communities
 from core.graph.layout import label_box, place, separate
 from core.graph.mixing import Mixed
 from core.graph.pairs import Pairs
@@ -25,6 +25,8 @@ MEANINGS: dict[str, str] = {
 }
 _LABEL = 28
 _RADIUS = (5.0, 20.0)
+#: How much stronger an edge inside a community pulls.
+_TOGETHER = 8.0
 #: Above this many words labels are not moved apart: nobody reads them all at once.
 _READABLE = 600
 #: Relations named at an edge.
@@ -140,7 +142,10 @@ def assemble(
     radius = _radius(sizes[shown])
     labels = [short(graph.words[node]) for node in drawn.nodes]
     pinned = {local[node]: where for node, where in drawn.pinned.items()}
-    positions = place(len(shown), sources, targets, strengths, seed=seed, pinned=pinned)
+    member = groups.membership[shown]
+    together = (member[sources] == member[targets]) & (member[sources] != NO_COMMUNITY)
+    pull = np.where(together, _TOGETHER, 1.0) * strengths  # so that communities are seen
+    positions = place(len(shown), sources, targets, pull, seed=seed, pinned=pinned)
     if len(shown) <= _READABLE:
         boxes = np.array([label_box(label, size) for label, size in zip(labels, radius.tolist(), strict=True)])
         positions = separate(positions, boxes.reshape(-1, 2), pinned=list(pinned))

@@ -20,6 +20,9 @@ __all__ = ["BOX", "label_box", "overlaps", "place", "separate"]
 #: Width and height of the box that positions are scaled to.
 BOX = (1600.0, 1000.0)
 _GAP = 0.7
+#: Half the plane of a layout with pinned nodes, in square roots of nodes.
+_PLANE = 1.2
+_LEAST_PULL = 0.3
 _ROUNDS = 16
 _STEPS = 120
 #: The picture is at least this many times as large as all label boxes together.
@@ -61,9 +64,10 @@ def place(
     if not nodes:
         return np.zeros((0, 2))
     pull = np.sqrt(np.asarray(strengths, dtype=np.float64) / max(float(np.max(strengths, initial=0)), 1e-30))
+    pull = np.maximum(pull, _LEAST_PULL)  # a weak edge holds its word too
     edges = np.column_stack([np.asarray(sources, dtype=np.int64), np.asarray(targets, dtype=np.int64)])
     if pinned:
-        half = max(2.0, float(np.sqrt(nodes)))
+        half = max(2.0, _PLANE * float(np.sqrt(nodes)))
         found = _pinned(nodes, edges, pull, seed, pinned, half)
         return found / half * np.array(box) / 2
     matrix = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(nodes, nodes))

@@ -24,11 +24,14 @@ from core.graph.types import WordGraph
 
 __all__ = ["map_view", "neighbourhood", "overview", "path_view"]
 
-#: Edges a word that is not on the path.
+#: Edges a word that is not on the path; fewer where nothing is in front.
 EDGES = 4
+_EDGES = {"overview": 3, "map": 2}
 #: Neighbours of each word of a path that are not faded.
 _BESIDE = 6
 _LEAST = 1e-9
+#: Ends of the best path, in halves of the box.
+_ACROSS = 0.55
 _AROUND = {"path": "the words of the paths", "neighbourhood": "the word"}
 
 
@@ -104,7 +107,7 @@ def overview(
 
     Of each community ``size`` words are there and ``shown`` are drawn; ``x`` and ``y`` are the middle of those.
     """
-    return _central(graph, mixed, "overview", limit, EDGES, groups, sizes, seed)
+    return _central(graph, mixed, "overview", limit, groups, sizes, seed)
 
 
 def map_view(
@@ -117,7 +120,7 @@ def map_view(
     seed: int = 0,
 ) -> dict[str, Any]:
     """Return the whole graph (its most central `limit` words) for a map: labels may overlap, two edges a word."""
-    return _central(graph, mixed, "map", limit, 2, groups, sizes, seed)
+    return _central(graph, mixed, "map", limit, groups, sizes, seed)
 
 
 def _around(
@@ -140,7 +143,7 @@ def _around(
     roles.update(dict.fromkeys(on, "path"))
     pinned = {}
     if chosen and len(chosen[0]) > 1:
-        places = np.linspace(-0.62, 0.62, len(chosen[0]))
+        places = np.linspace(-_ACROSS, _ACROSS, len(chosen[0]))
         pinned = {node: (float(x), 0.0) for node, x in zip(chosen[0], places, strict=True)}
     picked = pick_edges(pairs, np.array(shown, dtype=np.int64), EDGES, steps=steps, tree=tree)
     drawn = Drawn(kind, shown, roles, picked, steps, on, pinned, f"nearest to {_AROUND[kind]}")
@@ -148,8 +151,8 @@ def _around(
 
 
 def _central(
-    graph: WordGraph, mixed: Mixed, kind: str, limit: int, edges: int, groups: Communities | None,
-    sizes: np.ndarray | None, seed: int,
+    graph: WordGraph, mixed: Mixed, kind: str, limit: int, groups: Communities | None, sizes: np.ndarray | None,
+    seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     pairs = Pairs.of_mixed(mixed)
     ranks = pagerank(pairs)
@@ -157,7 +160,7 @@ def _central(
     # words without edges come last: there is nothing to see of them
     order = np.lexsort((np.arange(len(ranks)), -ranks, mixed.neighbours == 0))
     shown = order[: max(limit, 0)].tolist()
-    picked = pick_edges(pairs, np.array(shown, dtype=np.int64), edges)
+    picked = pick_edges(pairs, np.array(shown, dtype=np.int64), _EDGES[kind])
     drawn = Drawn(kind, shown, dict.fromkeys(shown, "neighbour"), picked, {}, {}, {}, "most central by PageRank")
     return _finish(graph, mixed, pairs, drawn, groups, sizes, seed)
 
@@ -178,7 +181,11 @@ def _nodes_of(graph: WordGraph, path: Mapping[str, Any] | Sequence[str]) -> list
 
 
 def _nearest(pairs: Pairs, seeds: list[int], limit: int) -> tuple[list[int], list[tuple[int, int]]]:
-    """Return the nodes that are cheapest to reach from the seeds, whichever way, and the edges that lead to them."""
+    """Return the nodes that are cheapest to reach from the seeds, whichever way, and the edges that lead to them.
+
+    To pass a word costs log(1 + its neighbours) beside the edges, as in a query with hub penalty 1: what a hub joins is
+    not near to everything.
+    """
     if not seeds or not pairs.nodes:
         return [], []
     costs = np.maximum(pairs.costs if pairs.costs is not None else np.ones(len(pairs.sources)), _LEAST)
@@ -189,7 +196,9 @@ def _nearest(pairs: Pairs, seeds: list[int], limit: int) -> tuple[list[int], lis
     first[1:] = keys[1:] != keys[:-1]
     rows, columns = np.divmod(keys[first], pairs.nodes)
     indptr = np.searchsorted(rows, np.arange(pairs.nodes + 1))
-    matrix = csr_array((both[first], columns, indptr), shape=(pairs.nodes, pairs.nodes))
+    passing = np.log1p(np.diff(indptr))
+    passing[seeds] = 0.0
+    matrix = csr_array((both[first] + passing[rows], columns, indptr), shape=(pairs.nodes, pairs.nodes))
     far, before, _ = dijkstra(matrix, indices=seeds, min_only=True, return_predecessors=True)
     far[seeds] = -1.0
     near = np.lexsort((np.arange(pairs.nodes), far))[:limit]

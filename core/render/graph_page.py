@@ -102,7 +102,7 @@ def _network(view: Mapping[str, Any], look: Look, colours: Mapping[str, str]) ->
 def _node(node: Mapping[str, Any], look: Look) -> dict[str, Any]:
     role = str(node.get("role", "neighbour"))
     community = int(node.get("community", -1))
-    colour = look.colour(community) if community >= 0 else look.roles.get("muted", look.grid)
+    colour = _colour(look, community)
     on_path = role == "path"
     lines = [str(node.get("word", node["label"]))[:300]]
     lines += [f"part of speech: {node['tag']}"] if node.get("tag") else []
@@ -117,6 +117,11 @@ def _node(node: Mapping[str, Any], look: Look) -> dict[str, Any]:
         "font": {"color": look.text if role != "context" else look.roles.get("muted", look.text),
                  "size": 17 if on_path else 14},
     }  # fmt: skip
+
+
+def _colour(look: Look, community: int) -> str:
+    """Return a community's colour; those beyond the colours, and words of no community, are grey."""
+    return look.colours[community] if 0 <= community < len(look.colours) else look.roles.get("muted", look.grid)
 
 
 def _edge(edge: Mapping[str, Any], colours: Mapping[str, str], directed: bool) -> dict[str, Any]:
@@ -149,7 +154,8 @@ def _without_links(page: str) -> str:
 
 def _framed(page: str, view: Mapping[str, Any], title: str, mode: str, look: Look, colours: Mapping[str, str]) -> str:
     """Add title, style, legend and notices, and set the titles of nodes and edges as text."""
-    # "<\/" ends no script, and the rest is data for textContent
+    communities = sorted(view.get("communities", []), key=lambda one: int(one["id"]))
+    # "<" is escaped, so that nothing ends the script; the rest is shown by textContent
     data = json.dumps(
         {
             "title": title,
@@ -159,9 +165,10 @@ def _framed(page: str, view: Mapping[str, Any], title: str, mode: str, look: Loo
                 for one in view.get("legend", [])
             ],
             "communities": [
-                {"colour": look.colour(int(one["id"])), "name": str(one["name"]), "size": int(one["size"])}
-                for one in view.get("communities", [])[:10]
+                {"colour": _colour(look, int(one["id"])), "name": str(one["name"]), "size": int(one["size"])}
+                for one in communities[: len(look.colours)]
             ],
+            "grey": max(0, len(communities) - len(look.colours)),
             "notices": [str(one) for one in view.get("notices", [])],
         }
     ).replace("<", "\\u003c").replace(">", "\\u003e")  # fmt: skip
@@ -204,8 +211,9 @@ def _style(mode: str, look: Look) -> str:
         f":root{{color-scheme:{mode}}}html,body{{margin:0;height:100%;background:{look.background};color:{look.text};"
         "font:14px/1.4 system-ui,sans-serif}.card,#mynetwork{width:100%!important;height:100%!important}"
         "#mynetwork{border:0!important;float:none!important;position:absolute!important;inset:0}"
-        f"#about{{position:absolute;left:12px;top:12px;max-width:min(320px,70vw);background:{look.background};"
-        f"border:1px solid {look.grid};border-radius:10px;padding:10px 14px;opacity:.94}}"
+        f"#about{{position:absolute;left:12px;top:12px;width:min(270px,70vw);background:{look.background};"
+        f"border:1px solid {look.grid};border-radius:10px;padding:10px 14px;max-height:calc(100vh - 48px);"
+        "overflow:auto}@media(min-width:800px){#mynetwork{left:324px;width:auto!important}}"
         "#about h1{font-size:15px;margin:0}#about summary{cursor:pointer;font-weight:600}"
         "#about ul{list-style:none;margin:8px 0 0;padding:0}#about li{margin:2px 0;overflow-wrap:anywhere}"
         f"#about .notices{{color:{muted};font-size:12px}}"
@@ -240,6 +248,7 @@ _SCRIPT = """
     mark.style.background = one.colour;
     item(lists[1], one.name + ' (' + one.size + ')', mark);
   });
+  if (about.grey) { item(lists[1], about.grey + ' smaller communities are grey'); }
   about.notices.forEach(function (one) { item(lists[2], one); });
   [nodes, edges].forEach(function (set) {
     set.update(set.get().map(function (one) { return {id: one.id, title: one.tip}; }));

@@ -105,10 +105,13 @@ def test_the_context_is_what_is_cheapest_to_reach(large: tuple[WordGraph, Mixed]
     graph, mixed = large
     import networkx as nx
 
-    whole = nx.Graph()
+    joined: dict[tuple[int, int], float] = {}
     for source, target, cost in zip(mixed.sources.tolist(), mixed.targets.tolist(), mixed.costs.tolist(), strict=True):
-        if not whole.has_edge(source, target) or whole[source][target]["cost"] > cost:
-            whole.add_edge(source, target, cost=cost)
+        for pair in ((source, target), (target, source)):
+            joined[pair] = min(cost, joined.get(pair, np.inf))
+    whole = nx.DiGraph()
+    for (source, target), cost in joined.items():  # to pass a word costs the hub term, to leave the first one does not
+        whole.add_edge(source, target, cost=cost + (source != 7) * np.log1p(mixed.neighbours[source]))
     far = nx.multi_source_dijkstra_path_length(whole, {7}, weight="cost")
     view = path_view(graph, mixed, [["w7"]], limit=80)
     drawn = {node["id"] for node in view["nodes"]}

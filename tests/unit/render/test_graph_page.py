@@ -175,7 +175,12 @@ def test_in_a_browser_the_graph_is_drawn_words_stay_text_and_nothing_is_fetched(
         )
         assert inked > 1000
         first = page.evaluate("nodes.get()[0].id")
-        where = page.evaluate("id => network.canvasToDOM(network.getPositions([id])[id])", first)
+        where = page.evaluate(
+            "id => { const at = network.canvasToDOM(network.getPositions([id])[id]), box = "
+            "document.getElementById('mynetwork').getBoundingClientRect(); "
+            "return {x: at.x + box.x, y: at.y + box.y}; }",
+            first,
+        )
         page.mouse.move(where["x"], where["y"])
         page.wait_for_selector("div.vis-tooltip", state="visible")
         shown = page.locator("div.vis-tooltip").inner_text()
