@@ -61,19 +61,24 @@ def demo_plan() -> Plan:
 
 def _empty(desk: Studio) -> None:
     words = (
-        "The demo teaches the bundled encoder to tell fresh from rotten film reviews: 2,000 sentences, one epoch, "
-        "all on this machine. You watch the loss live and end with a model folder that can be exported."
+        "See how the bundled encoder connects two words, layer by layer, and why. Or let the demo teach it to tell "
+        "fresh from rotten film reviews: 2,000 sentences, one epoch, all on this machine; you watch the loss live and "
+        "end with a model folder that can be exported."
     )
     with empty_state("No runs yet", words, icon=":material/rocket_launch:", key="runs_empty"):
         with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center", gap="medium"):
-            pressed = st.button("Run the demo", type="primary", icon=":material/play_arrow:", key=keys.PRIMARY)
+            explore = st.button("Explore words", type="primary", icon=":material/hub:", key=keys.PRIMARY)
+            pressed = st.button("Run the demo", icon=":material/play_arrow:", key="runs_demo")
             st.page_link(
                 st.session_state[keys.PAGES]["planner"],
                 label="Plan a run of your own",
                 icon=":material/tune:",
                 width="content",
             )
-        st.caption("Takes one to two minutes on two cores.", text_alignment="center")
+        st.caption("The graph takes about half a minute, the demo one to two minutes on two cores.",
+                   text_alignment="center")  # fmt: skip
+    if explore:
+        st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: "new"})
     if pressed:
         try:
             # One request id a home: two clicks, or two tabs, are one demo.

@@ -56,8 +56,11 @@ def _navigation() -> st.Page:
     planner = st.Page(
         _PAGES / "stage_planner.py", title="Stage planner", icon=":material/tune:", url_path="stage_planner"
     )
-    st.session_state[keys.PAGES] = {"runs": home, "run": run, "planner": planner}
-    return st.navigation({"Runs": [home, run], "Plan": [planner]}, position="sidebar")
+    explorer = st.Page(
+        _PAGES / "graph_explorer.py", title="Graph explorer", icon=":material/hub:", url_path="graph_explorer"
+    )
+    st.session_state[keys.PAGES] = {"runs": home, "run": run, "planner": planner, "explorer": explorer}
+    return st.navigation({"Runs": [home, run], "Explore": [explorer], "Plan": [planner]}, position="sidebar")
 
 
 @st.fragment(run_every=3)

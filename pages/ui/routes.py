@@ -31,7 +31,7 @@ __all__ = ["MAX_EVENTS", "MAX_POINTS", "asset_url", "base_path", "routes", "scri
 MAX_POINTS = 1000
 MAX_EVENTS = 500
 
-_LIVE = Path(__file__).parent / "live"
+_SCRIPTS = (Path(__file__).parent / "live", Path(__file__).parent / "graph")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
@@ -57,7 +57,7 @@ def routes() -> list[Route]:
 
 
 def asset_url(name: str) -> str:
-    """Return the address of a script: `name` is ``plotly.min.js`` or a module of the live plot."""
+    """Return the address of a script: ``plotly.min.js``, ``vis-network.min.js``, or a module of ours."""
     return f"{base_path()}/bertloom/assets/{_version()}/{name}"
 
 
@@ -159,14 +159,25 @@ def _state(run: RunRecord) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _files() -> dict[str, Path]:
     """Return the scripts that may be served, by name."""
-    # Found without importing plotly, which costs half a second.
+    libraries = {
+        "plotly.min.js": _package("plotly") / "package_data" / "plotly.min.js",
+        "vis-network.min.js": _package("pyvis") / "templates" / "lib" / "vis-9.1.2" / "vis-network.min.js",
+    }
+    return {**libraries, **{file.name: file for file in _own_scripts()}}
+
+
+def _own_scripts() -> list[Path]:
+    return [file for folder in _SCRIPTS for file in sorted(folder.glob("*.js"))]
+
+
+def _package(name: str) -> Path:
+    """Return a package's folder without importing it: plotly costs half a second."""
     from importlib.util import find_spec
 
-    spec = find_spec("plotly")
+    spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("plotly is not installed")
-    library = Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
-    return {"plotly.min.js": library, **{file.name: file for file in sorted(_LIVE.glob("*.js"))}}
+        raise RuntimeError(f"{name} is not installed")
+    return Path(spec.submodule_search_locations[0])
 
 
 @lru_cache(maxsize=1)
@@ -174,8 +185,8 @@ def _version() -> str:
     """Return a name for this state of the scripts, so that browsers may keep them for ever."""
     from importlib.metadata import version
 
-    digest = hashlib.sha256(version("plotly").encode())
-    for file in sorted(_LIVE.glob("*.js")):
+    digest = hashlib.sha256(f"{version('plotly')} {version('pyvis')}".encode())
+    for file in _own_scripts():
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -39,7 +39,8 @@ def open_home(page: Page, server: Server, query: str = "") -> None:
 
 def test_an_empty_home_offers_one_thing(page: Page, server: Server, artifacts: Path) -> None:
     open_home(page, server)
-    expect(page.locator(".st-key-primary_action button:visible")).to_contain_text("Run the demo")
+    expect(page.locator(".st-key-primary_action button:visible")).to_contain_text("Explore words")
+    expect(page.locator(".st-key-runs_demo button:visible")).to_contain_text("Run the demo")
     expect(page.locator('[data-testid="stBaseButton-primary"]:visible')).to_have_count(1)
     page.screenshot(path=artifacts / "home-empty.png")
 

@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.config import Plan
+from core.config import Plan, RunConfig, config_from_dict
 from core.errors import ConfigError, RunError, RunNotFound
 from core.runs.records import RunRecord, SeriesBatch, Status
 from core.settings import Home
+from tests.pages.fake_graphs import FakeGraphs
 
 SAMPLES: list[dict[str, Any]] = [
     {
@@ -71,6 +72,7 @@ class FakeStudio:
         self.models = _Models()
         self.runs = _Runs()
         self.presets = _Presets()
+        self.graphs = FakeGraphs(ready=False)
 
     def slow(self, what: str) -> None:
         """Record a question and wait until the test opens the gate."""
@@ -235,6 +237,10 @@ class _Runs:
 
     def plan(self, run_id: str) -> Plan:
         return Plan.model_validate(self.get(run_id).plan)
+
+    def config(self, run_id: str) -> RunConfig:
+        record = self.get(run_id)
+        return config_from_dict(record.kind, record.plan, where=run_id)
 
     def series_names(self, run_id: str) -> list[str]:
         return sorted(self.points.get(run_id, {}))

@@ -141,6 +141,14 @@ def test_scripts_come_from_installed_packages_and_may_be_kept(client: TestClient
     assert b"export function mount" in plain.content
 
 
+@pytest.mark.parametrize("name", ["vis-network.min.js", "graph.js", "graph_paint.js", "graph_chrome.js"])
+def test_the_picture_of_the_graph_comes_from_this_machine(client: TestClient, name: str) -> None:
+    answer = client.get(routes.asset_url(name))
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in answer.headers["cache-control"]
+
+
 def test_only_the_known_scripts_of_this_version_are_served(client: TestClient) -> None:
     version = routes.asset_url("live.js").split("/")[-2]
     for name in ("component.py", "..%2froutes.py", "live.css", "nothing.js"):

@@ -68,9 +68,16 @@ def test_an_empty_home_offers_the_demo_and_says_what_will_happen(
     app = open_home()
     assert "No runs yet" in words(app)
     assert "one epoch" in words(app)
-    app.button(key="primary_action").click().run()
+    app.button(key="runs_demo").click().run()
     assert [plan.data.source for plan in studio.runs.submitted] == ["reviews"]
     assert studio.runs.submitted[0].data.train_rows == 2000
+
+
+def test_an_empty_home_leads_to_the_explorer_first(open_home: Callable[..., AppTest]) -> None:
+    app = open_home()
+    app.button(key="primary_action").click().run()
+    assert not app.exception
+    assert "How do two words connect?" in words(app)
 
 
 def test_each_status_has_its_place(open_home: Callable[..., AppTest], studio: FakeStudio) -> None:

@@ -36,7 +36,7 @@ function luminance(colour) {
 }
 
 /** `share` of the way from one colour to another. */
-function mix(from, to, share) {
+export function mix(from, to, share) {
   const [a, b] = [channels(from), channels(to)];
   return `rgb(${a.map((value, i) => Math.round(value + (b[i] - value) * share)).join(",")})`;
 }

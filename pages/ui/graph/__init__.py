@@ -1,0 +1,3 @@
+"""The graph explorer: its vis-network picture, query, explanation and panels."""
+
+from __future__ import annotations

@@ -1,0 +1,101 @@
+"""Registers the picture of a word graph with Streamlit and mounts it.
+
+The node keeps its zoom because it is keyed: a new path changes what is highlighted, not where a person looks. The
+positions come from the server, so nothing moves by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from pages.ui import keys
+from pages.ui.forms import fingerprint
+from pages.ui.graph.looks import component_colours, edge_name, type_looks
+from pages.ui.routes import asset_url
+
+__all__ = ["picture", "picture_words"]
+
+#: The component's own script: it fetches the real one, which the browser keeps, so that reruns do not carry it.
+_LOADER = """
+export default function (component) {
+  let closed = false;
+  let close = () => { closed = true; };
+  const start = (attempt) => import(new URL(component.data.script, window.location.origin).href).then(
+    (module) => { if (!closed) close = module.mount(component) ?? close; },
+    () => { if (!closed && attempt < 30) setTimeout(() => start(attempt + 1), 1000); },
+  );
+  start(0);
+  return () => close();
+}
+"""
+
+_mount = st.components.v2.component(
+    "bertloom_word_graph",
+    css=(Path(__file__).parent / "graph.css").read_text(encoding="utf-8"),
+    js=_LOADER,
+    isolate_styles=False,
+)
+
+
+def picture(
+    view: Mapping[str, Any],
+    *,
+    graph: str,
+    fit: str,
+    selected: str | None,
+    file: str,
+    on_change: Callable[[], None],
+    key: str = keys.GRAPH_PICTURE,
+) -> None:
+    """Show the words and edges of a view.
+
+    Parameters
+    ----------
+    view
+        ``nodes``, ``edges`` and ``communities`` as the graph desk gives them.
+    graph
+        Id of the graph; another one replaces the picture in place.
+    fit
+        Name of the kind of view: as long as it stays the same, the zoom is kept.
+    selected
+        Word that is chosen, if any.
+    file
+        Name of downloads, without ending.
+    on_change
+        Called after a click, with what happened in the session state under `key`: ``node`` {"word"}, ``pair``
+        {"pair": [from, to]} or ``seek`` {"word"}.
+    key
+        Key of the component.
+    """
+    types = {edge["type"] for edge in view["edges"]}
+    data = {
+        "script": asset_url("graph.js"),
+        "vis": asset_url("vis-network.min.js"),
+        "graph": graph,
+        "fit": f"{graph} {fit}",
+        "stamp": fingerprint([view["nodes"], view["edges"]]),
+        "nodes": view["nodes"],
+        "edges": view["edges"],
+        "communities": view.get("communities") or [],
+        "types": type_looks(types),
+        "colours": component_colours(),
+        "selected": selected,
+        "file": file,
+        "words": picture_words(view),
+    }
+    _mount(key=key, data=data, on_node_change=on_change, on_pair_change=on_change, on_seek_change=on_change)
+
+
+def picture_words(view: Mapping[str, Any]) -> str:
+    """Return the picture in one sentence, for those who do not see it."""
+    nodes: Sequence[Mapping[str, Any]] = view["nodes"]
+    types = sorted({edge_name(edge["type"]) for edge in view["edges"]})
+    on_path = [str(node["label"]) for node in nodes if node.get("role") == "path"]
+    words = f"Word graph with {len(nodes)} words and {len(view['edges'])} edges ({', '.join(types) or 'none'})."
+    if on_path:
+        words += f" Words on the path: {', '.join(on_path)}."
+    return f"{words} A table with the same content follows."

@@ -1,0 +1,283 @@
+// The picture of a word graph: one per mount, kept while the page reruns. Words go in as text only, never as HTML.
+
+import { Chrome } from "./graph_chrome.js";
+import { asSvg, asPng, labels, paintEdge, paintNode, strengths } from "./graph_paint.js";
+import { readLook } from "./look.js";
+import { download } from "./view.js";
+
+let library = null;
+
+function loadVis(address) {
+  library ??= new Promise((resolve, reject) => {
+    if (window.vis?.Network) return resolve(window.vis);
+    const script = document.createElement("script");
+    script.src = address;
+    script.onload = () => (window.vis?.Network ? resolve(window.vis) : reject(new Error("no vis-network")));
+    script.onerror = () => {
+      library = null;
+      script.remove();
+      reject(new Error("vis-network could not be loaded"));
+    };
+    document.head.appendChild(script);
+  });
+  return library;
+}
+
+const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+const motion = () => (still() ? false : { duration: 350, easingFunction: "easeInOutQuad" });
+
+export class WordNetwork {
+  constructor(parent) {
+    this.hidden = new Set();
+    this.folded = new Set();
+    this.weakest = 0;
+    this.chrome = new Chrome(parent, {
+      type: (name, shown) => this.toggle(this.hidden, name, shown),
+      community: (id, shown) => this.toggle(this.folded, id, shown),
+      weakest: (share) => {
+        this.weakest = share;
+        this.refresh();
+      },
+      search: (word) => this.search(word),
+      pick: (word) => this.pick(this.idOf(word)),
+      fit: () => this.fit(),
+      zoom: (factor) => this.network?.moveTo({ scale: this.network.getScale() * factor, animation: motion() }),
+      save: (format) => this.save(format),
+    });
+    this.chrome.root.picture = this;
+    this.resize = new ResizeObserver(() => this.network?.redraw());
+    this.resize.observe(this.chrome.canvas);
+    this.watch = setInterval(() => this.checkLook(), 500);
+  }
+
+  update(data, send) {
+    this.send = send;
+    const before = this.data;
+    this.data = data;
+    this.chrome.describe(data);
+    if (before?.stamp === data.stamp && before?.graph === data.graph) {
+      this.checkLook();
+      if (before.selected !== data.selected) this.select(data.selected);
+      return;
+    }
+    if (before?.graph !== data.graph) {
+      this.folded.clear();
+      this.armed = null;
+    }
+    this.chrome.setView(data, this.hidden, this.folded);
+    this.share = strengths(data.edges);
+    this.ready ??= loadVis(data.vis).then((vis) => (this.vis = vis));
+    this.ready.then(
+      () => !this.closed && this.show(before),
+      () => {
+        this.ready = null;
+        this.chrome.say("The picture could not be loaded, retrying");
+        setTimeout(() => {
+          if (this.closed || this.ready) return;
+          this.data = null;
+          this.update(data, send);
+        }, 2000);
+      },
+    );
+  }
+
+  /** Put the view's words and edges into the network; the zoom stays unless another kind of view came. */
+  show(before) {
+    const { data } = this;
+    this.look ?? this.checkLook();
+    const sameView = before && this.network && before.fit === data.fit;
+    const nodes = data.nodes.map((node) => this.nodeOf(node));
+    const edges = data.edges.map((edge, at) => this.edgeOf(edge, at));
+    if (!this.network) this.build();
+    const gone = (set, kept) => set.getIds().filter((id) => !kept.has(id));
+    this.edges.remove(gone(this.edges, new Set(edges.map((edge) => edge.id))));
+    this.nodes.remove(gone(this.nodes, new Set(nodes.map((node) => node.id))));
+    this.nodes.update(nodes);
+    this.edges.update(edges);
+    this.byId = new Map(data.nodes.map((node) => [node.id, node]));
+    this.path = new Set(data.nodes.filter((node) => node.role === "path").map((node) => node.id));
+    this.select(data.selected);
+    if (!sameView) this.fit(false);
+    else if (!this.inSight(this.path)) this.fitPath();
+    const { root } = this.chrome;
+    root.dataset.nodes = data.nodes.length;
+    root.dataset.edges = data.edges.length;
+    root.dataset.stamp = data.stamp;
+  }
+
+  build() {
+    this.nodes = new this.vis.DataSet();
+    this.edges = new this.vis.DataSet();
+    this.network = new this.vis.Network(this.chrome.canvas, { nodes: this.nodes, edges: this.edges }, {
+      physics: false,
+      layout: { improvedLayout: false },
+      interaction: {
+        dragNodes: false, hover: true, multiselect: false, selectConnectedEdges: false, tooltipDelay: 1e9,
+        keyboard: { enabled: true, bindToWindow: false, autoFocus: false, speed: { x: 12, y: 12, zoom: 0.03 } },
+      },
+      nodes: { shape: "dot" },
+      edges: { smooth: false, scaling: { label: { enabled: false } }, selectionWidth: 0, hoverWidth: 0 },
+    });
+    this.network.on("click", (event) => this.clicked(event));
+    this.network.on("hoverNode", ({ node }) => this.hover(node));
+    this.network.on("blurNode", () => this.hover(null));
+    this.network.on("afterDrawing", (context) => this.paintLabels(context));
+    this.network.on("resize", () => this.chrome.canvas.clientWidth && !this.moved && this.fit(false));
+    for (const name of ["dragEnd", "zoom"]) this.network.on(name, () => (this.moved = true));
+    this.chrome.canvas.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.pick(null);
+    });
+    // Without this the page scrolls at the first click, and the click misses its word.
+    this.chrome.canvas.addEventListener("pointerdown", () => this.network.canvas.frame.focus({ preventScroll: true }), { capture: true });
+    // The page scrolls; the picture zooms with Ctrl, the buttons or two fingers, or once it has been clicked into.
+    this.chrome.canvas.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey && document.activeElement !== this.network.canvas.frame) event.stopImmediatePropagation();
+    }, { capture: true, passive: true });
+  }
+
+  nodeOf(node) {
+    const own = paintNode(node, this.look, { folded: this.folded.has(node.community), armed: node.id === this.armed });
+    return { id: node.id, x: node.x, y: node.y, ...own };
+  }
+
+  edgeOf(edge, at) {
+    const low = this.share[at] < this.weakest && edge.role !== "path";
+    const hidden = low || (this.hidden.has(edge.type) && edge.role !== "path");
+    return { id: `${edge.type} ${edge.from} ${edge.to}`, from: edge.from, to: edge.to, hidden, ...paintEdge(edge, this.share[at], this.look, this.data.types) };
+  }
+
+  /** Draw everything anew with the present filters and colours; nothing moves. */
+  refresh() {
+    if (!this.network) return;
+    this.nodes.update(this.data.nodes.map((node) => this.nodeOf(node)));
+    const edges = this.data.edges.map((edge, at) => this.edgeOf(edge, at));
+    this.edges.update(edges);
+    this.chrome.root.dataset.shown = edges.filter((edge) => !edge.hidden).length;
+  }
+
+  toggle(set, name, shown) {
+    if (shown) set.delete(name);
+    else set.add(name);
+    this.refresh();
+  }
+
+  idOf(word) {
+    return this.data.nodes.find((node) => node.word === word)?.id ?? null;
+  }
+
+  /** First click: the word's neighbourhood; a second one on another word: the path between both. */
+  clicked({ nodes: [id] }) {
+    if (id === undefined) return this.pick(null);
+    const from = this.armed === null || this.armed === undefined ? null : this.byId.get(this.armed);
+    if (from && this.armed !== id) {
+      const pair = [from.word, this.byId.get(id).word];
+      this.select(null);
+      this.chrome.hint(null);
+      return this.send("pair", { pair, at: Date.now() });
+    }
+    this.pick(id);
+  }
+
+  pick(id) {
+    const node = id === null || id === undefined ? null : this.byId?.get(id);
+    this.select(node?.word ?? null);
+    this.send("node", { word: node?.word ?? null, at: Date.now() });
+  }
+
+  select(word) {
+    const id = word === null || word === undefined ? null : this.idOf(word);
+    if (id === this.armed) return;
+    const changed = [this.armed, id].filter((one) => one !== null && one !== undefined && this.byId?.has(one));
+    this.armed = id;
+    this.chrome.hint(word && id !== null ? word : null);
+    if (this.nodes) this.nodes.update(changed.map((one) => this.nodeOf(this.byId.get(one))));
+  }
+
+  search(word) {
+    const id = this.idOf(word);
+    if (id === null) {
+      this.chrome.say(`${word} is not in this picture; asking for its neighbourhood`);
+      this.send("seek", { word, at: Date.now() });
+      return;
+    }
+    this.chrome.say("");
+    this.network.focus(id, { scale: Math.max(1.1, this.network.getScale()), animation: motion() });
+    this.pick(id);
+  }
+
+  hover(id) {
+    this.hovered = id;
+    const node = id === null ? null : this.byId.get(id);
+    this.chrome.tip(node, node && this.network.canvasToDOM(this.network.getPosition(id)), this.data);
+    this.network.redraw();
+  }
+
+  fit(animated = true) {
+    if (!this.network) return;
+    this.moved = false;
+    this.network.fit({ animation: animated && motion(), maxZoomLevel: 1.6, minZoomLevel: 0.05 });
+  }
+
+  /** Bring the path into sight, at the same zoom where it fits. */
+  fitPath() {
+    if (!this.path.size) return;
+    const places = [...this.path].map((id) => this.network.getPosition(id));
+    const middle = (axis) => (Math.min(...places.map((one) => one[axis])) + Math.max(...places.map((one) => one[axis]))) / 2;
+    const range = (axis) => Math.max(...places.map((one) => one[axis])) - Math.min(...places.map((one) => one[axis]));
+    const { clientWidth, clientHeight } = this.chrome.canvas;
+    const scale = Math.min(this.network.getScale(), clientWidth / (range("x") + 160), clientHeight / (range("y") + 120));
+    this.network.moveTo({ position: { x: middle("x"), y: middle("y") }, scale, animation: motion() });
+  }
+
+  inSight(ids) {
+    const { clientWidth, clientHeight } = this.chrome.canvas;
+    return [...ids].every((id) => {
+      const { x, y } = this.network.canvasToDOM(this.network.getPosition(id));
+      return x > 0 && y > 0 && x < clientWidth && y < clientHeight;
+    });
+  }
+
+  paintLabels(context) {
+    const shown = labels(context, this, this.chrome.canvas);
+    this.chrome.root.dataset.labels = shown;
+    this.chrome.root.dataset.scale = this.network.getScale().toFixed(4);
+    this.chrome.root.dataset.painted = "1";
+  }
+
+  checkLook() {
+    if (!this.data) return;
+    const look = readLook(this.chrome.root, this.data.colours);
+    if (look.stamp === this.look?.stamp) return;
+    this.look = look;
+    this.chrome.setLook(look, this.data.types);
+    this.refresh();
+  }
+
+  save(format) {
+    if (!this.network) return;
+    const name = `${this.data.file || "word-graph"}.${format}`;
+    if (format === "svg") return download(name, new Blob([asSvg(this)], { type: "image/svg+xml" }));
+    asPng(this).then((blob) => download(name, blob));
+  }
+
+  close() {
+    this.closed = true;
+    clearInterval(this.watch);
+    this.resize.disconnect();
+    this.network?.destroy();
+    this.chrome.remove();
+  }
+}
+
+const mounted = new WeakMap();
+
+/** Entry point: called at the first mount and again whenever the page's data change. */
+export function mount({ parentElement, data, setTriggerValue }) {
+  let picture = mounted.get(parentElement);
+  if (!picture || picture.closed) {
+    picture = new WordNetwork(parentElement);
+    mounted.set(parentElement, picture);
+  }
+  picture.update(data, setTriggerValue);
+  return () => picture.close();
+}
