@@ -14,6 +14,7 @@ from typing import Any
 
 from core.config import DataConfig, ModelConfig, Plan, TaskConfig
 from core.runs.desk import RunDesk
+from core.runs.graphs import GraphDesk
 from core.runs.helper import Helper
 from core.runs.manager import Manager
 from core.runs.models import list_models
@@ -24,11 +25,11 @@ from core.runs.store import Store
 from core.settings import Home
 from core.settings import home as default_home
 
-__all__ = ["DataDesk", "ModelDesk", "RunDesk", "Studio"]
+__all__ = ["DataDesk", "GraphDesk", "ModelDesk", "RunDesk", "Studio"]
 
 
 class Studio:
-    """Gathers data, models, runs and presets of one home folder.
+    """Gathers data, models, runs, graphs and presets of one home folder.
 
     Parameters
     ----------
@@ -55,7 +56,9 @@ class Studio:
         self._open = True
         self.data = DataDesk(self)
         self.models = ModelDesk(self)
-        self.runs = RunDesk(self._store, self._helper, self._manager.token if self._manager else None)
+        submitter = self._manager.token if self._manager else None
+        self.runs = RunDesk(self._store, self._helper, submitter)
+        self.graphs = GraphDesk(self._store, self._helper, submitter)
         self.presets = Presets(self.home)
         if self._manager is not None:
             self._manager.start()

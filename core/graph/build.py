@@ -15,6 +15,7 @@ from core.config.graph import GraphConfig
 from core.errors import ConfigError, DataError
 from core.graph.file import save_graph
 from core.graph.requests import Stopped, listen, telling
+from core.graph.sentences import TREES, save_trees
 from core.graph.stats import graph_stats
 from core.graph.types import Corpus, EdgeSet, WordGraph
 from core.settings import Home
@@ -42,6 +43,7 @@ def build_graph(
     cache: Path,
     check: Callable[[], None] = lambda: None,
     progress: _Progress = lambda phase, done, total: None,
+    keep: Callable[[Corpus], None] = lambda corpus: None,
 ) -> WordGraph:
     """Build a word graph.
 
@@ -56,6 +58,8 @@ def build_graph(
         Called often; may raise to stop.
     progress
         Called with the phase, what is done and what there is in all.
+    keep
+        Called with the corpus once it is read; a graph does not hold tokens and trees.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def build_graph(
     DataError, ModelError, HubError
         If corpus, encoder or probe cannot be used.
     """
-    work = _Work(config, Path(cache), check, progress)
+    work = _Work(config, Path(cache), check, progress, keep)
     return work.vocabulary() if config.vectors.mode == "vocabulary" else work.corpus_graph()
 
 
@@ -100,7 +104,10 @@ def run(config: GraphConfig, context: RunContext, resume: bool = True) -> Outcom
     try:
         with reading_errors(), exclusive(deterministic=False):
             check = listen(context)
-            graph = build_graph(config, cache=Path(context.cache), check=check, progress=progress)
+            graph = build_graph(
+                config, cache=Path(context.cache), check=check, progress=progress,
+                keep=lambda corpus: save_trees(corpus, folder / TREES),
+            )  # fmt: skip
             check()
             progress("file", 0, 1)
             save_graph(graph, folder / NAME)
@@ -128,8 +135,11 @@ def run(config: GraphConfig, context: RunContext, resume: bool = True) -> Outcom
 class _Work:
     """One building: what was loaded for it, and what a person should know."""
 
-    def __init__(self, config: GraphConfig, cache: Path, check: Callable[[], None], progress: _Progress) -> None:
-        self.config, self.cache, self.check, self.progress = config, cache, check, progress
+    def __init__(
+        self, config: GraphConfig, cache: Path, check: Callable[[], None], progress: _Progress,
+        keep: Callable[[Corpus], None],
+    ) -> None:  # fmt: skip
+        self.config, self.cache, self.check, self.progress, self.keep = config, cache, check, progress, keep
         self.notices: list[str] = []
 
     def vocabulary(self) -> WordGraph:
@@ -231,6 +241,7 @@ class _Work:
             progress=lambda done, total: self.progress("corpus", done, total),
         )  # fmt: skip
         self.notices += found.notices
+        self.keep(found)
         return found
 
     def _dep(self, corpus: Corpus, encoder: Encoder | None) -> EdgeSet:

@@ -90,6 +90,29 @@ def _export(home: Home, source: str, target: str, overwrite: bool) -> Any:
     return export_model(source, target, overwrite=overwrite)
 
 
+def _probe_tree(home: Home, probe: str, model: dict[str, Any], sentence: dict[str, Any]) -> Any:
+    import numpy as np
+
+    from core.graph.probe.file import load_probe
+    from core.graph.probe.heads import probe_trees
+    from core.graph.types import Sentence
+
+    trained = load_probe(Path(probe))
+    one = Sentence(
+        sentence["text"], sentence["tokens"], np.zeros(len(sentence["tokens"]), dtype=np.int64),
+        tags=sentence.get("tags") or [],
+    )  # fmt: skip
+    (heads,) = probe_trees(trained, [one], _encoder(json.dumps(model, sort_keys=True)))
+    return {"layer": trained.best, "heads": None if heads is None else [int(head) for head in heads]}
+
+
+@functools.lru_cache(maxsize=1)
+def _encoder(model: str) -> Any:
+    from core.graph.encoder import load_encoder
+
+    return load_encoder(ModelConfig.model_validate(json.loads(model)))
+
+
 #: What can be asked: the home folder and the arguments by name → plain data.
 REQUESTS: dict[str, Callable[..., Any]] = {
     "predict": _predict,
@@ -98,6 +121,7 @@ REQUESTS: dict[str, Callable[..., Any]] = {
     "preview": _preview,
     "check": _check,
     "export": _export,
+    "probe_tree": _probe_tree,
 }
 
 
