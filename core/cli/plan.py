@@ -9,6 +9,7 @@ import typer
 
 from core.cli.output import JsonOption, answer, errors
 from core.config import Plan, apply_sets, plan_from_dict, plan_to_yaml
+from core.errors import ConfigError
 
 __all__ = ["app"]
 
@@ -47,6 +48,12 @@ def new_plan(data: str, task: str | None, model: str, name: str | None, sets: li
 
     known = {item.name: item for item in samples()}
     sample = known.get(data)
+    if sample and not sample.tasks:
+        raise ConfigError(
+            f"The sample {data} has no labels: nothing can be learnt from it by a task.", where="--data",
+            expected=", ".join(name for name, item in known.items() if item.tasks),
+            advice="It serves as a corpus of word graphs: `bertloom graph build --corpus " + data + "`.",
+        )  # fmt: skip
     kind = task or (sample.tasks[0] if sample and sample.tasks else "classification")
     label = data if sample or data.startswith("hub:") else Path(data).stem
     fields: dict[str, object] = {

@@ -47,6 +47,12 @@ def test_plan_new_on_a_file_reads_all_of_it() -> None:
     assert plan_from_yaml(call("plan", "new", "--data", "my/file.csv").stdout).data.train_rows is None
 
 
+def test_plan_new_on_a_sample_without_labels_names_those_that_have_some() -> None:
+    result = call("plan", "new", "--data", "headlines", "--json")
+    assert result.exit_code == 2
+    assert {"reviews", "tweets"} <= set(one_object(result)["expected"].split(", "))
+
+
 def test_plan_new_with_a_wrong_task_is_a_usage_error_with_json() -> None:
     result = call("plan", "new", "--task", "translation", "--json")
     assert result.exit_code == 2
