@@ -255,7 +255,12 @@ def export(
     word: Annotated[str | None, typer.Option(help="html: the neighbourhood of this word.")] = None,
     source: FromOption = None,
     target_word: ToOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=5000, help="html: most words that are drawn.")] = 500,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=5000, help="html: most words that are drawn.", show_default="500; by a path 150, by a word 60"
+        ),
+    ] = None,
     dark: Annotated[bool, typer.Option("--dark", help="html: a dark page.")] = False,
     as_json: bool = JsonOption,
 ) -> None:
@@ -284,7 +289,7 @@ def export(
 
 
 def _view(
-    graph: WordGraph, layer: int | None, word: str | None, source: str | None, target: str | None, limit: int
+    graph: WordGraph, layer: int | None, word: str | None, source: str | None, target: str | None, limit: int | None
 ) -> dict[str, Any]:
     from core.graph.mixing import mix
     from core.graph.query import find_paths, mixed_for
@@ -293,14 +298,14 @@ def _view(
     if (source is None) != (target is None) or (word is not None and source is not None):
         raise ConfigError("The view is not clear.", expected="--word, or --from and --to, or neither")
     if word is not None:
-        return neighbourhood(graph, mix(graph, layer), word, limit)
+        return neighbourhood(graph, mix(graph, layer), word, limit or 60)
     if source is None:
-        return overview(graph, mix(graph, layer), limit)
+        return overview(graph, mix(graph, layer), limit or 500)
     query = _query({"from": source, "to": target, "layer": layer})
     found = find_paths(graph, query)
     if not found["paths"]:
         raise ConfigError(str(found["reason"]), where="--from and --to", expected="two words that are joined")
-    return path_view(graph, mixed_for(graph, query), found["paths"], limit=limit)
+    return path_view(graph, mixed_for(graph, query), found["paths"], limit=limit or 150)
 
 
 def _load(file: Path) -> WordGraph:

@@ -25,6 +25,8 @@ MEANINGS: dict[str, str] = {
 }
 _LABEL = 28
 _RADIUS = (5.0, 20.0)
+#: Pixels between a path's line and the boxes of other words.
+_CLEAR = 14.0
 #: How much stronger an edge inside a community pulls.
 _TOGETHER = 8.0
 #: Above this many words labels are not moved apart: nobody reads them all at once.
@@ -148,7 +150,7 @@ def assemble(
     positions = place(len(shown), sources, targets, pull, seed=seed, pinned=pinned)
     if len(shown) <= _READABLE:
         boxes = np.array([label_box(label, size) for label, size in zip(labels, radius.tolist(), strict=True)])
-        positions = separate(positions, boxes.reshape(-1, 2), pinned=list(pinned))
+        positions = _apart(positions, boxes.reshape(-1, 2), list(pinned))
     positions = np.round(positions, 1) + 0.0
     width = dict(zip(graph.layers, graph.widths, strict=True)).get(mixed.layer) if mixed.layer is not None else None
     nodes = []
@@ -173,6 +175,22 @@ def assemble(
         "legend": _legend(mixed, drawn.edges),
         "notices": _notices(graph, mixed, drawn),
     }
+
+
+def _apart(positions: np.ndarray, boxes: np.ndarray, path: list[int]) -> np.ndarray:
+    """Move labels apart, and what is above and below a path away from its line: on it, a word would seem to belong."""
+    found = separate(positions, boxes, pinned=path)
+    if len(path) < 2:
+        return found
+    others = np.ones(len(found), dtype=bool)
+    others[path] = False
+    below = found[:, 1] >= found[path[0], 1]
+    room = np.abs(found[:, 1] - found[path[0], 1])
+    for side in (below & others, ~below & others):
+        if side.any():  # by one distance a side, so that nothing comes nearer to anything
+            lacking = max(0.0, float((boxes[side, 1] / 2 + _CLEAR - room[side]).max()))
+            found[side, 1] += np.where(below[side], lacking, -lacking)
+    return found
 
 
 def _edge(mixed: Mixed, drawn: Drawn, edge: int) -> dict[str, Any]:

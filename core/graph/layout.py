@@ -21,7 +21,7 @@ __all__ = ["BOX", "label_box", "overlaps", "place", "separate"]
 BOX = (1600.0, 1000.0)
 _GAP = 0.7
 #: Half the plane of a layout with pinned nodes, in square roots of nodes.
-_PLANE = 1.2
+_PLANE = 1.6
 _LEAST_PULL = 0.3
 _ROUNDS = 16
 _STEPS = 120

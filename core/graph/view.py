@@ -7,12 +7,11 @@ Every view is plain data, ready for JSON: ``kind``, ``layer``, ``nodes``, ``edge
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 
 from core.graph.centrality import pagerank
 from core.graph.communities import Communities, find_communities
@@ -29,10 +28,11 @@ EDGES = 4
 _EDGES = {"overview": 3, "map": 2}
 #: Neighbours of each word of a path that are not faded.
 _BESIDE = 6
-_LEAST = 1e-9
+#: Words that a word of a path leads to, and that any other does.
+_LEADS = (14, 4)
 #: Ends of the best path, in halves of the box.
-_ACROSS = 0.55
-_AROUND = {"path": "the words of the paths", "neighbourhood": "the word"}
+_ACROSS = 0.45
+_AROUND = {"path": "the words of the paths, a few beside each", "neighbourhood": "the word, a few beside each"}
 
 
 def path_view(
@@ -40,7 +40,7 @@ def path_view(
     mixed: Mixed,
     paths: Sequence[Mapping[str, Any] | Sequence[str]],
     *,
-    limit: int = 500,
+    limit: int = 150,
     groups: Communities | None = None,
     sizes: np.ndarray | None = None,
     seed: int = 0,
@@ -55,7 +55,7 @@ def path_view(
         Paths as a query answers them (mappings with ``words``), or lists of words; the best first. It lies in the
         middle, from left to right.
     limit
-        Most words that are drawn; the paths' own are never left out.
+        Most words that are drawn; the paths' own are never left out. Above about 200 the picture is hard to read.
     groups, sizes
         Communities, and a number a word that makes it large; computed here if None.
     seed
@@ -183,27 +183,41 @@ def _nodes_of(graph: WordGraph, path: Mapping[str, Any] | Sequence[str]) -> list
 def _nearest(pairs: Pairs, seeds: list[int], limit: int) -> tuple[list[int], list[tuple[int, int]]]:
     """Return the nodes that are cheapest to reach from the seeds, whichever way, and the edges that lead to them.
 
-    To pass a word costs log(1 + its neighbours) beside the edges, as in a query with hub penalty 1: what a hub joins is
-    not near to everything.
+    Two things keep hubs from drawing everything near. To pass a word costs log(1 + its neighbours) beside the edges, as
+    in a query with hub penalty 1; and each word leads to its few cheapest only.
     """
-    if not seeds or not pairs.nodes:
+    if not pairs.nodes:
         return [], []
-    costs = np.maximum(pairs.costs if pairs.costs is not None else np.ones(len(pairs.sources)), _LEAST)
-    keys = np.concatenate([pairs.sources * pairs.nodes + pairs.targets, pairs.targets * pairs.nodes + pairs.sources])
-    order = np.lexsort((np.concatenate([costs, costs]), keys))
-    keys, both = keys[order], np.concatenate([costs, costs])[order]
-    first = np.ones(len(keys), dtype=bool)
-    first[1:] = keys[1:] != keys[:-1]
-    rows, columns = np.divmod(keys[first], pairs.nodes)
-    indptr = np.searchsorted(rows, np.arange(pairs.nodes + 1))
-    passing = np.log1p(np.diff(indptr))
-    passing[seeds] = 0.0
-    matrix = csr_array((both[first] + passing[rows], columns, indptr), shape=(pairs.nodes, pairs.nodes))
-    far, before, _ = dijkstra(matrix, indices=seeds, min_only=True, return_predecessors=True)
-    far[seeds] = -1.0
-    near = np.lexsort((np.arange(pairs.nodes), far))[:limit]
-    shown = [int(node) for node in near if np.isfinite(far[node])]
-    return shown, [(int(before[node]), node) for node in shown if before[node] >= 0]
+    costs = pairs.costs if pairs.costs is not None else np.ones(len(pairs.sources))
+    rows = np.concatenate([pairs.sources, pairs.targets])
+    columns, both = np.concatenate([pairs.targets, pairs.sources]), np.concatenate([costs, costs])
+    order = np.lexsort((columns, both, rows))
+    columns, both = columns[order], both[order]
+    starts = np.searchsorted(rows[order], np.arange(pairs.nodes + 1))
+    shown: dict[int, None] = dict.fromkeys(seeds)
+    tree: list[tuple[int, int]] = []
+    led: dict[int, int] = {}
+    heap: list[tuple[float, int, int]] = []
+
+    def look(node: int, far: float) -> None:
+        low, high = int(starts[node]), int(starts[node + 1])
+        if node not in starting:
+            far += float(np.log1p(len(np.unique(columns[low:high]))))
+        for other, cost in zip(columns[low:high].tolist(), both[low:high].tolist(), strict=True):
+            if other not in shown:
+                heappush(heap, (far + cost, other, node))
+
+    starting = set(seeds)
+    for seed in seeds:
+        look(seed, 0.0)
+    while heap and len(shown) < limit:
+        far, node, before = heappop(heap)
+        if node not in shown and led.get(before, 0) < (_LEADS[0] if before in starting else _LEADS[1]):
+            shown[node] = None
+            led[before] = led.get(before, 0) + 1
+            tree.append((before, node))
+            look(node, far)
+    return list(shown), tree
 
 
 def _strongest(pairs: Pairs, node: int, allowed: set[int], most: int) -> list[int]:

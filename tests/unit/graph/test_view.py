@@ -101,10 +101,12 @@ def chain(mixed: Mixed, length: int) -> list[str]:
     return [f"w{node}" for node in path]
 
 
-def test_the_context_is_what_is_cheapest_to_reach(large: tuple[WordGraph, Mixed]) -> None:
-    graph, mixed = large
+def test_the_context_is_what_is_cheapest_to_reach(
+    large: tuple[WordGraph, Mixed], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import networkx as nx
 
+    graph, mixed = large
     joined: dict[tuple[int, int], float] = {}
     for source, target, cost in zip(mixed.sources.tolist(), mixed.targets.tolist(), mixed.costs.tolist(), strict=True):
         for pair in ((source, target), (target, source)):
@@ -113,9 +115,20 @@ def test_the_context_is_what_is_cheapest_to_reach(large: tuple[WordGraph, Mixed]
     for (source, target), cost in joined.items():  # to pass a word costs the hub term, to leave the first one does not
         whole.add_edge(source, target, cost=cost + (source != 7) * np.log1p(mixed.neighbours[source]))
     far = nx.multi_source_dijkstra_path_length(whole, {7}, weight="cost")
-    view = path_view(graph, mixed, [["w7"]], limit=80)
-    drawn = {node["id"] for node in view["nodes"]}
+    monkeypatch.setattr("core.graph.view._LEADS", (10**6, 10**6))
+    drawn = {node["id"] for node in path_view(graph, mixed, [["w7"]], limit=80)["nodes"]}
     assert max(far[node] for node in drawn) <= min(far[node] for node in far.keys() - drawn) + 1e-9
+
+
+def test_a_hub_does_not_draw_everything_near(large: tuple[WordGraph, Mixed]) -> None:
+    graph, mixed = large
+    hub = int(np.argmax(mixed.neighbours))
+    assert mixed.neighbours[hub] > 100
+    view = path_view(graph, mixed, [[graph.words[hub]]], limit=300)
+    assert len(view["nodes"]) == 300
+    ends = beside_the_path(view)
+    assert ends[hub] <= 14
+    assert max(ends.values()) <= 14
 
 
 @pytest.mark.parametrize("kind", ["path", "overview", "map"])
@@ -173,6 +186,17 @@ def test_labels_do_not_collide(large: tuple[WordGraph, Mixed], limit: int) -> No
         positions = np.array([[node["x"], node["y"]] for node in view["nodes"]])
         boxes = np.array([label_box(node["label"], node["size"]) for node in view["nodes"]])
         assert len(overlaps(positions, boxes - 0.3)) == 0  # positions are rounded
+
+
+def test_no_other_word_lies_on_the_line_of_the_path(large: tuple[WordGraph, Mixed]) -> None:
+    graph, mixed = large
+    path = chain(mixed, 4)
+    view = path_view(graph, mixed, [path], limit=300)
+    at = {node["word"]: (node["x"], node["y"], node["size"]) for node in view["nodes"]}
+    left, right = at[path[0]][0], at[path[-1]][0]
+    others = [place for word, place in at.items() if word not in path and left < place[0] < right]
+    assert len(others) > 50
+    assert all(abs(y - at[path[0]][1]) > size for _, y, size in others)
 
 
 def test_a_neighbourhood_has_its_word_in_front_and_its_strongest_neighbours(large: tuple[WordGraph, Mixed]) -> None:
