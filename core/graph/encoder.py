@@ -30,9 +30,9 @@ from core.training.device import pick_device, set_threads
 __all__ = ["Encoder", "StateBatch", "load_encoder"]
 
 #: Sub-words a forward pass, padding included: enough to keep two cores busy, few enough for their caches.
-BATCH_TOKENS = 1024
+BATCH_TOKENS = 512
 #: The same on an accelerator.
-ACCELERATOR_TOKENS = 16 * BATCH_TOKENS
+ACCELERATOR_TOKENS = 32 * BATCH_TOKENS
 #: Longest sentence whose attention is taken, in sub-words: attention grows with the square of the length.
 ATTENTION_LENGTH = 512
 

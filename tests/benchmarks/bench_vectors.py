@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -31,12 +30,21 @@ from core.graph.encoder import Encoder, load_encoder
 from core.graph.knn import nearest
 from core.graph.types import Corpus, Sentence
 from core.graph.vectors import normalise, word_vectors
+from core.training.choices import usable_cores
 
 __all__ = ["main", "measure_neighbours", "measure_vectors"]
 
 _RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "graph" / "vectors.json"
 _MAX_LENGTH = 128
 _NEIGHBOURS = 10
+#: A process that only searches prints its peak memory in MB.
+_PEAK = """
+import resource, sys
+import numpy
+from core.graph.knn import nearest
+nearest(numpy.load(sys.argv[1], allow_pickle=False), int(sys.argv[2]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3))
+"""
 
 
 def _corpus(sentences: int) -> Corpus:
@@ -147,6 +155,7 @@ def measure_vectors(seconds: float, sentences: int = 2000) -> dict[str, Any]:
 
 
 def _vocabulary() -> np.ndarray:
+    """Return the bundled encoder's whole embedding table, normalised like word vectors; shape (words, width)."""
     encoder = load_encoder(ModelConfig(max_length=_MAX_LENGTH), device="cpu", threads=1)
     return normalise(encoder.model.get_input_embeddings().weight.detach().numpy(), 2)
 
@@ -154,7 +163,9 @@ def _vocabulary() -> np.ndarray:
 def measure_neighbours(seconds: float) -> dict[str, Any]:
     """Measure exact nearest neighbours of the whole vocabulary against faiss' exact index."""
     import faiss
+    from threadpoolctl import threadpool_info, threadpool_limits
 
+    threads = usable_cores()
     vectors = _vocabulary()
     kept: dict[str, Any] = {}
 
@@ -166,13 +177,16 @@ def measure_neighbours(seconds: float) -> dict[str, Any]:
         index.add(vectors)
         kept["faiss"] = index.search(vectors, _NEIGHBOURS + 1)
 
-    found = _figures(_turns({"exact": exact, "faiss": flat}, seconds, 9), "exact", "faiss")
+    with threadpool_limits(threads):  # the products of both; what ran before may have left them at different numbers
+        faiss.omp_set_num_threads(threads)
+        blas = {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
+        found = _figures(_turns({"exact": exact, "faiss": flat}, seconds, 9), "exact", "faiss")
     mine, theirs = np.sort(kept["exact"][1], axis=1), np.sort(kept["faiss"][0][:, 1:], axis=1)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "vectors.npy"
         np.save(file, vectors)
         # By itself, so that neither torch nor faiss is counted.
-        command = [sys.executable, "-m", "tests.benchmarks.bench_vectors", "--peak", str(file)]
+        command = [sys.executable, "-c", _PEAK, str(file), str(_NEIGHBOURS)]
         peak = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return found | {
         "promise": "ratio >= 1, peak below 1,500 MB",
@@ -180,16 +194,10 @@ def measure_neighbours(seconds: float) -> dict[str, Any]:
         "width": vectors.shape[1],
         "k": _NEIGHBOURS,
         "threads": faiss.omp_get_max_threads(),
+        "threads_of_products": max(blas),
         "largest_difference_of_cosines": float(np.abs(mine - theirs).max()),
         "peak_mb": peak,
     }
-
-
-def _peak(file: str) -> float:
-    """Return the peak memory of a process that only searches, in MB."""
-    nearest(np.load(file, allow_pickle=False), _NEIGHBOURS)
-    scale = 1e6 if sys.platform == "darwin" else 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
 def main(minutes: float = 5.0) -> dict[str, dict[str, Any]]:
@@ -204,11 +212,7 @@ def main(minutes: float = 5.0) -> dict[str, dict[str, Any]]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0, help="begin no further turn after about this time")
-    parser.add_argument("--peak", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.peak:
-        print(_peak(options.peak))
-        sys.exit()
     measured = main(options.minutes)
     for part, figures in measured.items():
         print(part)
