@@ -80,6 +80,17 @@ def test_every_epoch_tells_a_loss_a_layer_and_the_best_one_is_kept(planted):
     assert probes[1].loss == min(losses[1] for _, losses in seen)
 
 
+def test_a_probe_is_for_the_states_as_they_are(planted):
+    """Inside, states are scaled; the projection that comes out has the loss that was told on the states themselves."""
+    states, offsets, heads = planted
+    probes, _ = fit(planted, epochs=3)
+    losses = []
+    for at in range(280, 300):
+        predicted = predicted_distances(states[1][offsets[at] : offsets[at + 1]], probes[1].projection)
+        losses.append(np.abs(predicted - tree_distances(heads[at])).sum() / len(heads[at]) ** 2)
+    assert np.mean(losses) == pytest.approx(probes[1].loss, rel=1e-3)
+
+
 def test_a_layer_that_learns_no_more_stops_before_the_others(planted):
     probes, seen = fit(planted)
     assert probes[2].epochs < probes[1].epochs
