@@ -28,7 +28,7 @@ from core.training.context import Outcome, RunContext
 from core.training.device import exclusive, reading_errors, set_threads
 from core.training.files import write_json
 
-__all__ = ["GRAPH", "gnn_edges", "graph_file", "link_graph", "run"]
+__all__ = ["GRAPH", "Linked", "gnn_edges", "graph_file", "link_graph", "run", "with_edges"]
 
 #: Name of a graph's file in a run's folder.
 GRAPH = "graph.graph"

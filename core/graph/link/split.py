@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from core.graph.edges.pairs import count_keys
 from core.graph.link.negatives import contains
 from core.graph.types import Corpus, Sentence
 
@@ -17,6 +18,8 @@ FOLDS = 5
 VALIDATION = 0
 TEST = -1
 _PUNCTUATION = "punct"
+#: Sentences whose pairs are counted in one go: bounds the memory.
+_BLOCK = 5000
 
 
 def split_sentences(texts: Sequence[str], held_out: float, seed: int) -> np.ndarray:
@@ -83,6 +86,12 @@ def seen_pairs(
     (numpy.ndarray, numpy.ndarray)
         Keys (source · nodes + target), ascending, no loops; and how often each occurs.
     """
+    blocks = (sentences[at : at + _BLOCK] for at in range(0, len(sentences), _BLOCK))
+    found = count_keys(_keys(block, nodes, window, punctuation) for block in blocks)
+    return found.keys, found.counts
+
+
+def _keys(sentences: Sequence[Sentence], nodes: int, window: int | None, punctuation: bool) -> np.ndarray:
     keys: list[np.ndarray] = [np.empty(0, dtype=np.int64)]
     for sentence in sentences:
         words = np.asarray(sentence.nodes, dtype=np.int64)
@@ -98,7 +107,7 @@ def seen_pairs(
             if not punctuation and sentence.relations:
                 kept &= np.array([name != _PUNCTUATION for name in sentence.relations], dtype=bool)
             keys.append(heads[kept] * nodes + words[kept])
-    return np.unique(np.concatenate(keys), return_counts=True)
+    return np.concatenate(keys)
 
 
 def first_seen(

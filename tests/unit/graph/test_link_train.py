@@ -64,6 +64,14 @@ def test_pairs_of_a_window_come_in_both_directions():
     assert dict(zip(keys.tolist(), counts.tolist(), strict=True)) == {1: 2, 10: 2, 2: 2, 20: 2, 12: 1, 21: 1}
 
 
+def test_pairs_are_the_same_when_they_are_counted_in_blocks(monkeypatch):
+    rng = np.random.default_rng(0)
+    sentences = [sentence(rng.integers(-1, 9, 6).tolist()) for _ in range(20)]
+    whole = seen_pairs(sentences, 9, window=3)
+    monkeypatch.setattr("core.graph.link.split._BLOCK", 3)
+    assert [one.tolist() for one in seen_pairs(sentences, 9, window=3)] == [one.tolist() for one in whole]
+
+
 def test_links_to_predict_are_new_pairs_of_known_words():
     later = np.array([1, 2, 12, 30]), np.array([1, 5, 1, 1])  # pairs 0-1, 0-2, 1-2, 3-0
     known = np.array([True, True, True, False] + [False] * 6)
