@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,11 +39,15 @@ _MAX_LENGTH = 128
 _NEIGHBOURS = 10
 #: A process that only searches prints its peak memory in MB.
 _PEAK = """
-import resource, sys
+import pathlib, resource, sys
 import numpy
 from core.graph.knn import nearest
 nearest(numpy.load(sys.argv[1], allow_pickle=False), int(sys.argv[2]))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3))
+status = pathlib.Path("/proc/self/status")
+if status.exists():  # getrusage would count what the process that started this one held
+    print(next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1e3)
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 """
 
 
@@ -88,32 +92,36 @@ def _loop(corpus: Corpus, encoder: Encoder, stock: Any, contexts: int) -> np.nda
     return (sums / torch.tensor(seen).clamp(min=1)[None, :, None]).numpy()
 
 
-def _turns(arms: dict[str, Callable[[], Any]], seconds: float, most: int) -> dict[str, list[float]]:
-    """Time arms in turns, at least three times each, until the seconds are over."""
-    times: dict[str, list[float]] = {name: [] for name in arms}
+def _turns(arms: dict[str, Callable[[], Any]], seconds: float, most: int) -> dict[str, list[tuple[float, float]]]:
+    """Time arms in turns, at least three times each, until the seconds are over: (wall time, process time) each."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in arms}
     end = time.monotonic() + seconds
     for turn in range(most):
         if turn >= 3 and time.monotonic() > end:
             break
         for name, arm in arms.items():
-            begun = time.perf_counter()
+            begun, spent = time.perf_counter(), time.process_time()
             arm()
-            times[name].append(time.perf_counter() - begun)
+            times[name].append((time.perf_counter() - begun, time.process_time() - spent))
     return times
 
 
-def _figures(times: dict[str, list[float]], ours: str, peer: str) -> dict[str, Any]:
-    ratios = [other / own for own, other in zip(times[ours], times[peer], strict=True)]
+def _figures(times: dict[str, list[tuple[float, float]]], ours: str, peer: str) -> dict[str, Any]:
+    """Return medians and spread of both arms; `ratio` by wall time, `cpu_ratio` by process time (for busy machines)."""
     found: dict[str, Any] = {}
-    for name, values in times.items():
+    for name, pairs in times.items():
+        values = [wall for wall, _ in pairs]
         found[f"{name}_s"] = statistics.median(values)
         found[f"{name}_s_low"], found[f"{name}_s_high"] = min(values), max(values)
-    found |= {"ratio": statistics.median(ratios), "ratio_low": min(ratios), "ratio_high": max(ratios)}
-    return found | {"turns": len(ratios)}
+        found[f"{name}_cpu_s"] = statistics.median(cpu for _, cpu in pairs)
+    for clock, name in enumerate(("ratio", "cpu_ratio")):
+        ratios = [other[clock] / own[clock] for own, other in zip(times[ours], times[peer], strict=True)]
+        found |= {name: statistics.median(ratios), f"{name}_low": min(ratios), f"{name}_high": max(ratios)}
+    return found | {"turns": len(times[ours])}
 
 
-def measure_vectors(seconds: float, sentences: int = 2000) -> dict[str, Any]:
-    """Measure word vectors at all layers against a loop of one sentence at a time."""
+def measure_vectors(seconds: float, sentences: int = 2000, threads: int | Literal["auto"] = "auto") -> dict[str, Any]:
+    """Measure word vectors at all layers against a loop of one sentence at a time, both with the same threads."""
     import torch
     from transformers import AutoModel
 
@@ -121,7 +129,7 @@ def measure_vectors(seconds: float, sentences: int = 2000) -> dict[str, Any]:
     from core.models.sources import resolve
 
     corpus = _corpus(sentences)
-    encoder = load_encoder(ModelConfig(max_length=_MAX_LENGTH), device="cpu")
+    encoder = load_encoder(ModelConfig(max_length=_MAX_LENGTH), device="cpu", threads=threads)
     with quiet():
         stock = AutoModel.from_pretrained(str(resolve("bundled").folder), local_files_only=True).eval()
     torch.set_num_threads(encoder.threads)
@@ -200,10 +208,10 @@ def measure_neighbours(seconds: float) -> dict[str, Any]:
     }
 
 
-def main(minutes: float = 5.0) -> dict[str, dict[str, Any]]:
+def main(minutes: float = 5.0, threads: int | Literal["auto"] = "auto") -> dict[str, dict[str, Any]]:
     """Run both and return the figures."""
     return {
-        "word_vectors": measure_vectors(30 * minutes),
+        "word_vectors": measure_vectors(30 * minutes, threads=threads),
         "neighbours": measure_neighbours(30 * minutes),
         "machine": {"processor": platform.processor() or platform.machine(), "python": platform.python_version()},
     }
@@ -212,8 +220,9 @@ def main(minutes: float = 5.0) -> dict[str, dict[str, Any]]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0, help="begin no further turn after about this time")
+    parser.add_argument("--threads", type=int, default=None, help="threads of the encoder in both arms; default: timed")
     options = parser.parse_args()
-    measured = main(options.minutes)
+    measured = main(options.minutes, options.threads or "auto")
     for part, figures in measured.items():
         print(part)
         for figure, value in figures.items():
