@@ -14,6 +14,7 @@ import numpy as np
 from core.config.graph import GraphConfig
 from core.errors import ConfigError, DataError
 from core.graph.file import save_graph
+from core.graph.quality import stability
 from core.graph.requests import Stopped, listen, telling
 from core.graph.sentences import TREES, save_trees
 from core.graph.stats import graph_stats
@@ -31,9 +32,13 @@ __all__ = ["NAME", "build_graph", "run"]
 NAME = "graph.graph"
 _PHASES = {
     "corpus": "reading the corpus", "encoder": "loading the encoder", "vectors": "word vectors", "dep": "dep edges",
-    "cooc": "cooc edges", "sim": "sim edges", "attn": "attn edges", "probe": "trees of the probe", "file": "writing",
+    "cooc": "cooc edges", "sim": "sim edges", "attn": "attn edges", "probe": "trees of the probe",
+    "stability": "resampling the corpus", "file": "writing",
 }  # fmt: skip
 
+#: Resamples by which the stability of edges is measured, and the most sentences with which that takes seconds.
+_ROUNDS = 5
+_RESAMPLED = 20_000
 _Progress = Callable[[str, int, int], None]
 
 
@@ -101,13 +106,22 @@ def run(config: GraphConfig, context: RunContext, resume: bool = True) -> Outcom
             phases[phase] = telling(context, _PHASES[phase])
         phases[phase](done, total)
 
+    found: dict[str, Any] = {}
+
+    def keep(corpus: Corpus) -> None:
+        save_trees(corpus, folder / TREES)
+        types = [name for name in config.edges if name == "cooc" or (name == "dep" and dep.source == "trees")]
+        if types and len(corpus.sentences) <= _RESAMPLED:
+            progress("stability", 0, 1)
+            found["stability"] = stability(
+                corpus, config.settings, types=types, rounds=_ROUNDS, seed=config.runtime.seed, check=check
+            )
+            progress("stability", 1, 1)
+
+    dep, check = config.settings.dep, listen(context)
     try:
         with reading_errors(), exclusive(deterministic=False):
-            check = listen(context)
-            graph = build_graph(
-                config, cache=Path(context.cache), check=check, progress=progress,
-                keep=lambda corpus: save_trees(corpus, folder / TREES),
-            )  # fmt: skip
+            graph = build_graph(config, cache=Path(context.cache), check=check, progress=progress, keep=keep)
             check()
             progress("file", 0, 1)
             save_graph(graph, folder / NAME)
@@ -128,7 +142,9 @@ def run(config: GraphConfig, context: RunContext, resume: bool = True) -> Outcom
     metrics = {name: float(value) for name, value in metrics.items()}
     threads = config.runtime.threads
     around = environment(pick_device(config.runtime.device), {"threads": None if threads == "auto" else threads})
-    write_json(folder / "results.json", {"metrics": metrics, "details": {"graph": stats}, "environment": around})
+    write_json(
+        folder / "results.json", {"metrics": metrics, "details": {"graph": stats, **found}, "environment": around}
+    )
     return Outcome.FINISHED
 
 

@@ -5,6 +5,7 @@ Graphs are built, probed and extended by runs; questions are answered in this pr
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 from collections import OrderedDict
@@ -432,6 +433,64 @@ class GraphDesk:
         if run.kind == "link":  # a graph that got edges has the sentences of the one that it was made from
             return self._stored_tree(str(run.plan.get("graph")), index)
         return load_tree(self._store.home.run(run.id) / TREES, index)
+
+    # -- how good it is ----------------------------------------------------------------------------------------------
+    def quality(self, source: str) -> dict[str, Any]:
+        """Return what was measured of a graph: ``measures`` [{"name", "value", "on", "items"}] and ``notices``.
+
+        Stability is measured when a graph is built. What a probe and a graph network say is in their own results.
+        """
+        run: RunRecord | None = None
+        with contextlib.suppress(RunNotFound):
+            run = self._store.runs.get(source)
+        if run is not None and run.kind == "link":
+            return self.quality(str(run.plan.get("graph")))
+        details = (self.results(run.id) or {}).get("details", {}) if run is not None else {}
+        stable = details.get("stability") or {}
+        measures = [
+            {
+                "name": f"stability of {kind} edges (Jaccard index, {one['low']:.2f} – {one['high']:.2f})",
+                "value": one["jaccard"],
+                "on": f"{stable['rounds']} resamples of {stable['sentences']:,} sentences, drawn with replacement",
+                "items": one["edges"],
+            }
+            for kind, one in (stable.get("types") or {}).items()
+            if one.get("jaccard") is not None
+        ]
+        notices = [] if measures else ["Nothing was measured when this graph was built: no dep or cooc edges."]
+        return {"measures": measures, "notices": notices}
+
+    def plausibility(self, source: str, words: Sequence[str], layer: int | None = None) -> dict[str, Any]:
+        """Compare a path with random ones on sentences that the graph did not see (helper process).
+
+        Returns
+        -------
+        dict
+            See :func:`core.graph.quality.path_plausibility`.
+        """
+        arguments = {"file": str(self.file(source)), "words": list(words), "layer": layer}
+        return dict(self._helper.call("plausibility", arguments, timeout=600))
+
+    def compare(
+        self, source: str, other: str, layer: int | None = None, other_layer: int | None = None,
+        query: PathQuery | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Lay two graphs, or two layers of one, side by side.
+
+        Returns
+        -------
+        dict
+            ``edges``: type → ``jaccard``, ``only_a``, ``only_b`` [{"from", "to", "weight"}]; ``cka``; ``paths``
+            (rank and cost of each path in both; None without a question); ``notices``.
+        """
+        from core.graph.compare import compare_graphs
+
+        found = compare_graphs(self.open(source), self.open(other), layer=layer, other_layer=other_layer, query=query)
+        edges = {
+            kind: {**part, "only_a": part["vanished"], "only_b": part["appeared"]}
+            for kind, part in found["edges"].items()
+        }
+        return {**found, "edges": edges}
 
     # -- elsewhere ---------------------------------------------------------------------------------------------------
     def export(self, source: str, format: str, view: Mapping[str, Any] | None = None) -> tuple[str, bytes]:

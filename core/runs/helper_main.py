@@ -106,6 +106,23 @@ def _probe_tree(home: Home, probe: str, model: dict[str, Any], sentence: dict[st
     return {"layer": trained.best, "heads": None if heads is None else [int(head) for head in heads]}
 
 
+def _plausibility(home: Home, file: str, words: list[str], layer: int | None) -> Any:
+    from core.graph.quality import path_plausibility
+
+    state = Path(file).stat()
+    graph, sentences = _unseen(file, (state.st_size, state.st_mtime_ns))
+    return path_plausibility(graph, words, sentences, layer=layer)
+
+
+@functools.lru_cache(maxsize=1)
+def _unseen(file: str, state: tuple[int, int]) -> Any:
+    from core.graph.file import load_graph
+    from core.graph.quality import held_out_sentences
+
+    graph = load_graph(file)
+    return graph, held_out_sentences(graph)
+
+
 @functools.lru_cache(maxsize=1)
 def _encoder(model: str) -> Any:
     from core.graph.encoder import load_encoder
@@ -121,6 +138,7 @@ REQUESTS: dict[str, Callable[..., Any]] = {
     "preview": _preview,
     "check": _check,
     "export": _export,
+    "plausibility": _plausibility,
     "probe_tree": _probe_tree,
 }
 

@@ -144,6 +144,29 @@ def test_exports_are_read_again_and_pages_hold_words_as_text(studio, file) -> No
         studio.graphs.export(file, "docx")
 
 
+def test_two_graphs_are_laid_side_by_side(studio, file, graph, tmp_path) -> None:
+    edges = [one for one in graph.edges if one.layer != 1]
+    more = EdgeSet.of("sim", [1, 3], [3, 1], [0.5, 0.5], layer=1)
+    save_graph(WordGraph(**{**vars(graph), "edges": [*edges, more]}), tmp_path / "other.graph")
+    found = studio.graphs.compare(file, str(tmp_path / "other.graph"), 1, 1, PathQuery(source="the", target="end"))
+    assert found["edges"]["cooc"]["jaccard"] == 1
+    assert [(edge["from"], edge["to"]) for edge in found["edges"]["sim"]["only_a"]] == [
+        ("the", "story"),
+        ("story", "the"),
+    ]
+    assert {(edge["from"], edge["to"]) for edge in found["edges"]["sim"]["only_b"]} == {
+        ("film", "end"),
+        ("end", "film"),
+    }
+    assert found["paths"]
+
+
+def test_a_graph_from_elsewhere_was_not_measured(studio, file) -> None:
+    assert studio.graphs.quality(file) == {
+        "measures": [], "notices": ["Nothing was measured when this graph was built: no dep or cooc edges."],
+    }  # fmt: skip
+
+
 def test_a_graph_from_elsewhere_has_no_trees(studio, file) -> None:
     assert studio.graphs.sentence(file, 0)["trees"] == []
     with pytest.raises(DataError, match="no such sentence"):
@@ -168,5 +191,8 @@ def test_a_graph_is_built_by_a_worker_beside_the_queue_and_asked(tmp_path) -> No
         assert studio.graphs.sentence(run, 1)["trees"][0] == {
             "name": "gold tree", "heads": [1, 3, 3, -1], "relations": ["det", "nsubj", "cop", "root"],
         }  # fmt: skip
+        measures = studio.graphs.quality(run)["measures"]
+        assert [measure["items"] for measure in measures] == [6, 2]
+        assert all(0 < measure["value"] <= 1 for measure in measures)
         answer = studio.graphs.paths(run, PathQuery(source="cat", target="film", directed=False))
         assert answer["paths"] or answer["reason"]
