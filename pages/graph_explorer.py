@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _NEW = "new"
 _VIEWS: dict[View, str] = {"path": "Path", "neighbourhood": "Neighbourhood", "overview": "Strongest words"}
 _SIZES: dict[Size, str] = {"degree": "Neighbours", "pagerank": "PageRank", "betweenness": "Betweenness"}
+#: Words in the picture; more are for the map.
+_LIMITS = [60, 120, 250, 500]
 _PANELS = {
     "paths": ":material/alt_route: Alternatives",
     "layers": ":material/layers: Every layer",
@@ -110,8 +112,7 @@ def _explore(
         view = _picture(desk, now, graph, path, name)
     with right, st.container(border=True, key="graph_side"):
         _side(desk, now, answer, place, missing, problem)
-    for sentence in graph.about.get("notices") or []:
-        st.caption(f":material/info: {plain(sentence, 300)}")
+    show_notices(graph.about)
     _panels(desk, now, answer, place, words, graph, known)
     with export:
         export_part(desk, now, view)
@@ -206,35 +207,42 @@ def _picture(
     ) or "path"  # fmt: skip
     size: Size = row.selectbox(
         "Size of a word", list(_SIZES), format_func=lambda one: f"Size: {_SIZES[one]}", key=now.key("size"),
-        label_visibility="collapsed", index=list(_SIZES).index(now.first("size", query.size)), width=190,
+        label_visibility="collapsed", index=list(_SIZES).index(now.first("size", query.size)), width=165,
     )  # fmt: skip
-    now.keep(view=kind, size=size)
+    most: int = row.selectbox(
+        "Words, at most", _LIMITS, format_func=lambda one: f"{one} words", key=now.key("most"), width=125,
+        label_visibility="collapsed", index=_LIMITS.index(now.first("most", query.most)),
+    )  # fmt: skip
+    now.keep(view=kind, size=size, most=most)
     around = query.word or now.selected or query.start
     if kind == "neighbourhood":
         st.caption(f"Around **{plain(around, 40)}**. Choose another word and press Neighbourhood beside the picture.")
-    asked: list[Any] = [query.graph, kind, query.layer, query.weights, size]
+    asked: list[Any] = [query.graph, kind, query.layer, query.weights, size, most]
     asked.append(around if kind == "neighbourhood" else question(query) if kind == "path" else None)
 
     def view() -> Any:
         return desk.graphs.view(
             query.graph, kind, query=core_query(now.query, graph.types) if kind == "path" else None,
             word=around if kind == "neighbourhood" else None, layer=query.layer, weights=mixing(query, graph.types),
-            size=size,
+            size=size, limit=most,
         )  # fmt: skip
 
     if kind == "path" and path is None:
         # Without a path there is still something to look at: where the search began.
         kind, around = "neighbourhood", query.start
-        asked = [query.graph, kind, query.layer, query.weights, size, around]
+        asked = [query.graph, kind, query.layer, query.weights, size, most, around]
     try:
         found = once("view", asked, view, words="Ranking the words" if size == "betweenness" else None)
     except BertloomError as error:
         error_box(error, title="There is no picture")
         return None
     shown = highlight(found, path)
-    show_notices(found)
-    fit = f"{kind} {around}" if kind == "neighbourhood" else kind
+    fit = f"{kind} {most} {around if kind == 'neighbourhood' else ''}"
     picture(shown, graph=query.graph, fit=fit, selected=now.selected, file=_file(name), on_change=_clicked)
+    drawn = {node["word"] for node in shown["nodes"]}
+    hidden = [word for word in dict.fromkeys(path["words"] if path else []) if word not in drawn]
+    missing = [f"Not among the words drawn: {', '.join(hidden)}."] if hidden else []
+    show_notices({"notices": [*missing, *(found.get("notices") or [])]})
     return shown
 
 

@@ -47,8 +47,8 @@ def layered_figure(data: Mapping[str, Any], look: Look, *, height: int = 620) ->
         xs, ys, zs = _lines(members)
         figure.add_trace(
             go.Scatter3d(
-                x=xs, y=ys, z=zs, mode="lines", name=safe_text(kind or "strongest edges"), opacity=0.35,
-                line={"color": look.roles.get(kind, look.text), "width": 2}, hoverinfo="skip",
+                x=xs, y=ys, z=zs, mode="lines", name=safe_text(kind or "strongest edges"), opacity=0.22,
+                line={"color": look.roles.get(kind, look.text), "width": 1}, hoverinfo="skip",
             )
         )  # fmt: skip
     if path:
@@ -56,9 +56,9 @@ def layered_figure(data: Mapping[str, Any], look: Look, *, height: int = 620) ->
             go.Scatter3d(
                 x=[node["x"] for node in path], y=[node["y"] for node in path], z=[node["layer"] for node in path],
                 mode="lines+markers+text", text=[safe_text(node["word"], 24) for node in path], name="the path",
-                textposition="top center", textfont={"size": 14, "color": look.text},
+                textposition="top center", textfont={"size": 17, "color": look.text},
                 line={"color": look.roles.get("path", look.colour(0)), "width": 7},
-                marker={"size": 6, "color": look.roles.get("path", look.colour(0))},
+                marker={"size": 7, "color": look.roles.get("path", look.colour(0))},
                 customdata=[[node.get("width")] for node in path],
                 hovertemplate="%{text}, layer %{z}, vector of %{customdata[0]}<extra></extra>",
             )
@@ -102,7 +102,7 @@ def _plane(figure: Figure, members: list[Any], nodes: list[Any], layer: Any, loo
             mode="markers", name="words", legendgroup="words", showlegend=legend,
             text=[safe_text(node["word"], 40) for node in members],
             customdata=[[node.get("width")] for node in members],
-            marker={"size": 3, "color": look.text, "opacity": 0.5},
+            marker={"size": 2, "color": look.text, "opacity": 0.35},
             hovertemplate=f"%{{text}}, layer {layer}, vector of %{{customdata[0]}}<extra></extra>",
         )
     )  # fmt: skip

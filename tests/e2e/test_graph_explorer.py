@@ -120,6 +120,17 @@ def test_the_legend_hides_a_type_but_not_the_path(page: Page, graphs: Server) ->
     assert picture.evaluate(on_path) == 2
 
 
+def test_other_words_take_the_place_of_those_that_go(page: Page, graphs: Server) -> None:
+    picture = open_explorer(page, graphs, f"?graph={READY}&from=lovely&to=cat")
+    everything = int(value(picture, "nodes"))
+    page.get_by_text("Neighbourhood", exact=True).first.click()
+    page.wait_for_function(f"() => Number(document.querySelector('.bl-graph').dataset.nodes) < {everything}")
+    page.get_by_text("Path", exact=True).first.click()
+    page.wait_for_function(f"() => Number(document.querySelector('.bl-graph').dataset.nodes) === {everything}")
+    page.wait_for_timeout(500)
+    assert int(value(picture, "labels")) > everything / 2
+
+
 def test_a_word_is_found_by_typing(page: Page, graphs: Server) -> None:
     picture = open_explorer(page, graphs)
     picture.get_by_role("combobox").or_(picture.get_by_role("searchbox")).fill("film")
@@ -169,7 +180,6 @@ def test_from_an_empty_page_to_a_path_in_ones_own_text(page: Page, graphs: Serve
     page.screenshot(path=artifacts / "graph-empty.png")
     page.get_by_role("tab", name="Your text").click()
     page.locator(".st-key-graph_text textarea").fill("The cat is on the mat. The queen sees the cat.")
-    page.keyboard.press("Control+Enter")
     page.locator(".st-key-primary_action button:visible").click()
     expect(page.locator(".st-key-graph_building")).to_contain_text("120 of 600")
     expect(page.locator(PICTURE)).to_be_visible()

@@ -165,7 +165,7 @@ class FakeGraphs:
             assert query is not None
             return path_view(self.graph, mixed, find_paths(self.graph, query)["paths"], limit=limit)
         if kind == "neighbourhood":
-            return neighbourhood(self.graph, mixed, str(word))
+            return neighbourhood(self.graph, mixed, str(word), min(limit, 12))
         return (map_view if kind == "map" else overview)(self.graph, mixed, limit)
 
     def suggest(self, source: str, word: str) -> list[str]:

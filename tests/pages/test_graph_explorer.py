@@ -86,8 +86,7 @@ def test_ones_own_text_becomes_a_corpus(open_explorer: Callable[..., AppTest], s
     app = open_explorer(ready=False)
     app.session_state["graph_start"] = next(tab.label for tab in app.tabs if "Your text" in tab.label)
     app.run()
-    assert app.button(key="primary_action").disabled
-    app.text_area(key="graph_text").input("The cat is on the mat.").run()
+    app.text_area(key="graph_text").input("The cat is on the mat.")
     app.button(key="primary_action").click().run()
     name, content = studio.data.saved[0]
     assert name.endswith(".txt")
@@ -95,6 +94,15 @@ def test_ones_own_text_becomes_a_corpus(open_explorer: Callable[..., AppTest], s
     config, _ = studio.graphs.built[0]
     assert config.corpus.source.endswith(name)
     assert config.edges == GraphConfig().edges
+
+
+def test_nothing_is_built_from_nothing(open_explorer: Callable[..., AppTest], studio: FakeStudio) -> None:
+    app = open_explorer(ready=False)
+    app.session_state["graph_start"] = next(tab.label for tab in app.tabs if "Your text" in tab.label)
+    app.run()
+    app.button(key="primary_action").click().run()
+    assert "Paste a text" in words(app)
+    assert not studio.graphs.built
 
 
 def test_settings_have_the_help_of_the_schema() -> None:
@@ -230,6 +238,18 @@ def test_the_same_question_is_asked_once(open_explorer: Callable[..., AppTest], 
     before = len(studio.graphs.asked)
     app.run()
     assert len(studio.graphs.asked) == before
+
+
+def test_words_of_the_path_that_are_not_drawn_are_named(open_explorer: Callable[..., AppTest]) -> None:
+    desk = FakeGraphs()
+    whole = desk.view
+
+    def without_the_path(source: str, kind: str, **rest: Any) -> dict[str, Any]:
+        view = whole(source, kind, **rest)
+        return {**view, "nodes": [node for node in view["nodes"] if node["word"] != "sees"], "edges": []}
+
+    desk.view = without_the_path  # type: ignore[method-assign]
+    assert "Not among the words drawn: sees." in words(open_explorer(graphs=desk))
 
 
 def test_every_panel_draws(open_explorer: Callable[..., AppTest]) -> None:

@@ -28,7 +28,7 @@ def question(query: Query) -> dict[str, Any]:
     return {
         name: value
         for name, value in query.__dict__.items()
-        if name not in ("view", "size", "word")
+        if name not in ("view", "size", "most", "word")
     }  # fmt: skip
 
 

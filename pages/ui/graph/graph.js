@@ -89,6 +89,8 @@ export class WordNetwork {
     const nodes = data.nodes.map((node) => this.nodeOf(node));
     const edges = data.edges.map((edge, at) => this.edgeOf(edge, at));
     if (!this.network) this.build();
+    // A picture that is drawn half-way holds words of neither view.
+    this.byId = new Map();
     const gone = (set, kept) => set.getIds().filter((id) => !kept.has(id));
     this.edges.remove(gone(this.edges, new Set(edges.map((edge) => edge.id))));
     this.nodes.remove(gone(this.nodes, new Set(nodes.map((node) => node.id))));
@@ -97,8 +99,14 @@ export class WordNetwork {
     this.byId = new Map(data.nodes.map((node) => [node.id, node]));
     this.path = new Set(data.nodes.filter((node) => node.role === "path").map((node) => node.id));
     this.select(data.selected);
-    if (!sameView) this.fit(false);
-    else if (!this.inSight(this.path)) this.fitPath();
+    if (!sameView) {
+      this.fit(false);
+      // A large picture is seen from far away: its words stay large enough to be pointed at.
+      this.grow = Math.min(2.6, Math.max(1, 0.8 / this.network.getScale()));
+      this.refresh();
+    } else if (!this.inSight(this.path)) {
+      this.fitPath();
+    }
     const { root } = this.chrome;
     root.dataset.nodes = data.nodes.length;
     root.dataset.edges = data.edges.length;
@@ -136,7 +144,7 @@ export class WordNetwork {
   }
 
   nodeOf(node) {
-    const own = paintNode(node, this.look, { folded: this.folded.has(node.community), armed: node.id === this.armed });
+    const own = paintNode(node, this.look, { folded: this.folded.has(node.community), armed: node.id === this.armed, grow: this.grow ?? 1 });
     return { id: node.id, x: node.x, y: node.y, ...own };
   }
 
@@ -215,7 +223,9 @@ export class WordNetwork {
   fit(animated = true) {
     if (!this.network) return;
     this.moved = false;
-    this.network.fit({ animation: animated && motion(), maxZoomLevel: 1.6, minZoomLevel: 0.05 });
+    this.network.fit({ animation: false, maxZoomLevel: 1.6, minZoomLevel: 0.05 });
+    // Room for the labels at the edge.
+    this.network.moveTo({ scale: this.network.getScale() * 0.92, animation: animated && motion() });
   }
 
   /** Bring the path into sight, at the same zoom where it fits. */
@@ -232,6 +242,7 @@ export class WordNetwork {
   inSight(ids) {
     const { clientWidth, clientHeight } = this.chrome.canvas;
     return [...ids].every((id) => {
+      if (!this.network.body.nodes[id]) return true;
       const { x, y } = this.network.canvasToDOM(this.network.getPosition(id));
       return x > 0 && y > 0 && x < clientWidth && y < clientHeight;
     });

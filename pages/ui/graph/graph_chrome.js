@@ -2,7 +2,7 @@
 
 import { communityColour } from "./graph_paint.js";
 
-const MOST_COMMUNITIES = 8;
+const MOST_COMMUNITIES = 5;
 const MOST_ROWS = 500;
 let mounts = 0;
 

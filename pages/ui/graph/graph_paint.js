@@ -2,6 +2,7 @@
 
 import { mix } from "./look.js";
 
+const MOST_LABELS = 90;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Rank of each edge's weight among those of its type, 0 to 1: weights of different types have different units. */
@@ -25,14 +26,14 @@ function faded(colour, look, share) {
   return share >= 1 ? colour : mix(look.background, colour, share);
 }
 
-export function paintNode(node, look, { folded, armed }) {
+export function paintNode(node, look, { folded, armed, grow }) {
   const onPath = node.role === "path";
   const share = onPath || armed ? 1 : folded ? 0.15 : node.role === "context" ? 0.45 : 0.85;
   const base = faded(onPath ? look.signals.path : communityColour(node.community, look), look, share);
   const border = armed ? look.text : look.background;
   const own = { background: base, border };
   return {
-    size: Math.max(onPath ? 12 : 4, node.size ?? 0),
+    size: grow * Math.max(onPath ? 11 : 4, 0.8 * (node.size ?? 0)),
     borderWidth: armed || onPath ? 4 : 1.5,
     borderWidthSelected: 4,
     color: { ...own, highlight: { background: base, border: look.text }, hover: { background: base, border: look.text } },
@@ -46,7 +47,7 @@ export function paintEdge(edge, share, look, types) {
   const strength = edge.role === "context" ? 0.55 : 1;
   return {
     color: { color: colour, highlight: colour, hover: colour, inherit: false, opacity: onPath ? 1 : strength * (0.22 + 0.38 * share) },
-    width: onPath ? 4.5 : 0.8 + 1.2 * share,
+    width: onPath ? 4 : 0.8 + 1.2 * share,
     dashes: own?.dash?.length ? own.dash : false,
     arrows: { to: { enabled: onPath, scaleFactor: 0.8, type: "arrow" } },
     smooth: onPath ? { enabled: true, type: "curvedCW", roundness: 0.08 } : false,
@@ -71,6 +72,7 @@ function placeLabels(picture, measure, width, height) {
   const taken = [];
   const placed = [];
   for (const node of ranked(picture)) {
+    if (!network.body.nodes[node.id]) continue;
     const { x, y } = network.canvasToDOM(network.getPosition(node.id));
     if (x < -20 || y < -20 || x > width + 20 || y > height + 20) continue;
     const strong = node.role === "path" || node.id === picture.armed || node.id === picture.hovered;
@@ -86,7 +88,7 @@ function placeLabels(picture, measure, width, height) {
     const [left, top] = box ? [box[0] + 2, box[1] + 1] : spots[0];
     taken.push(box ?? [left, top, left + wide, top + size]);
     placed.push({ text, left, top, size, font, strong });
-    if (placed.length > 160) break;
+    if (placed.length > MOST_LABELS) break;
   }
   return placed;
 }

@@ -172,5 +172,8 @@ def sentence_trees(studio: Studio, now: Explorer, answer: Mapping[str, Any], pla
 
 def show_notices(answer: Mapping[str, Any]) -> None:
     """Show what a person should know about figures, where they stand."""
-    for words in answer.get("notices") or []:
-        st.caption(f":material/info: {plain(words, 400)}")
+    notices = answer.get("notices") or []
+    if notices:
+        with st.container(gap=None):
+            for words in notices:
+                st.caption(f":material/info: {plain(words, 400)}")

@@ -35,7 +35,7 @@ def progress_words(progress: Mapping[str, Any]) -> str:
     """Return one line: phase, count, time left."""
     phase = str(progress.get("phase") or "starting").replace("_", " ")
     parts = [phase[:1].upper() + phase[1:]]
-    if progress.get("total_steps"):
+    if (progress.get("total_steps") or 0) > 1:
         parts.append(f"{count(progress.get('step') or 0)} of {count(progress['total_steps'])}")
     if isinstance(progress.get("eta_s"), int | float):
         parts.append(f"{clock(progress['eta_s'])} left")

@@ -80,11 +80,11 @@ def _own_text(studio: Studio) -> None:
             help="Plain text, a table with a column of texts, or CoNLL-U with trees. Up to 20 MB.",
         )  # fmt: skip
         values = _settings(studio, "own")
-        ready = bool(text.strip() or file)
-        pressed = st.button(
-            "Build the graph", type="primary", icon=":material/hub:", key=keys.PRIMARY, disabled=not ready,
-            help=None if ready else "Paste a text or choose a file first.",
-        )  # fmt: skip
+        # Never disabled: a text that was just pasted arrives with the click.
+        pressed = st.button("Build the graph", type="primary", icon=":material/hub:", key=keys.PRIMARY)
+        if pressed and not (text.strip() or file):
+            st.warning("Paste a text or choose a file first.", icon=":material/edit_note:")
+            return
     if pressed:
 
         def config() -> GraphConfig:

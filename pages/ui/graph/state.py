@@ -46,8 +46,8 @@ class Query:
         Whether the path may change layers.
     weights
         Edge type → mixing weight; types that are missing weigh 1.
-    view, size
-        What is shown.
+    view, size, most
+        What is shown, what makes a word large, and how many words there are at most.
     word
         The word whose neighbourhood is shown.
     """
@@ -66,6 +66,7 @@ class Query:
     weights: tuple[tuple[str, float], ...] = ()
     view: View = "path"
     size: Size = "degree"
+    most: int = 60
     word: str = ""
 
     def weight(self, kind: str) -> float:
@@ -77,7 +78,7 @@ class Query:
 NAMES: dict[str, str] = {
     "graph": "graph", "start": "from", "end": "to", "layer": "layer", "between": "between", "k": "k",
     "avoid": "avoid", "through": "through", "hub": "hub", "directed": "directed", "across": "across",
-    "weights": "weights", "view": "view", "size": "size", "word": "word",
+    "weights": "weights", "view": "view", "size": "size", "most": "words", "word": "word",
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {"view": get_args(View), "size": get_args(Size)}
 _MOST = {"between": 6, "k": 20, "layer": 1000}
@@ -127,6 +128,10 @@ def _read(name: str, text: str) -> Any:
         return tuple((kind, _number(value, 0.0, 1.0)) for kind, _, value in pairs if kind)
     if name in _MOST:
         return int(_number(text, 0 if name != "k" else 1, _MOST[name]))
+    if name == "most":
+        if text not in ("60", "120", "250", "500"):
+            raise ValueError(text)
+        return int(text)
     if name == "hub":
         return _number(text, 0.0, 5.0)
     if name in ("directed", "across"):
