@@ -13,7 +13,15 @@ import sys
 import time
 
 #: Modules of this package in the order of what they are worth, with their share of the time.
-BENCHMARKS = ("bench_training", "bench_logging", "bench_dashboard", "quality")
+BENCHMARKS = (
+    "bench_training",
+    "bench_logging",
+    "bench_dashboard",
+    "bench_paths",
+    "bench_vectors",
+    "graph_quality",
+    "quality",
+)
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.benchmarks.bench_training import summary
 from tests.benchmarks.quality import render as quality_table
+from tests.benchmarks.report_graph import graphs
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 
@@ -117,7 +118,8 @@ def page() -> str:
         f"## Training speed\n\n{training()}\n"
         f"## What the ready plans reach\n\n{quality_table().replace('](docs/', '](../')}\n\n"
         f"## Dashboard\n\n{dashboard()}\n"
-        f"## Recording\n\n{logging()}"
+        f"## Recording\n\n{logging()}\n"
+        f"## Word graphs\n\n{graphs(RESULTS / 'graph')}"
     )
 
 
