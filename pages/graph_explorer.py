@@ -296,7 +296,7 @@ def _panels(
                 elif name == "sentence":
                     sentence_trees(desk, now, answer, place, graph.sentences)
                 elif name == "quality":
-                    quality_panel(desk, now)
+                    quality_panel(desk, now, graph, words)
                 else:
                     compare_panel(desk, now, graph, known)
             except BertloomError as error:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from core.config.graph import GraphConfig
+from core.config.graph import GraphConfig, LinkConfig, ProbeConfig
 from core.errors import DataError
+from core.graph.compare import compare_graphs
 from core.graph.mixing import mix
 from core.graph.query import PathQuery, by_layer, find_paths
 from core.graph.suggest import completions, nearest_spellings
@@ -80,7 +81,10 @@ def small_graph(extra: list[str] | None = None, layers: int = 3) -> WordGraph:
         tags=["NOUN" if word in ("cat", "dog", "film", "story", "queen", "garden") else "X" for word in words],
         lemmas=list(words), sentences=[" ".join(sentence) for sentence in sentences], sentence_nodes=nodes,
         edges=edges, layers=list(range(layers)), widths=[8] * layers, vectors=vectors,
-        about={"language": "en", "trees": "silver", "notices": ["Silver trees: a parser made them, nobody checked."]},
+        about={
+            "config": GraphConfig(name="ten sentences").model_dump(mode="json"), "language": "en", "trees": "silver",
+            "notices": ["Silver trees: a parser made them, nobody checked."],
+        },
     )  # fmt: skip
 
 
@@ -112,6 +116,9 @@ class FakeGraphs:
         #: What a build becomes; the browser tests let it finish by itself after `seconds`.
         self.status_of_builds = Status.RUNNING
         self.seconds: float | None = None
+        self.probe_runs: Any = []
+        self.link_runs: Any = []
+        self.run_results: dict[str, dict[str, Any]] = {}
         if ready:
             self.add(READY, "ten sentences")
 
@@ -210,6 +217,42 @@ class FakeGraphs:
         layers = best[0].get("layers") or [query.layer or 0] * len(best[0]["words"]) if best else []
         steps = [[word, layer] for word, layer in zip(best[0]["words"], layers, strict=True)] if best else []
         return {"nodes": nodes, "edges": [], "path": steps}
+
+    def quality(self, source: str) -> dict[str, Any]:
+        measures = [{"name": "stability of dep edges", "value": 0.62, "on": "5 resamples", "items": 60}]
+        return {"measures": measures, "notices": []}
+
+    def plausibility(self, source: str, words: Any, layer: int | None = None) -> dict[str, Any]:
+        self.asked.append(("plausibility", list(words)))
+        return {"percentile": 0.9, "random_paths": 200, "sentences": 40, "hops": 2, "hops_seen": 1}
+
+    def probes(self) -> Any:
+        return self.probe_runs
+
+    def links(self) -> Any:
+        return self.link_runs
+
+    def results(self, run_id: str) -> dict[str, Any] | None:
+        return self.run_results.get(run_id)
+
+    def probe(self, config: ProbeConfig, *, request_id: str | None = None) -> str:
+        self.asked.append(("probe", config))
+        return "20261124-220000-c001"
+
+    def link(self, config: LinkConfig, *, request_id: str | None = None) -> str:
+        self.asked.append(("link", config))
+        return "20261124-220000-c002"
+
+    def compare(
+        self, source: str, other: str, layer: int | None = None, other_layer: int | None = None,
+        query: PathQuery | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        found = compare_graphs(self.graph, self.graph, layer=layer, other_layer=other_layer, query=query)
+        edges = {
+            kind: {**part, "only_a": part["vanished"], "only_b": part["appeared"]}
+            for kind, part in found["edges"].items()
+        }
+        return {**found, "edges": edges}
 
     def stats(self, source: str) -> dict[str, Any]:
         return {"words": len(self.graph)}

@@ -20,6 +20,7 @@ from pages.ui.graph import shapes
 from pages.ui.graph.ask import default_pair
 from pages.ui.graph.looks import EDGE_LOOKS, type_colour
 from pages.ui.graph.query_bar import MOST_OPTIONS, word_options
+from pages.ui.graph.results import link_rows, probe_rows
 from pages.ui.graph.start import field_help
 from pages.ui.graph.state import Query, from_params, to_params
 from tests.pages.conftest import ROUTER
@@ -261,6 +262,87 @@ def test_every_panel_draws(open_explorer: Callable[..., AppTest]) -> None:
         app.run()
         assert not app.exception, (title, app.exception)
         assert not app.error, (title, [error.value for error in app.error])
+
+
+PROBE = {
+    "details": {
+        "probe": {
+            "layers": [{"layer": 0, "uuas": 0.4, "dspr": 0.3}, {"layer": 1, "uuas": 0.6, "dspr": 0.5}],
+            "random": [{"layer": 1, "uuas": 0.35, "dspr": 0.2}], "chain": {"uuas": 0.5, "dspr": 0.4},
+            "notices": ["Silver trees."],
+        }
+    }
+}  # fmt: skip
+LINK = {
+    "details": {
+        "link": {
+            "kinds": {
+                "dep": {
+                    "methods": {"network": {"auc": 0.8, "auc_low": 0.7, "auc_high": 0.9, "mrr": 0.3, "hits": 0.5}},
+                    "verdict": "The graph network does not beat cosine on dep.",
+                }
+            },
+            "titles": {"network": "the graph network"}, "notices": [],
+        }
+    }
+}  # fmt: skip
+
+
+def open_panel(app: AppTest, name: str) -> AppTest:
+    app.session_state["graph_panels"] = next(tab.label for tab in app.tabs if name in tab.label)
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def test_quality_says_on_what_it_was_measured_and_who_won(open_explorer: Callable[..., AppTest]) -> None:
+    desk = FakeGraphs()
+    desk.probe_runs = [{"id": "p", "name": "my probe", "status": Status.FINISHED}]
+    desk.link_runs = [{"id": "l", "name": "my links", "status": Status.FINISHED}]
+    desk.run_results = {"p": PROBE, "l": LINK}
+    app = open_panel(open_explorer(graphs=desk), "Quality")
+    shown = words(app)
+    assert "my probe" in shown
+    assert "Silver trees." in shown
+    assert "The graph network does not beat cosine on dep." in shown
+    assert list(app.dataframe[0].value["items"]) == ["60"]
+
+
+def test_a_path_is_compared_with_random_ones_when_asked(
+    open_explorer: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    app = open_panel(open_explorer(), "Quality")
+    assert all(kind != "plausibility" for kind, _ in studio.graphs.asked)
+    app.button(key="graph_plausibility").click().run()
+    assert ("plausibility", ["the", "sees", "cat"]) in studio.graphs.asked
+    assert "of 200 random paths" in words(app)
+
+
+def test_a_probe_is_trained_on_the_graphs_own_corpus(open_explorer: Callable[..., AppTest], studio: FakeStudio) -> None:
+    app = open_panel(open_explorer(), "Quality")
+    app.button(key="graph_train_probes").click().run()
+    config = next(asked for kind, asked in studio.graphs.asked if kind == "probe")
+    assert config.corpus == GraphConfig().corpus
+    assert config.name == "probe: ten sentences"
+
+
+def test_layers_are_laid_side_by_side(open_explorer: Callable[..., AppTest]) -> None:
+    app = open_panel(open_explorer(), "Compare")
+    assert "of the edges are shared" in words(app)
+    assert "the → sees → cat" in list(app.dataframe[0].value["path"])
+
+
+def test_random_weights_stand_beside_the_layers_of_a_probe() -> None:
+    rows, chain = probe_rows(PROBE)
+    assert [row.get("random_uuas") for row in rows] == [None, 0.35]
+    assert chain == {"uuas": 0.5, "dspr": 0.4}
+
+
+def test_scores_of_links_have_their_intervals() -> None:
+    (row,) = link_rows(LINK)
+    assert (row["method"], row["type"], row["auc"], row["low"], row["high"]) == (
+        "the graph network", "dep", 0.8, 0.7, 0.9,
+    )  # fmt: skip
 
 
 def test_a_path_may_lead_across_layers(open_explorer: Callable[..., AppTest]) -> None:
