@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -245,9 +248,14 @@ def link(
 @app.command("export")
 def export(
     file: FileArgument,
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")],
+    target: Annotated[
+        Path | None, typer.Argument(metavar="[OUT]", help="File to write.", show_default="standard output")
+    ] = None,
     format: Annotated[
-        str | None, typer.Option(help="graphml, gexf, json, csv (a zip) or html.", show_default="by the name's ending")
+        str | None,
+        typer.Option(
+            help="graphml, gexf, json, csv (edges; words too in a .zip) or html.", show_default="by the name's ending"
+        ),
     ] = None,
     layer: Annotated[
         str | None, typer.Option(help="A layer, or all (not for html).", show_default="the middle one")
@@ -266,26 +274,49 @@ def export(
 ) -> None:
     """Write a graph for another program, or a view of it as one stand-alone page (html)."""
     with errors(as_json):
-        kind = format or {".htm": "html", ".zip": "csv"}.get(target.suffix, target.suffix.removeprefix("."))
+        if target is None and (as_json or format is None):
+            raise ConfigError(
+                "Without a file to write, the graph goes to standard output: that needs --format, and leaves no room "
+                "for --json.", where="OUT", expected="a file, or --format alone",
+            )  # fmt: skip
+        suffix = target.suffix if target is not None else ""
+        kind = format or {".htm": "html", ".zip": "csv"}.get(suffix, suffix.removeprefix("."))
         graph = _load(file)
-        if kind != "html":
-            from core.graph.export import export_graph
+        with _place(target) as place:
+            if kind != "html":
+                from core.graph.export import export_graph
 
-            chosen: int | Literal["all"] | None = "all" if layer == "all" else _layer(layer)
-            notices = export_graph(graph, target, kind, layer=chosen)
-        else:
-            view = _view(graph, _layer(layer), word, source, target_word, limit)
-            from core.render.graph_page import graph_page
-            from core.runs.folder import write_text
+                chosen: int | Literal["all"] | None = "all" if layer == "all" else _layer(layer)
+                notices = export_graph(graph, place, kind, layer=chosen)
+            else:
+                view = _view(graph, _layer(layer), word, source, target_word, limit)
+                from core.render.graph_page import graph_page
+                from core.runs.folder import write_text
 
-            write_text(target, graph_page(view, title=visible(file.stem), mode="dark" if dark else "light"))
-            notices = view["notices"]
+                write_text(place, graph_page(view, title=visible(file.stem), mode="dark" if dark else "light"))
+                notices = view["notices"]
         if not as_json:
             for notice in notices:
                 note(notice)
-        answer(
-            {"file": str(target), "format": kind, "notices": notices}, as_json=as_json, text=f"Exported to {target}."
-        )
+        if target is not None:
+            answer(
+                {"file": str(target), "format": kind, "notices": notices}, as_json=as_json,
+                text=f"Exported to {target}.",
+            )  # fmt: skip
+
+
+@contextmanager
+def _place(target: Path | None) -> Iterator[Path]:
+    """Give the file to write; without one, what was written goes to standard output at the end."""
+    if target is not None:
+        yield target
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "graph"
+        yield place
+        with place.open("rb") as content:
+            shutil.copyfileobj(content, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
 
 def _view(

@@ -85,7 +85,8 @@ def export_graph(
     path
         The file.
     format
-        One of :data:`FORMATS`. ``csv`` writes a zip of ``nodes.csv`` and ``edges.csv``.
+        One of :data:`FORMATS`. ``csv`` writes a table of the edges, or, to a file that ends in ``.zip``, ``nodes.csv``
+        and ``edges.csv``.
     layer
         See :func:`to_networkx`.
 
@@ -123,6 +124,8 @@ def export_graph(
             f"{spelled:,} words hold control characters or halves of characters, which this format cannot: they are "
             "spelled, for example \\x07."
         )
+    if format == "csv" and Path(path).suffix != ".zip":
+        notices.append("A table of the edges; a file that ends in .zip also gets a table of the words.")
     if format == "csv" and any(word.startswith(tuple(_FORMULA)) for word in graph.words):
         notices.append(
             "Cells that begin with =, +, -, @ or ' have an apostrophe before them, so that no spreadsheet takes them "
@@ -130,7 +133,8 @@ def export_graph(
         )
     write: Callable[[io.BufferedIOBase], None] = {
         "graphml": lambda stream: _graphml(graph, layer, stream), "gexf": lambda stream: _gexf(graph, layer, stream),
-        "json": lambda stream: _json(graph, layer, stream), "csv": lambda stream: _csv(graph, layer, stream),
+        "json": lambda stream: _json(graph, layer, stream),
+        "csv": lambda stream: (_zip if Path(path).suffix == ".zip" else _table)(graph, layer, stream),
     }[format]  # fmt: skip
     _whole(Path(path), write)
     return notices
@@ -199,34 +203,46 @@ def _json(graph: WordGraph, layer: Any, stream: Any) -> None:
     stream.write(json.dumps(value, ensure_ascii=True, allow_nan=False).encode("ascii"))
 
 
-def _csv(graph: WordGraph, layer: Any, stream: Any) -> None:
-    def nodes() -> Iterator[list[Any]]:
-        for node, word in enumerate(graph.words):
-            texts = [guarded(_spelled(text)) for text in (word, graph.tags[node], graph.lemmas[node])]
-            yield [node, texts[0], int(graph.counts[node]), *texts[1:]]
+_HEADS = {
+    "nodes.csv": ["id", "word", "count", "tag", "lemma"],
+    "edges.csv": ["source", "target", "from", "to", "type", "layer", "weight", "count", "relations"],
+}
 
-    def edges() -> Iterator[list[Any]]:
-        for one in _sets(graph, layer):
-            for source, target, values in _edges(one, _spelled):
-                ends = [source, target, guarded(_spelled(graph.words[source])), guarded(_spelled(graph.words[target]))]
-                rest = [values.get(name, "") for name in ("type", "layer", "weight", "count", "relations")]
-                yield [*ends, *rest[:-1], guarded(rest[-1])]
 
-    heads = {
-        "nodes.csv": ["id", "word", "count", "tag", "lemma"],
-        "edges.csv": ["source", "target", "from", "to", "type", "layer", "weight", "count", "relations"],
-    }
+def _node_rows(graph: WordGraph) -> Iterator[list[Any]]:
+    for node, word in enumerate(graph.words):
+        texts = [guarded(_spelled(text)) for text in (word, graph.tags[node], graph.lemmas[node])]
+        yield [node, texts[0], int(graph.counts[node]), *texts[1:]]
+
+
+def _edge_rows(graph: WordGraph, layer: Any) -> Iterator[list[Any]]:
+    for one in _sets(graph, layer):
+        for source, target, values in _edges(one, _spelled):
+            ends = [source, target, guarded(_spelled(graph.words[source])), guarded(_spelled(graph.words[target]))]
+            rest = [values.get(name, "") for name in ("type", "layer", "weight", "count", "relations")]
+            yield [*ends, *rest[:-1], guarded(rest[-1])]
+
+
+def _rows(stream: Any, head: list[str], rows: Iterator[list[Any]]) -> None:
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    writer = csv.writer(text)
+    writer.writerow(head)
+    writer.writerows(rows)
+    text.flush()
+    text.detach()
+
+
+def _table(graph: WordGraph, layer: Any, stream: Any) -> None:
+    _rows(stream, _HEADS["edges.csv"], _edge_rows(graph, layer))
+
+
+def _zip(graph: WordGraph, layer: Any, stream: Any) -> None:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, rows in (("nodes.csv", nodes()), ("edges.csv", edges())):
+        for name, rows in (("nodes.csv", _node_rows(graph)), ("edges.csv", _edge_rows(graph, layer))):
             entry = zipfile.ZipInfo(name)
             entry.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(entry, "w", force_zip64=True) as member:
-                text = io.TextIOWrapper(member, encoding="utf-8", newline="")
-                writer = csv.writer(text)
-                writer.writerow(heads[name])
-                writer.writerows(rows)
-                text.flush()
-                text.detach()
+                _rows(member, _HEADS[name], rows)
 
 
 def _sets(graph: WordGraph, layer: int | str | None) -> list[EdgeSet]:

@@ -250,16 +250,30 @@ def test_exports_are_read_by_others(graph: str) -> None:
     assert len(nx.read_graphml("out.graphml", force_multigraph=True)) == 8
     assert len(nx.read_gexf("out.gexf")) == 8
     assert len(nx.node_link_graph(json.loads(Path("out.json").read_text()), edges="edges")) == 8
-    with zipfile.ZipFile("out.csv") as archive:
-        assert len(list(csv.reader(io.StringIO(archive.read("nodes.csv").decode())))) == 9
+    rows = list(csv.DictReader(Path("out.csv").read_text(encoding="utf-8").splitlines()))
+    assert {row["from"] for row in rows} <= {row["to"] for row in rows} | {row["from"] for row in rows}
+    assert len(rows) > 5
     page = Path("out.html").read_text(encoding="utf-8")
     assert "film" in page
     assert "http" not in page
 
 
+def test_without_a_file_a_graph_goes_to_standard_output(graph: str) -> None:
+    for format in ("graphml", "csv", "json", "html"):
+        call("export", graph, f"out.{format}", "--format", format)
+        printed = call("export", graph, "--format", format)
+        assert printed.exit_code == 0
+        assert printed.stdout_bytes == Path(f"out.{format}").read_bytes()
+    for rest in ([], ["--format", "json", "--json"]):
+        refused = call("export", graph, *rest)
+        assert refused.exit_code == 2
+
+
 def test_the_format_follows_from_the_name(graph: str) -> None:
     assert one_object(call("export", graph, "out.gexf", "--layer", "all", "--json"))["format"] == "gexf"
     assert one_object(call("export", graph, "out.zip", "--json"))["format"] == "csv"
+    with zipfile.ZipFile("out.zip") as archive:
+        assert len(list(csv.reader(io.StringIO(archive.read("nodes.csv").decode())))) == 9
     result = call("export", graph, "out.dot", "--json")
     assert result.exit_code == 2
     assert "graphml, gexf, json, csv, html" in one_object(result)["message"]

@@ -23,6 +23,10 @@ from tests.unit.graph.graphs import random_graph, small_graph
 HOSTILE = ["<script>", "a&b\"'", "bell\x07", "half\ud83d", "=1+1", "-", "@x", "שלום", "😀", "'quote", "\ufffe", "a,b"]
 
 
+#: A table of the words beside that of the edges is in a zip only.
+SUFFIX = {"graphml": "", "gexf": "", "json": "", "csv": ".zip"}
+
+
 def hostile_graph() -> WordGraph:
     graph = random_graph(len(HOSTILE), 40, types=("dep", "sim"))
     graph.words = list(HOSTILE)
@@ -78,8 +82,8 @@ def expected_edges(graph: WordGraph, layer: int | None) -> dict[tuple[int, int, 
 @pytest.mark.parametrize("format", ["graphml", "gexf", "json", "csv"])
 def test_a_graph_is_read_again_with_equal_nodes_edges_and_weights(tmp_path: Path, format: str) -> None:
     graph = small_graph()
-    assert export_graph(graph, tmp_path / "out", format, layer="all") == []
-    labels, edges = read(tmp_path / "out", format)
+    assert export_graph(graph, tmp_path / f"out{SUFFIX[format]}", format, layer="all") == []
+    labels, edges = read(tmp_path / f"out{SUFFIX[format]}", format)
     assert labels == dict(enumerate(graph.words))
     assert edges == expected_edges(graph, None)
 
@@ -87,18 +91,18 @@ def test_a_graph_is_read_again_with_equal_nodes_edges_and_weights(tmp_path: Path
 @pytest.mark.parametrize("format", ["graphml", "gexf", "json", "csv"])
 def test_one_layer_is_the_middle_one_unless_another_is_asked_for(tmp_path: Path, format: str) -> None:
     graph = small_graph()
-    notices = export_graph(graph, tmp_path / "middle", format)
+    notices = export_graph(graph, tmp_path / f"middle{SUFFIX[format]}", format)
     assert notices == ["Edges of layer 1, the middle one, beside those of no layer."]
-    assert read(tmp_path / "middle", format)[1] == expected_edges(graph, 1)
-    assert export_graph(graph, tmp_path / "lowest", format, layer=0) == []
-    assert read(tmp_path / "lowest", format)[1] == expected_edges(graph, 0)
+    assert read(tmp_path / f"middle{SUFFIX[format]}", format)[1] == expected_edges(graph, 1)
+    assert export_graph(graph, tmp_path / f"lowest{SUFFIX[format]}", format, layer=0) == []
+    assert read(tmp_path / f"lowest{SUFFIX[format]}", format)[1] == expected_edges(graph, 0)
 
 
 @pytest.mark.parametrize("format", ["graphml", "gexf", "json", "csv"])
 def test_hostile_words_come_back_or_are_spelled_and_told(tmp_path: Path, format: str) -> None:
     graph = hostile_graph()
-    notices = export_graph(graph, tmp_path / "out", format, layer=0)
-    labels, edges = read(tmp_path / "out", format)
+    notices = export_graph(graph, tmp_path / f"out{SUFFIX[format]}", format, layer=0)
+    labels, edges = read(tmp_path / f"out{SUFFIX[format]}", format)
     spelled = {2: "bell\\x07", 3: "half\\ud83d", 10: "\\ufffe"} if format != "json" else {}
     assert labels == {**dict(enumerate(HOSTILE)), **spelled}
     assert edges == expected_edges(graph, 0)
@@ -138,6 +142,14 @@ def test_a_guarded_cell_can_be_read_back(text: str) -> None:
     assert unguarded(guarded(text)) == text
 
 
+def test_a_csv_that_is_no_zip_holds_the_edges_with_their_words(tmp_path: Path) -> None:
+    notices = export_graph(small_graph(), tmp_path / "out.csv", "csv")
+    export_graph(small_graph(), tmp_path / "out.zip", "csv")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert archive.read("edges.csv") == (tmp_path / "out.csv").read_bytes()
+    assert any(".zip" in notice for notice in notices)
+
+
 def test_an_unknown_format_or_layer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="graphml, gexf, json, csv, html"):
         export_graph(small_graph(), tmp_path / "out", "dot")
@@ -165,4 +177,4 @@ def test_a_graph_that_is_too_large_for_xml_is_refused_with_advice(
     monkeypatch.setattr("core.graph.export._MANY", 40)
     with pytest.raises(ExportError, match="50 edges, too many for gexf"):
         export_graph(small_graph(), tmp_path / "out", "gexf", layer="all")
-    export_graph(small_graph(), tmp_path / "out", "csv", layer="all")
+    export_graph(small_graph(), tmp_path / "out.zip", "csv", layer="all")
