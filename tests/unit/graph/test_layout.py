@@ -57,6 +57,15 @@ def test_boxes_of_components_do_not_overlap() -> None:
             assert (low > other_high).any() or (high < other_low).any()
 
 
+def test_a_chain_beside_a_large_component_takes_no_more_room_than_its_words() -> None:
+    sources, targets, strengths = edges_of(300, 900)
+    chains = np.array([[300 + 3 * one + at, 301 + 3 * one + at] for one in range(20) for at in (0, 1)])
+    positions = place(
+        360, np.r_[sources, chains[:, 0]], np.r_[targets, chains[:, 1]], np.r_[strengths, np.ones(len(chains))]
+    )
+    assert np.ptp(positions[:300], axis=0).max() > 0.6 * np.ptp(positions, axis=0).max()
+
+
 def test_pinned_words_stay_where_they_are_told() -> None:
     pinned = {0: (-0.5, 0.0), 7: (0.0, 0.1), 3: (0.5, 0.0)}
     positions = place(50, *edges_of(50, 120), pinned=pinned)
