@@ -13,6 +13,7 @@ from core.api import Studio
 from core.config import Plan, plan_from_yaml
 from core.runs.records import Status
 from core.settings import Home
+from pages.ui.graph.demo import demo_config
 from tests.e2e.conftest import ROOT, Server
 
 pytestmark = [
@@ -48,6 +49,18 @@ def trained(home: Home) -> str:
     return ids[-1]
 
 
+def built(home: Home) -> str:
+    """Build the explorer's demo and return its id."""
+    with Studio(home, warm=False) as studio:
+        run_id = studio.graphs.build(demo_config())
+        limit = time.monotonic() + 300
+        while studio.runs.get(run_id).status is not Status.FINISHED:
+            assert studio.runs.get(run_id).status is not Status.FAILED, studio.runs.get(run_id).error
+            assert time.monotonic() < limit
+            time.sleep(1)
+    return run_id
+
+
 def shoot(page: Page, name: str, ready: Locator) -> None:
     """Keep a picture in both themes and one as wide as a phone."""
     for scheme, width in (("light", 1440), ("dark", 1440), ("phone", 390)):
@@ -63,6 +76,7 @@ def shoot(page: Page, name: str, ready: Locator) -> None:
 
 def test_pictures_of_every_page(page: Page, stopped_server: Server, home: Home, artifacts: Path) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
+    graph = built(home)
     run_id = trained(home)
     url = stopped_server.start().url
     page.goto(f"{url}/")
@@ -71,6 +85,8 @@ def test_pictures_of_every_page(page: Page, stopped_server: Server, home: Home, 
     shoot(page, "run", page.locator(".bl-card[data-panel=loss] .main-svg").first)
     page.goto(f"{url}/stage_planner")
     shoot(page, "planner", page.locator(".st-key-planner_curve .main-svg").first)
+    page.goto(f"{url}/graph_explorer?graph={graph}")
+    shoot(page, "graph", page.locator(".bl-graph[data-painted='1']"))
     # To look at, not to keep: what lies further down.
     page.set_viewport_size({"width": 1440, "height": 1000})
     page.emulate_media(color_scheme="light")
@@ -84,3 +100,25 @@ def test_pictures_of_every_page(page: Page, stopped_server: Server, home: Home, 
     page.locator(".st-key-compare_plot .main-svg").first.scroll_into_view_if_needed()
     page.wait_for_timeout(1500)
     page.screenshot(path=artifacts / "compare.png")
+
+
+def test_pictures_of_the_explorers_panels(page: Page, stopped_server: Server, home: Home) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    graph = built(home)
+    url = stopped_server.start().url
+    page.set_viewport_size({"width": 1440, "height": 900})
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.goto(f"{url}/graph_explorer?graph={graph}")
+        expect(page.locator(".bl-graph[data-painted='1']")).to_be_visible(timeout=120_000)
+        for title, name in (
+            ("Every layer", "layers"), ("Layers in 3-D", "space"), ("Whole graph", "map"), ("Sentence trees", "trees"),
+            ("Compare", "compare"),
+        ):  # fmt: skip
+            page.get_by_role("tab", name=title).click()
+            figure = page.get_by_test_id("stPlotlyChart").first
+            expect(figure).to_be_visible(timeout=120_000)
+            page.wait_for_timeout(3000)
+            file = PICTURES / f"graph-{name}-{scheme}.png"
+            figure.screenshot(path=file, animations="disabled")
+            assert file.stat().st_size < LARGEST, f"{file.name} is too large for the repository"

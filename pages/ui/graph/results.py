@@ -298,6 +298,8 @@ def _edges(found: Any) -> None:
         shared = part.get("jaccard")
         facts = f"{percent(shared)} of the edges are shared" if shared is not None else ""
         st.markdown(f"**{plain(edge_name(str(kind)).capitalize())}** :gray[{plain(facts)}]")
+        if not part.get("only_a") and not part.get("only_b"):
+            continue
         columns = st.columns(2, gap="medium")
         for column, (name, title) in zip(columns, (("only_a", "Only here"), ("only_b", "Only there")), strict=True):
             rows = [

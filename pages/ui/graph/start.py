@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -93,7 +94,7 @@ def _own_text(studio: Studio) -> None:
             else:
                 content = text.strip().encode("utf-8", "replace")
                 path = studio.data.save_upload(f"text-{hashlib.sha256(content).hexdigest()[:8]}.txt", content)
-            name = file.name if file is not None else " ".join(text.split())[:40]
+            name = file.name if file is not None else textwrap.shorten(text, 44, placeholder=" …")
             return _config(values, str(path), name)
 
         _build(studio, config)
