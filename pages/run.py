@@ -13,7 +13,7 @@ from pages.ui.components import empty_state, error_box, paint_header, status_mar
 from pages.ui.format import plain
 from pages.ui.live import live_plot
 from pages.ui.run_dialogs import open_dialog
-from pages.ui.run_figures_tab import figures_tab
+from pages.ui.run_figures_tab import figures_tab, happened
 from pages.ui.run_head import head, primary_metric
 from pages.ui.run_results import results_tab
 from pages.ui.run_tabs import export_tab, log_tab, plan_tab, try_tab
@@ -95,7 +95,10 @@ def main() -> None:
     head(run.id)
     paint_header()
     _trouble(run)
-    live_plot(run, metric=primary_metric(run))
+    if run.kind == "graph":
+        happened(run)  # nothing is learnt, so there are no curves
+    else:
+        live_plot(run, metric=primary_metric(run))
     _tabs(run)
     open_dialog(run)
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
 
 from core.runs.records import RunRecord
 from pages.ui.components import empty_state
-from pages.ui.format import metric_name, number, plain
+from pages.ui.format import count, metric_name, number, plain
 from pages.ui.studio import studio
 
-__all__ = ["figures_tab"]
+__all__ = ["figures_tab", "happened"]
+
+
+def happened(run: RunRecord) -> None:
+    """List the events of a run that has no curves, the newest first."""
+    events = studio().runs.events(run.id)
+    if not events:
+        return
+    with st.container(border=True, gap="small", key="run_events"):
+        for event in reversed(events[-50:]):
+            with st.container(horizontal=True, gap="small"):
+                st.caption(datetime.fromtimestamp(event.time).strftime("%H:%M:%S"))
+                st.markdown(plain(event.message, 500))
 
 
 def figures_tab(run: RunRecord) -> None:
@@ -31,10 +44,14 @@ def figures_tab(run: RunRecord) -> None:
         st.info(plain(str(notice), 500), icon=":material/info:")
     metrics = results.get("metrics") or {}
     if metrics:
-        rows = [{"figure": metric_name(name), "value": number(value, 4)} for name, value in metrics.items()]
+        rows = [{"figure": metric_name(name), "value": _figure(value)} for name, value in metrics.items()]
         st.dataframe(rows, hide_index=True, width="stretch")
     for name, value in details.items():
         _detail(name, value)
+
+
+def _figure(value: float) -> str:
+    return count(value) if float(value).is_integer() else number(value, 4)
 
 
 def _detail(name: str, value: Any) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.api import Studio
+from core.config import GraphConfig, ProbeConfig
+from core.runs.control import Control
 from core.runs.records import Status
+from core.runs.store import Store
 from core.settings import Home
 from pages.ui import keys, security, studio
 from tests.e2e.fake_run import FakeRun
@@ -176,3 +181,39 @@ def test_plan_and_log_are_shown_as_text(fake: FakeRun, tab: str) -> None:
     test = AppTest.from_function(page, args=(fake.id, tab), default_timeout=30).run()
     assert not test.exception
     assert ("source: reviews" if tab == "Plan" else "<b>not bold</b>") in test.code[0].value
+
+
+def finished(home: Home, config, metrics: dict[str, float], details: dict) -> str:
+    """Leave a finished run of another kind in the store."""
+    store = Store(home.ensure())
+    run = Control(store).submit(config, kind=config.kind, now=True)
+    claim = store.claims.claim("test")
+    assert claim is not None
+    store.claims.begin(claim.id, claim.token)
+    (home.run(run) / "results.json").write_text(json.dumps({"metrics": metrics, "details": details}), encoding="utf-8")
+    store.claims.end(claim.id, claim.token, Status.FINISHED, error=None, metrics=metrics, size=0)
+    store.close()
+    return run
+
+
+def test_a_word_graphs_page_shows_figures_and_leads_to_the_explorer(home: Home) -> None:
+    run = finished(
+        home,
+        GraphConfig(name="words"),
+        {"graph/words": 1200.0, "graph/edges_dep": 7.0},
+        {"notices": ["A <b>sample</b>."]},
+    )
+    test = opened(run)
+    assert metrics(test)["Graph words"] == "1,200"
+    assert [tab.label.split()[-1] for tab in test.tabs] == ["Results", "Plan", "Log"]
+    assert button(test, keys.PRIMARY).label == "Explore"
+    assert "A <b>sample</b>." in words(test).replace("&lt;", "<").replace("&gt;", ">")
+    assert "first steps have not been logged" not in words(test)
+
+
+def test_the_plan_of_another_kind_of_run_is_its_own_config(home: Home) -> None:
+    run = finished(home, ProbeConfig(name="probe", rank=17), {"probe/uuas_best": 0.64}, {})
+    with Studio(home, watch=False) as desk:
+        assert desk.runs.config(run) == ProbeConfig(name="probe", rank=17)
+    test = opened(run)
+    assert metrics(test)["Probe uuas best"] == "0.6400"

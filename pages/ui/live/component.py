@@ -65,6 +65,7 @@ def live_plot(run: RunRecord, *, metric: str | None = None, key: str = keys.LIVE
     """
     home = studio().home
     data = {
+        "kind": run.kind,
         "run": run.id,
         "token": tokens.issue(home, run.id),
         "series": f"{base_path()}/bertloom/series",
@@ -73,4 +74,5 @@ def live_plot(run: RunRecord, *, metric: str | None = None, key: str = keys.LIVE
         "metric": metric,
         "colours": _COLOURS,
     }
-    _mount(key=key, data=data, on_renew_change=_ignore)
+    # Kinds of runs have panels of their own, which are made once.
+    _mount(key=key if run.kind == "train" else f"{key}_{run.kind}", data=data, on_renew_change=_ignore)

@@ -30,13 +30,14 @@ function loadPlotly(address) {
 }
 
 export class LivePlot {
-  constructor(parent) {
+  constructor(parent, kind) {
+    this.panels = PANELS[kind] ?? PANELS.train;
     this.book = new SeriesBook();
     this.events = [];
     this.state = {};
     this.options = { smoothing: 0.8, log: false, x: "step", events: true, revision: 1, timeUnit: TIME_UNITS[0] };
     this.drawn = new Map();
-    this.view = new View(parent, PANELS, {
+    this.view = new View(parent, this.panels, {
       change: (name, value) => this.setOption(name, value),
       reset: () => this.reset(),
       csv: (panel) => this.saveCsv(panel),
@@ -128,7 +129,7 @@ export class LivePlot {
 
   /** First and last x of the run so far. */
   span() {
-    const own = this.book.get("train/loss");
+    const own = this.book.get("train/loss") ?? this.book.get(this.book.names()[0]);
     if (!own) return [0];
     const end = own.steps.length - 1;
     return [0, this.options.x === "time" ? this.book.elapsed(own.times[end]) / this.options.timeUnit.seconds : own.steps[end]];
@@ -144,7 +145,7 @@ export class LivePlot {
     }
     const best = this.state.progress?.best;
     const extra = { metric: best?.metric?.replace(/^gate\//, "") ?? this.data.metric, metrics: this.state.metrics };
-    for (const panel of PANELS) this.drawPanel(panel, whole, extra);
+    for (const panel of this.panels) this.drawPanel(panel, whole, extra);
   }
 
   drawPanel(panel, whole, extra) {
@@ -183,7 +184,7 @@ export class LivePlot {
     const wanted = range ? { "xaxis.range": range } : change["xaxis.autorange"] ? { "xaxis.autorange": true } : null;
     if (!wanted) return;
     this.linking = true;
-    const others = PANELS.filter((other) => other !== panel && this.drawn.has(other.id));
+    const others = this.panels.filter((other) => other !== panel && this.drawn.has(other.id));
     Promise.all(others.map((other) => this.plotly.relayout(this.view.plot(other.id), structuredClone(wanted)))).finally(() => {
       this.linking = false;
     });
@@ -230,7 +231,7 @@ const mounted = new WeakMap();
 export function mount({ parentElement, data, setTriggerValue }) {
   let plot = mounted.get(parentElement);
   if (!plot || plot.closed) {
-    plot = new LivePlot(parentElement);
+    plot = new LivePlot(parentElement, data.kind);
     mounted.set(parentElement, plot);
   }
   plot.update(data, () => setTriggerValue("renew", Date.now()));

@@ -17,7 +17,7 @@ export const MARKS = {
   info: ["circle-open", "muted", "○"],
 };
 
-export const PANELS = [
+const TRAINING = [
   { id: "loss", title: "Loss", unit: "cross-entropy, nats", wide: true, logs: true, smooths: true, marks: true,
     empty: "The first steps have not been logged yet.",
     traces: () => [["train/loss", "train", "train"], ["gate/loss", "gate", "gate"]] },
@@ -34,6 +34,29 @@ export const PANELS = [
   { id: "memory", title: "Memory", unit: "MB", zero: true,
     empty: "No memory use has been logged yet.", traces: () => [["train/memory_mb", "memory", "train"]] },
 ];
+
+const LINK = [
+  { id: "loss", title: "Loss", unit: "binary cross-entropy, nats", wide: true, logs: true, smooths: true,
+    empty: "The first epochs have not been logged yet.", traces: () => [["link/loss", "train", "train"]] },
+  { id: "gate", title: "AUC", unit: "on validation sentences", wide: true,
+    empty: "Measured after the first epoch.", traces: () => [["gate/auc", "AUC", "gate"]] },
+];
+
+/** Series of a probe: one a layer, named by its number. */
+function layerTraces(book, prefix) {
+  const found = book.names().filter((name) => name.startsWith(prefix)).map((name) => [Number(name.slice(prefix.length)), name]);
+  return found.sort((a, b) => a[0] - b[0]).map(([layer, name], i) => [name, `layer ${layer}`, i, DASHES[Math.floor(i / 10) % DASHES.length]]);
+}
+
+const PROBE = [
+  { id: "loss", title: "Held-out loss", unit: "L1 of squared distances / length²", wide: true, logs: true,
+    empty: "The first epochs have not been logged yet.", traces: (book) => layerTraces(book, "probe/loss_layer_") },
+  { id: "random", title: "The same, random encoder", unit: "L1 of squared distances / length²", wide: true, logs: true,
+    empty: "The random encoder comes after the encoder itself.", traces: (book) => layerTraces(book, "probe/random_loss_layer_") },
+];
+
+/** What is drawn of a kind of run. */
+export const PANELS = { train: TRAINING, link: LINK, probe: PROBE };
 
 function gateTraces(book, extra) {
   const names = book.names().filter((name) => name.startsWith("gate/") && name !== "gate/loss");
