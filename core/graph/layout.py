@@ -105,9 +105,10 @@ def _force(nodes: int, edges: np.ndarray, pull: np.ndarray, seed: int) -> np.nda
     axes *= np.where(axes[:, :1] < 0, -1, 1)
     positions = positions @ axes.T
     spread = np.maximum(np.ptp(positions, axis=0), 1e-9)
+    flat = spread.min() <= 1e-6
     # a chain is nearly a line: by its area it would become longer than everything else
     spread = np.maximum(spread, spread.max() / 8)
-    return positions * np.sqrt(nodes / float(spread.prod())) if nodes > 2 and spread.min() > 1e-6 else (
+    return positions * np.sqrt(nodes / float(spread.prod())) if nodes > 2 and not flat else (
         positions / spread.max()
     )  # fmt: skip
 

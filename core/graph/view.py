@@ -25,7 +25,7 @@ __all__ = ["map_view", "neighbourhood", "overview", "path_view"]
 
 #: Edges a word that is not on the path; fewer where nothing is in front.
 EDGES = 4
-_EDGES = {"overview": 3, "map": 2}
+_EDGES = {"overview": 3, "map": 4}
 #: Neighbours of each word of a path that are not faded.
 _BESIDE = 6
 #: Words that a word of a path leads to, and that any other does.
@@ -119,7 +119,7 @@ def map_view(
     sizes: np.ndarray | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Return the whole graph (its most central `limit` words) for a map: labels may overlap, two edges a word."""
+    """Return the whole graph (its most central `limit` words) for a map: labels may overlap, few edges a word."""
     return _central(graph, mixed, "map", limit, groups, sizes, seed)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import igraph
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,13 +58,13 @@ def test_boxes_of_components_do_not_overlap() -> None:
             assert (low > other_high).any() or (high < other_low).any()
 
 
-def test_a_chain_beside_a_large_component_takes_no_more_room_than_its_words() -> None:
-    sources, targets, strengths = edges_of(300, 900)
-    chains = np.array([[300 + 3 * one + at, 301 + 3 * one + at] for one in range(20) for at in (0, 1)])
-    positions = place(
-        360, np.r_[sources, chains[:, 0]], np.r_[targets, chains[:, 1]], np.r_[strengths, np.ones(len(chains))]
-    )
-    assert np.ptp(positions[:300], axis=0).max() > 0.6 * np.ptp(positions, axis=0).max()
+def test_words_that_lie_nearly_on_a_line_do_not_squeeze_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def line(graph: igraph.Graph, **_: object) -> igraph.Layout:
+        return igraph.Layout([[float(word), 1e-4 * (word % 2)] for word in range(graph.vcount())])
+
+    monkeypatch.setattr(igraph.Graph, "layout_fruchterman_reingold", line)
+    positions = place(60, np.arange(9), np.arange(1, 10), np.ones(9))
+    assert pdist(positions[10:]).min() > 20
 
 
 def test_pinned_words_stay_where_they_are_told() -> None:
