@@ -159,8 +159,8 @@ def assemble(
             "id": node, "label": labels[number], "word": graph.words[node], "x": float(positions[number, 0]),
             "y": float(positions[number, 1]), "size": round(float(radius[number]), 2),
             "value": round(float(sizes[node]), 12), "community": int(groups.membership[node]),
-            "count": int(graph.counts[node]), "tag": graph.tags[node], "width": width, "neighbours": int(mixed.neighbours[node]),
-            "role": drawn.roles[node],
+            "count": int(graph.counts[node]), "tag": graph.tags[node], "width": width,
+            "neighbours": int(mixed.neighbours[node]), "role": drawn.roles[node],
         }  # fmt: skip
         if node in drawn.on:
             word["paths"] = drawn.on[node]
