@@ -84,11 +84,38 @@ def stable(sentences: int) -> dict[str, Any]:
     return stability(read_corpus(config.corpus), config.settings)
 
 
+def demo(sentences: int) -> dict[str, Any]:
+    """Ask the explorer's built-in question: what leads from "the" to "cat" with a word in between, at every layer?"""
+    from core.graph.build import build_graph
+    from core.graph.query import PathQuery, by_layer, find_paths
+    from pages.ui.graph.demo import ARTICLE_PATH, demo_config
+
+    config = demo_config()
+    assert config.corpus.max_sentences == sentences, "the demo has another size now"
+    graph = build_graph(config, cache=CACHE)
+    question = {"from": ARTICLE_PATH[0], "to": ARTICLE_PATH[-1], "min_between": 1}
+    answer = find_paths(graph, PathQuery.model_validate({**question, "k": 5}))
+    rows = by_layer(graph, PathQuery.model_validate(question))
+    through = PathQuery.model_validate({**question, "through": [ARTICLE_PATH[1]]})
+    expected = find_paths(graph, through)["paths"]
+    return {
+        "article": list(ARTICLE_PATH), "sentences": len(graph.sentences), "words": len(graph), "paths": answer["paths"],
+        "layer": answer["layer"], "counts": {word: int(graph.counts[graph.index()[word]]) for word in ARTICLE_PATH},
+        "expected": expected[0] if expected else None,
+        "by_layer": [
+            {"layer": row["layer"], **({name: row["paths"][0][name] for name in ("words", "cost", "probability")}
+                                       if row["paths"] else {"words": [], "reason": row["reason"]})}
+            for row in rows
+        ],
+    }  # fmt: skip
+
+
 #: Name → what measures it, sentences, whether it needs BERTLOOM_BENCH_DATA; in the order of what they are worth.
 MEASUREMENTS: dict[str, tuple[Callable[[int], dict[str, Any]], int, bool]] = {
     "probe-reviews": (probe_silver, SENTENCES, False),
     "link-reviews": (link, SENTENCES, False),
     "probe-ewt": (probe_gold, SENTENCES, True),
+    "demo": (demo, 600, False),
     "stability-reviews": (stable, SENTENCES, False),
     "similarity-reviews": (similarity, MANY, True),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ _PROBES = {
 def graphs(folder: Path) -> str:
     """Return the tables of probes, link prediction, word similarity, stability and speed."""
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
-    parts = [_probe(words, found[name]) for name, words in _PROBES.items() if name in found]
+    parts = [_demo(found["demo"])] if "demo" in found else []
+    parts += [_probe(words, found[name]) for name, words in _PROBES.items() if name in found]
     for name, render in (
         ("link-reviews", _link), ("similarity-reviews", _similarity), ("stability-reviews", _stability),
         ("paths", _paths), ("vectors", _vectors),
@@ -38,6 +40,35 @@ def _bounded(one: dict[str, Any], name: str, digits: int = 3) -> str:
     bounds = [one.get(f"{name}_low"), one.get(f"{name}_high")]
     spread = "" if None in bounds else f" ({bounds[0]:.{digits}f} – {bounds[1]:.{digits}f})"
     return f"{one[name]:.{digits}f}{spread}"
+
+
+def _demo(found: dict[str, Any]) -> str:
+    article, first = found["article"], found["paths"][0]
+    rows = [
+        [str(row["layer"]), " → ".join(row["words"]) or str(row.get("reason")),
+         f"{row['cost']:.2f}" if row["words"] else "–", f"{math.exp(-row['cost']):.1e}" if row["words"] else "–"]
+        for row in found["by_layer"]
+    ]  # fmt: skip
+    hops = []
+    for hop in first["hops"]:
+        shares = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in hop["types"].items() if share >= 0.005)
+        relations = ", ".join(f"{one['relation']} ({one['count']})" for one in hop["relations"]) or "none"
+        hops.append([f"{hop['from']} → {hop['to']}", shares, relations, f"{hop['cost']:.2f}",
+                     (hop["examples"] or ["–"])[0].replace("|", "/")])  # fmt: skip
+    expected = found["expected"]
+    where = (
+        f"{' → '.join(expected['words'])} is there too, at cost {expected['cost']:.2f} in layer {found['layer']}."
+        if expected
+        else "It is not in this graph."
+    )
+    return (
+        f"### What leads from “{article[0]}” to “{article[-1]}”\n\n{found['sentences']:,} review sentences, "
+        f"{found['words']:,} words, dep, sim and cooc edges of equal weight, at least one word in between. The article "
+        f"expects {' → '.join(article)}. {where}\n\n"
+        + _table(["layer", "shortest path", "cost", "probability"], rows)
+        + f"\nHop by hop in layer {found['layer']}:\n\n"
+        + _table(["hop", "edge types", "relations", "cost", "an example"], hops)
+    )
 
 
 def _probe(title: str, found: dict[str, Any]) -> str:
