@@ -80,21 +80,26 @@ def _empty(desk: Studio) -> None:
     if explore:
         st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: "new"})
     if pressed:
-        try:
-            # One request id a home: two clicks, or two tabs, are one demo.
-            run_id = desk.runs.submit(demo_plan(), request_id="demo-on-empty-home")
-        except BertloomError as error:
-            error_box(error, title="The demo was not started")
-            return
-        notice("The demo is in the queue.")
-        st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
+        _start_demo(desk)
+
+
+def _start_demo(desk: Studio) -> None:
+    try:
+        # One request id a home: two clicks, or two tabs, are one demo.
+        run_id = desk.runs.submit(demo_plan(), request_id="demo-on-empty-home")
+    except BertloomError as error:
+        error_box(error, title="The demo was not started")
+        return
+    notice("The demo is in the queue.")
+    st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
 
 
 def main() -> None:
     """Draw the page."""
     st.html(_CSS)
     desk = studio()
-    anything = bool(desk.runs.list(limit=1))
+    some = desk.runs.list(limit=50)
+    anything = bool(some)
     actions = page_header("Runs", "What is running, waiting, interrupted and finished in this home folder.")
     paint_header()
     if not anything:
@@ -102,6 +107,10 @@ def main() -> None:
         return
     if actions.button("Disk use", icon=":material/hard_drive:", key="runs_space", type="tertiary"):
         space_dialog(desk)
+    # Whoever has explored words first has still seen no training.
+    untrained = all(run.kind != "train" for run in some)
+    if untrained and actions.button("Run the demo", icon=":material/play_arrow:", key="runs_demo"):
+        _start_demo(desk)
     if actions.button("New run", type="primary", icon=":material/add:", key=keys.PRIMARY):
         st.switch_page(st.session_state[keys.PAGES]["planner"])
     with st.container(key="runs_home"):

@@ -359,7 +359,7 @@ class GraphDesk:
         flat = query.model_copy(update={"across_layers": False, "from_layer": None, "to_layer": None})
         drawn = self.view(source, "path", query=flat, limit=_PLANE_WORDS)
         best = answer["paths"][0] if answer["paths"] else None
-        words = {node["label"]: node for node in drawn["nodes"]}
+        words = {node["word"]: node for node in drawn["nodes"]}
         path: list[list[Any]] = []
         if best is not None:
             inside = answer.get("layer", graph.middle)
@@ -370,7 +370,7 @@ class GraphDesk:
         index = graph.index()
         missing = [word for word, _ in path if word not in words]
         for place, word in enumerate(missing):
-            words[word] = {"label": word, "x": -0.6 + 1.2 * (place + 1) / (len(missing) + 1), "y": 0.05, "role": "path"}
+            words[word] = {"word": word, "x": -0.6 + 1.2 * (place + 1) / (len(missing) + 1), "y": 0.05, "role": "path"}
         on = {(word, layer) for word, layer in path}
         nodes, edges = [], []
         chosen = {index[word]: word for word in words if word in index}

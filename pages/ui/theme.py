@@ -95,7 +95,7 @@ STATUS_LOOKS: dict[Status, StatusLook] = {
     Status.STARTING: StatusLook(
         "Starting", ":material/rocket_launch:", "blue", "The worker is loading the model and data."
     ),
-    Status.RUNNING: StatusLook("Running", ":material/play_circle:", "blue", "Training now."),
+    Status.RUNNING: StatusLook("Running", ":material/play_circle:", "blue", "At work now."),
     Status.PAUSING: StatusLook("Pausing", ":material/pause_circle:", "orange", "Writes a checkpoint, then stops."),
     Status.PAUSED: StatusLook(
         "Paused", ":material/pause_circle:", "orange", "Stopped at a checkpoint; resume continues exactly."
