@@ -97,6 +97,32 @@ def test_ones_own_text_becomes_a_corpus(open_explorer: Callable[..., AppTest], s
     assert config.edges == GraphConfig().edges
 
 
+def test_the_settings_of_a_sample_reach_its_config(open_explorer: Callable[..., AppTest], studio: FakeStudio) -> None:
+    app = open_explorer(ready=False)
+    app.session_state["graph_start"] = next(tab.label for tab in app.tabs if "Sample" in tab.label)
+    app.run()
+    app.text_input(key="graph_sample_layers").set_value("0, 6")
+    app.multiselect(key="graph_sample_corpus_parts_of_speech").set_value(["NOUN", "VERB"])
+    app.text_input(key="graph_sample_corpus_columns_text").set_value("body")
+    app.button(key="primary_action").click().run()
+    config, _ = studio.graphs.built[0]
+    assert config.layers == [0, 6]
+    assert config.corpus.parts_of_speech == ["NOUN", "VERB"]
+    assert config.corpus.columns.text == "body"
+
+
+def test_layers_that_are_no_numbers_are_refused_in_words(
+    open_explorer: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    app = open_explorer(ready=False)
+    app.session_state["graph_start"] = next(tab.label for tab in app.tabs if "Sample" in tab.label)
+    app.run()
+    app.text_input(key="graph_sample_layers").set_value("the top one")
+    app.button(key="primary_action").click().run()
+    assert "the top one" in words(app)
+    assert not studio.graphs.built
+
+
 def test_nothing_is_built_from_nothing(open_explorer: Callable[..., AppTest], studio: FakeStudio) -> None:
     app = open_explorer(ready=False)
     app.session_state["graph_start"] = next(tab.label for tab in app.tabs if "Your text" in tab.label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import textwrap
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from core.api import Studio
-from core.config import problems
+from core.config import plan_to_yaml, problems
 from core.config.graph import EDGE_TYPES, GraphConfig
 from core.errors import BertloomError
 from core.runs.records import Status
@@ -120,11 +121,18 @@ def _sample_or_file(studio: Studio) -> None:
         if source in samples:
             st.caption(plain(samples[source]["about"]))
         values = _settings(studio, "sample")
-        pressed = st.button(
+        name = words(source).rpartition("/")[2] if source else ""
+        row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
+        pressed = row.button(
             "Build the graph", type="primary", icon=":material/hub:", key=keys.PRIMARY, disabled=not source
         )
+        with contextlib.suppress(ValidationError):  # what is wrong is said when the graph is to be built
+            row.download_button(
+                "Settings as YAML", plan_to_yaml(_config(values, source or "reviews", name)), file_name="graph.yaml",
+                mime="application/yaml", icon=":material/download:", type="tertiary", key="graph_yaml",
+                on_click="ignore", help="`bertloom run graph.yaml` builds exactly this graph.",
+            )  # fmt: skip
     if pressed:
-        name = words(source).rpartition("/")[2]
         _build(studio, lambda: _config(values, source, name))
 
 
@@ -165,12 +173,48 @@ def _settings(studio: Studio, part: str) -> dict[str, Any]:
             ],
             values, key,
         )  # fmt: skip
+        row = st.columns(3, gap="medium")
+        with row[0]:
+            values["corpus.parts_of_speech"] = st.multiselect(
+                "Parts of speech", list(_UPOS), key=key("corpus.parts_of_speech"), placeholder="all",
+                help=field_help("corpus.parts_of_speech"),
+            )  # fmt: skip
+        with row[1]:
+            layers = st.text_input(
+                "Layers",
+                value="all",
+                key=key("layers"),
+                help=f"{field_help('layers')} all, or numbers such as 0, 3, 6.",
+            )
+            values["layers"] = _numbers(layers)
+        with row[2]:
+            column = st.text_input(
+                "Column with the text", key=key("corpus.columns.text"), placeholder="the usual names",
+                help="For tables with several columns of text.",
+            )  # fmt: skip
+            values["corpus.columns.text"] = column.strip() or None
         chosen = values["edges"] or []
         for kind, fields in _EDGE_FIELDS.items():
             if kind in chosen:
                 st.markdown(f"**{edge_name(kind).capitalize()}**")
                 _grid([(f"settings.{kind}.{name}", label) for name, label in fields], values, key)
     return values
+
+
+#: Universal parts of speech (de Marneffe et al. 2021).
+_UPOS = (
+    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "SCONJ", "SYM", "VERB",
+    "X",
+)  # fmt: skip
+
+
+def _numbers(text: str) -> Any:
+    """Return ``all``, or the numbers that a person typed; what is neither stays, and the config says what is wrong."""
+    text = text.strip()
+    parts = text.replace(",", " ").split()
+    if not parts or text.lower() == "all":
+        return "all"
+    return [int(part) for part in parts] if all(part.isdecimal() for part in parts) else text
 
 
 _EDGE_FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
