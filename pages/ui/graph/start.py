@@ -173,13 +173,13 @@ def _settings(studio: Studio, part: str) -> dict[str, Any]:
             ],
             values, key,
         )  # fmt: skip
-        row = st.columns(3, gap="medium")
-        with row[0]:
+        rest = st.columns(3, gap="medium")
+        with rest[0]:
             values["corpus.parts_of_speech"] = st.multiselect(
                 "Parts of speech", list(_UPOS), key=key("corpus.parts_of_speech"), placeholder="all",
                 help=field_help("corpus.parts_of_speech"),
             )  # fmt: skip
-        with row[1]:
+        with rest[1]:
             layers = st.text_input(
                 "Layers",
                 value="all",
@@ -187,7 +187,7 @@ def _settings(studio: Studio, part: str) -> dict[str, Any]:
                 help=f"{field_help('layers')} all, or numbers such as 0, 3, 6.",
             )
             values["layers"] = _numbers(layers)
-        with row[2]:
+        with rest[2]:
             column = st.text_input(
                 "Column with the text", key=key("corpus.columns.text"), placeholder="the usual names",
                 help="For tables with several columns of text.",
