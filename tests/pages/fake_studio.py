@@ -301,7 +301,9 @@ class _Runs:
 def install(monkeypatch: Any, studio: FakeStudio) -> Callable[[], FakeStudio]:
     """Let the pages find this studio."""
     # All are loaded before the first is changed: one that is loaded later would bind this studio for good.
-    names = ["studio", "routes", "run_dialogs", "run_head", "run_tabs", "live.component"]
+    names = [
+        "studio", "routes", "run_dialogs", "run_figures_tab", "run_head", "run_tabs", "live.component",
+    ]  # fmt: skip
     modules = [importlib.import_module(f"pages.ui.{name}") for name in names]
     for module in modules:
         monkeypatch.setattr(module, "studio", lambda: studio)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,12 @@ def test_a_page_of_nothing_is_a_page() -> None:
 
 @pytest.mark.slow
 def test_in_a_browser_the_graph_is_drawn_words_stay_text_and_nothing_is_fetched(tmp_path: Path) -> None:
+    # In a thread of its own: the browser tests' Playwright keeps a loop in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_look, tmp_path).result(timeout=120)
+
+
+def _look(tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     file = tmp_path / "page.html"
