@@ -281,9 +281,9 @@ class RuntimeConfig(Config):
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Device.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: fp32 and bf16 are timed for a few steps, the faster stays."
+        "auto", description="auto: fp32 and bf16 are timed at the start, the faster stays."
     )
-    threads: int | Literal["auto"] = Field("auto", description="torch threads on the CPU; auto: timed for a few steps.")
+    threads: int | Literal["auto"] = Field("auto", description="torch threads on the CPU; auto: timed at the start.")
     deterministic: bool = Field(True, json_schema_extra=_ADVANCED, description="Use deterministic algorithms only.")
     seed: int = Field(0, ge=0, description="Seed of initialisation, order and dropout.")
     log_every: int = Field(

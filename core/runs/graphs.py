@@ -35,6 +35,8 @@ GRAPH_FILE = "graph.graph"
 PROBE_FILE = "probe.npz"
 #: Graphs that stay open.
 _OPEN = 4
+#: What is kept of the latest mixtures (communities, sizes); each entry keeps its mixture alive.
+_KEPT = 8
 _MOST_NEIGHBOURS = 60
 _MOST_CONTEXTS = 12
 _PLANE_WORDS = 120
@@ -131,7 +133,8 @@ class GraphDesk:
             run = self._store.runs.get(source)
         except RunNotFound:
             path = Path(source).expanduser() if source and "\0" not in source else None
-            if path is not None and path.is_file():
+            # An address may hold any path: other files are not even looked at.
+            if path is not None and path.suffix == ".graph" and path.is_file():
                 return path
             raise DataError(
                 "There is no graph of this name.", where=source[:200], expected="a graph's run, or a .graph file",
@@ -337,7 +340,7 @@ class GraphDesk:
         made = make()
         with self._lock:
             self._sizes[id(mixed), what] = (mixed, made)
-            for key in list(islice(self._sizes, max(0, len(self._sizes) - 24))):
+            for key in list(islice(self._sizes, max(0, len(self._sizes) - _KEPT))):
                 del self._sizes[key]
         return made
 

@@ -15,28 +15,15 @@ import streamlit as st
 from pages.ui import keys
 from pages.ui.forms import fingerprint
 from pages.ui.graph.looks import component_colours, edge_name, type_looks
+from pages.ui.loader import LOADER
 from pages.ui.routes import asset_url
 
 __all__ = ["picture", "picture_words"]
 
-#: The component's own script: it fetches the real one, which the browser keeps, so that reruns do not carry it.
-_LOADER = """
-export default function (component) {
-  let closed = false;
-  let close = () => { closed = true; };
-  const start = (attempt) => import(new URL(component.data.script, window.location.origin).href).then(
-    (module) => { if (!closed) close = module.mount(component) ?? close; },
-    () => { if (!closed && attempt < 30) setTimeout(() => start(attempt + 1), 1000); },
-  );
-  start(0);
-  return () => close();
-}
-"""
-
 _mount = st.components.v2.component(
     "bertloom_word_graph",
     css=(Path(__file__).parent / "graph.css").read_text(encoding="utf-8"),
-    js=_LOADER,
+    js=LOADER,
     isolate_styles=False,
 )
 

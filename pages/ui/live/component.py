@@ -13,31 +13,18 @@ import streamlit as st
 
 from core.runs.records import RunRecord
 from pages.ui import keys, tokens
+from pages.ui.loader import LOADER
 from pages.ui.routes import asset_url, base_path, script_url
 from pages.ui.studio import studio
 from pages.ui.theme import CATEGORICAL, ROLES, SIGNAL
 
 __all__ = ["live_plot"]
 
-#: The component's own script: it fetches the real one, which the browser keeps, so that reruns do not carry it.
-_LOADER = """
-export default function (component) {
-  let closed = false;
-  let close = () => { closed = true; };
-  const start = (attempt) => import(new URL(component.data.script, window.location.origin).href).then(
-    (module) => { if (!closed) close = module.mount(component) ?? close; },
-    () => { if (!closed && attempt < 30) setTimeout(() => start(attempt + 1), 1000); },
-  );
-  start(0);
-  return () => close();
-}
-"""
-
 _mount = st.components.v2.component(
     "bertloom_live_plot",
     css="div:has(> .bl-live) { container-type: inline-size; }\n"
     + (Path(__file__).parent / "live.css").read_text(encoding="utf-8"),
-    js=_LOADER,
+    js=LOADER,
     isolate_styles=False,
 )
 

@@ -77,6 +77,9 @@ def test_what_is_no_graph_is_refused_with_what_is_wrong(studio, tmp_path) -> Non
     (tmp_path / "other.graph").write_text("not a graph")
     with pytest.raises(DataError):
         studio.graphs.open(str(tmp_path / "other.graph"))
+    (tmp_path / "secret.txt").write_text("not for graphs")
+    with pytest.raises(DataError, match="no graph of this name"):
+        studio.graphs.open(str(tmp_path / "secret.txt"))
     run = studio.graphs.build(GraphConfig(edges=["cooc"]))
     with pytest.raises(RunError, match="has left no graph"):
         studio.graphs.open(run)
