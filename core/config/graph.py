@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from core.config.plan import Backend, Columns, Config, ModelConfig
+from core.config.base import Config
+from core.config.plan import Backend, Columns, ModelConfig
 
 __all__ = [
     "EDGE_TYPES",

@@ -6,34 +6,27 @@ Plain data without torch: the dashboard imports it. Units stand in the descripti
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from core.config.base import ADVANCED as _ADVANCED
+from core.config.base import Config
+from core.config.stages import Stage, check_stages
 
 __all__ = [
     "Backend",
     "Columns",
     "DataConfig",
-    "EarlyStopping",
-    "GuardConfig",
     "ModelConfig",
-    "OptimizerConfig",
-    "ParameterGroup",
     "Plan",
     "RuntimeConfig",
-    "ScheduleConfig",
-    "Stage",
     "TaskConfig",
 ]
 
 Backend = Literal["process", "thread"]
-_ADVANCED: dict[str, Any] = {"advanced": True}
-
-
-class Config(BaseModel):
-    """Base of all configs: unknown keys are refused, values are checked on assignment too."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
+#: A plan of more stages is a mistake, and its picture could not be read.
+MOST_STAGES = 40
 
 
 class TaskConfig(Config):
@@ -131,148 +124,6 @@ class ModelConfig(Config):
     )
 
 
-class OptimizerConfig(Config):
-    """The optimiser."""
-
-    name: Literal["adamw", "adam", "sgd", "adafactor", "rmsprop"] = Field("adamw", description="Optimiser.")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's decay rates of the two moments.")
-    eps: float = Field(1e-8, gt=0, description="Adam's epsilon.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="SGD and RMSprop only.")
-
-    @field_validator("betas")
-    @classmethod
-    def _betas(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not all(0 <= beta < 1 for beta in value):
-            raise ValueError(f"betas must lie in [0, 1), got {value}")
-        return value
-
-
-class ScheduleConfig(Config):
-    """How the learning rate changes from step to step (names as in transformers)."""
-
-    name: Literal[
-        "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
-        "inverse_sqrt", "reduce_lr_on_plateau", "cosine_with_min_lr", "cosine_warmup_with_min_lr",
-        "warmup_stable_decay",
-    ] = Field("linear", description="Schedule after the warm-up.")  # fmt: skip
-    warmup: float = Field(0.06, ge=0, description="Below 1: share of all steps. From 1: number of steps.")
-    options: dict[str, float | int | str | bool] = Field(
-        default_factory=dict, json_schema_extra=_ADVANCED,
-        description="Further arguments of the schedule, e.g. num_cycles, power, min_lr, num_decay_steps.",
-    )  # fmt: skip
-
-
-class ParameterGroup(Config):
-    """Settings for the parameters whose names match a pattern. The first matching group wins."""
-
-    pattern: str = Field(
-        min_length=1,
-        description="Regular expression searched in the name, or head, embeddings, encoder, layer:0-3, all.",
-    )
-    lr: float | None = Field(None, ge=0, description="Learning rate. Empty: the stage's.")
-    weight_decay: float | None = Field(None, ge=0, description="Weight decay. Empty: the stage's.")
-    frozen: bool = Field(False, description="These parameters are not trained.")
-
-
-class EarlyStopping(Config):
-    """Stop when the gate metric no longer improves."""
-
-    patience: int | None = Field(
-        None, ge=1, description="Evaluations without improvement before stopping. Empty: never."
-    )
-    min_delta: float = Field(0.0, ge=0, description="Smallest change of the metric that counts as an improvement.")
-
-
-class GuardConfig(Config):
-    """What stops a run that has gone wrong."""
-
-    nan: bool = Field(True, description="Stop when the loss or the gradient norm is not a number.")
-    explode_factor: float | None = Field(
-        10.0,
-        gt=1,
-        description="Stop when the smoothed loss exceeds the best smoothed loss by this factor. Empty: never.",
-    )
-    single_class: int | None = Field(
-        None,
-        ge=1,
-        description="Stop after this many evaluations in a row that predict one class only. Empty: warn only.",
-    )
-
-
-class Stage(Config):
-    """One stage of training."""
-
-    name: str = Field("train", min_length=1, max_length=60, description="Name of the stage.")
-    kind: Literal["train"] = Field("train", description="Kind of stage.")
-    epochs: float | None = Field(1.0, gt=0, description="Passes over the training rows (used when steps is empty).")
-    steps: int | None = Field(None, ge=1, description="Optimiser steps. Overrides epochs.")
-    lr: float = Field(
-        1e-4, gt=0, le=10, description="Learning rate of the encoder's top layer, and of all groups without their own."
-    )
-    head_lr: float | None = Field(None, gt=0, le=10, description="Learning rate of the head. Empty: as lr.")
-    layer_decay: float = Field(
-        1.0, gt=0, le=1, description="Each layer's rate is the next higher layer's times this. 1: off."
-    )
-    freeze_layers: int = Field(
-        0,
-        ge=0,
-        description="Freeze the embeddings and this many lowest layers (their activations are cached). 0: none.",
-    )
-    freeze_encoder: bool = Field(False, description="Train the head only; the encoder's outputs are computed once.")
-    groups: list[ParameterGroup] = Field(
-        default_factory=list, json_schema_extra=_ADVANCED, description="Parameter groups by pattern."
-    )
-    weight_decay: float = Field(0.01, ge=0, description="Weight decay (not applied to biases and LayerNorm).")
-    reinit_top_n: int = Field(
-        0, ge=0, json_schema_extra=_ADVANCED, description="Re-initialise this many top layers first."
-    )
-    optimizer: OptimizerConfig = Field(
-        default_factory=OptimizerConfig, json_schema_extra=_ADVANCED, description="Optimiser."
-    )
-    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig, description="Learning-rate schedule.")
-    batch_size: int = Field(
-        32, ge=1, le=4096, description="Examples per optimiser step (used when batch_tokens is empty)."
-    )
-    batch_tokens: int | None = Field(
-        None, ge=8, description="Sub-words per optimiser step, padding included. Overrides batch_size."
-    )
-    accumulation: int = Field(1, ge=1, json_schema_extra=_ADVANCED, description="Micro-batches per optimiser step.")
-    bucketing: bool = Field(
-        True, json_schema_extra=_ADVANCED, description="Group texts of similar length into a batch."
-    )
-    clip_norm: float | None = Field(1.0, gt=0, description="Clip the gradient's norm at this value. Empty: off.")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, json_schema_extra=_ADVANCED, description="Label smoothing.")
-    class_weights: Literal["none", "balanced"] | dict[str, float] = Field(
-        "none",
-        json_schema_extra=_ADVANCED,
-        description="none, balanced (inverse frequency), or a weight for each label.",
-    )
-    eval_every: int | None = Field(
-        None, ge=1, description="Evaluate on gate every so many steps. Empty: at the end of each epoch."
-    )
-    metric: str | None = Field(
-        None,
-        json_schema_extra=_ADVANCED,
-        description="Gate metric that picks the best checkpoint. Empty: the task's own.",
-    )
-    early_stopping: EarlyStopping = Field(
-        default_factory=EarlyStopping, json_schema_extra=_ADVANCED, description="Early stopping."
-    )
-    guards: GuardConfig = Field(default_factory=GuardConfig, json_schema_extra=_ADVANCED, description="Guards.")
-    cache_activations: bool = Field(
-        True, json_schema_extra=_ADVANCED, description="Compute a frozen lower part once and reuse its activations."
-    )
-    cache_limit_mb: int = Field(
-        4096, ge=1, json_schema_extra=_ADVANCED, description="Largest size of that cache in MB."
-    )
-
-    @model_validator(mode="after")
-    def _length(self) -> Stage:
-        if self.epochs is None and self.steps is None:
-            raise ValueError("give epochs or steps; both are empty")
-        return self
-
-
 class RuntimeConfig(Config):
     """Where and how the run executes. Choices made by 'auto' are stored with the run and restored on resume."""
 
@@ -320,9 +171,19 @@ class Plan(Config):
     data: DataConfig = Field(default_factory=DataConfig, description="Data.")
     model: ModelConfig = Field(default_factory=ModelConfig, description="Model.")
     stages: list[Stage] = Field(
-        default_factory=lambda: [Stage()], min_length=1, max_length=1, description="Stages, in order."
+        default_factory=lambda: [Stage()], min_length=1, max_length=MOST_STAGES, description="Stages, in order."
     )
     runtime: RuntimeConfig = Field(default_factory=RuntimeConfig, description="Runtime.")
+
+    @property
+    def active(self) -> list[Stage]:
+        """The stages that are executed: those that are not switched off, in order."""
+        return [stage for stage in self.stages if stage.enabled]
+
+    @model_validator(mode="after")
+    def _stages(self) -> Plan:
+        check_stages(self.stages)
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Plan:

@@ -17,8 +17,17 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from core.config.plan import Plan
+from core.config.stages import (
+    Distribution,
+    GateConfig,
+    Objective,
+    ParameterGroup,
+    RaiseConfig,
+    RangeTestConfig,
+    SearchConfig,
+)
 
-__all__ = ["Key", "markdown", "plan_keys"]
+__all__ = ["Key", "config_keys", "markdown", "part_keys", "plan_keys"]
 
 _HEADER = """# Every key of a plan
 
@@ -26,7 +35,8 @@ A plan is one YAML file: the form shows it, `bertloom run PLAN.yaml` runs it, ev
 A key that is left out has the default given here. `bertloom plan new` writes a plan to start from, `--set key=value`
 changes one key (`--set stages.0.lr=3e-5`), and ready plans stand in [`docs/plans/`](plans/).
 
-This page is written by `python -m core.config.reference > docs/plan.md` from the schema in `core/config/plan.py`.
+This page is written by `python -m core.config.reference > docs/plan.md` from the schema in `core/config/plan.py` and
+`core/config/stages.py`.
 """
 
 _WORDS = {
@@ -43,13 +53,32 @@ _TITLES = {
     "data": "`data`: rows and roles",
     "data.columns": "`data.columns`: which column holds what",
     "model": "`model`: the encoder",
-    "stages.0": "`stages`: a list of stages (one, for now)",
+    "stages.0": "`stages`: a list of stages, in order ([stages.md](stages.md) says what they do)",
     "stages.0.groups.0": "`stages.0.groups`: a list of parameter groups",
     "stages.0.optimizer": "`stages.0.optimizer`",
     "stages.0.schedule": "`stages.0.schedule`: the learning rate from step to step",
     "stages.0.early_stopping": "`stages.0.early_stopping`",
     "stages.0.guards": "`stages.0.guards`: what stops a run that has gone wrong",
+    "stages.0.gate": "`stages.0.gate`: what must be reached before the next stage",
+    "stages.0.raise_if": "`stages.0.raise_if`: raising the learning rate within a stage",
+    "stages.0.range_test": "`stages.0.range_test`: finding a learning rate",
+    "stages.0.search": "`stages.0.search`: trials with other values",
+    "stages.0.search.space.FIELD": "`stages.0.search.space.FIELD`: what may be chosen for a field of the stage",
+    "stages.0.search.objectives.0": "`stages.0.search.objectives`: a list of objectives",
     "runtime": "`runtime`: where and how",
+}
+
+#: Values that are configs themselves and may be empty or repeated: key → (its place in the page, the config).
+_PARTS: dict[str, list[tuple[str, type[BaseModel]]]] = {
+    "stages.0.groups": [("stages.0.groups.0", ParameterGroup)],
+    "stages.0.gate": [("stages.0.gate", GateConfig)],
+    "stages.0.raise_if": [("stages.0.raise_if", RaiseConfig)],
+    "stages.0.range_test": [("stages.0.range_test", RangeTestConfig)],
+    "stages.0.search": [
+        ("stages.0.search", SearchConfig),
+        ("stages.0.search.space.FIELD", Distribution),
+        ("stages.0.search.objectives.0", Objective),
+    ],
 }
 
 
@@ -60,7 +89,7 @@ class Key:
     Parameters
     ----------
     path
-        Dotted key; the only stage is ``stages.0``.
+        Dotted key; ``stages.0`` stands for every stage.
     owner
         Dotted key of the config it belongs to, ``""`` for the plan itself.
     description
@@ -102,9 +131,26 @@ class Key:
 def plan_keys() -> dict[str, Key]:
     """Return every value key of a plan by dotted path, in the order of the schema.
 
-    Lists of configs (``stages.0.groups``) count as one value; ``stages.0`` stands for the only stage.
+    Lists of configs (``stages.0.groups``) and parts that may be empty (``stages.0.gate``) count as one value;
+    ``stages.0`` stands for every stage.
     """
     return {key.path: key for key in _walk(Plan, "", advanced=False)}
+
+
+@cache
+def part_keys() -> dict[str, Key]:
+    """Return the keys inside those values: ``stages.0.gate.metric``, ``stages.0.groups.0.lr`` and so on.
+
+    A row of a list stands as number 0, a searched field as ``FIELD``.
+    """
+    found = (key for parts in _PARTS.values() for path, model in parts for key in _walk(model, path, advanced=True))
+    return {key.path: key for key in found}
+
+
+@cache
+def config_keys(model: type[BaseModel]) -> dict[str, Key]:
+    """Return every value key of any config by dotted path, in the order of the schema."""
+    return {key.path: key for key in _walk(model, "", advanced=False)}
 
 
 def markdown() -> str:
@@ -112,10 +158,9 @@ def markdown() -> str:
     sections: dict[str, list[Key]] = {}
     for key in plan_keys().values():
         sections.setdefault(key.owner, []).append(key)
-        if key.path == "stages.0.groups":
-            from core.config.plan import ParameterGroup
-
-            sections["stages.0.groups.0"] = list(_walk(ParameterGroup, "stages.0.groups.0", advanced=True))
+        if key.path in _PARTS:
+            for path, _ in _PARTS[key.path]:
+                sections[path] = [one for one in part_keys().values() if one.owner == path]
     parts = [_HEADER]
     for owner, keys in sections.items():
         parts.append(f"## {_TITLES[owner]}\n")
@@ -134,7 +179,7 @@ def _walk(model: type[BaseModel], prefix: str, *, advanced: bool) -> Iterator[Ke
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         folded = advanced or bool(extra.get("advanced"))
         nested = _nested(info.annotation)
-        if nested is not None and name != "groups":
+        if nested is not None and name not in ("groups", "objectives"):
             yield from _walk(nested, f"{path}.0" if name == "stages" else path, advanced=folded)
         else:
             yield _key(path, prefix, info, folded)
@@ -197,7 +242,7 @@ def _kind(options: list[Any]) -> tuple[Any, tuple[str, ...]]:
 def _type_text(key: Key, options: list[Any]) -> str:
     if key.kind == "choice":
         return " · ".join(f"`{word}`" for word in key.choices)
-    text = _WORDS.get(key.kind) or " or ".join(_type_name(option) for option in options)
+    text = _WORDS.get(key.kind) or " or ".join(_type_name(option, key.path.rpartition(".")[2]) for option in options)
     if key.minimum is not None and key.maximum is not None:
         low, high = (">" if key.above else "≥"), ("<" if key.below else "≤")
         text += f", {low} {key.minimum:g} and {high} {key.maximum:g}"
@@ -208,11 +253,13 @@ def _type_text(key: Key, options: list[Any]) -> str:
     return text + (", or empty" if key.optional else "")
 
 
-def _type_name(option: Any) -> str:
+def _type_name(option: Any, name: str) -> str:
     if get_origin(option) is Literal:
         return " · ".join(f"`{word}`" for word in get_args(option))
+    if get_origin(option) is list:
+        return {"groups": "list of parameter groups", "objectives": "list of objectives"}.get(name, "list of values")
     if _nested(option) is not None:
-        return "list of parameter groups"
+        return "mapping, see below"
     if get_origin(option) is tuple:
         return "two numbers"
     if get_origin(option) is dict:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from core.config.plan import Config
+from core.config.base import Config
 from core.errors import ConfigError
 from core.graph.constrained import Found, constrained_paths
 from core.graph.explain import explain_hop, explain_layered_hop, no_path

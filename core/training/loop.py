@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from core.config import Plan
-from core.errors import TrainingDiverged
+from core.errors import ConfigError, TrainingDiverged
 from core.training.batches import iterate, micro_batches
 from core.training.best import BestModel, Weights
 from core.training.checkpoints import Checkpoints, Loaded, restore_random_state
@@ -65,6 +65,8 @@ def train(plan: Plan, context: RunContext, *, resume: bool = True) -> Outcome:
         If data, model or plan cannot be used, the memory does not suffice, or a guard holds.
     """
     runtime = plan.runtime
+    if len(plan.stages) > 1 or plan.stages[0].kind != "train":
+        raise ConfigError("Plans of several stages cannot be executed yet.", where="stages", expected="one stage")
     with reading_errors(), exclusive(deterministic=runtime.deterministic):
         return Trainer(plan, context).run(resume=resume)
 

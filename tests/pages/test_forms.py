@@ -32,7 +32,7 @@ def plans(draw: st.DrawFn) -> Plan:
     stage = {
         "name": draw(words),
         "epochs": draw(numbers),
-        "steps": draw(_maybe(st.integers(1, 10**6))),
+        "steps": draw(_maybe(st.integers(500, 10**6))),
         "lr": draw(numbers),
         "head_lr": draw(_maybe(numbers)),
         "layer_decay": draw(st.floats(0.01, 1)),
