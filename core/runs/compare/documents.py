@@ -1,0 +1,124 @@
+"""Differences between two arms over documents: would other test rows have said the same?
+
+The seeds are averaged first, then whole documents are drawn again (Efron 1979; paired, because both arms answered the
+same documents) or swapped between the arms (permutation test).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+__all__ = ["Documents", "bootstrap_interval", "permutation_p"]
+
+_RESAMPLES = 4999
+#: Floating-point numbers that one batch of resamples may hold.
+_BATCH = 4_000_000
+
+
+@dataclass(frozen=True)
+class Documents:
+    """What both arms did with the same documents.
+
+    Parameters
+    ----------
+    arm, reference
+        Shape (seeds, documents, parts). ``mean``: one part, the score of a document (1 right, 0 wrong).
+        ``f1``: three parts, true positives, predicted and gold spans of a document.
+    score
+        How documents make a score.
+    """
+
+    arm: np.ndarray
+    reference: np.ndarray
+    score: Literal["mean", "f1"] = "mean"
+
+    def __post_init__(self) -> None:
+        parts = 1 if self.score == "mean" else 3
+        for values in (self.arm, self.reference):
+            if values.ndim != 3 or values.shape[2] != parts or values.shape[0] == 0:
+                raise ValueError(f"documents must have the shape (seeds, documents, {parts}), got {values.shape}")
+        if self.arm.shape[1] != self.reference.shape[1]:
+            raise ValueError(f"the arms answered {self.arm.shape[1]} and {self.reference.shape[1]} documents")
+
+    @property
+    def count(self) -> int:
+        """Number of documents."""
+        return int(self.arm.shape[1])
+
+    def difference(self) -> float:
+        """Return the seed-averaged score of the arm minus that of the reference."""
+        return float(self._scored(self.arm.sum(axis=1)) - self._scored(self.reference.sum(axis=1)))
+
+    def _scored(self, sums: np.ndarray) -> Any:
+        """Return scores from sums over documents of shape (seeds, …, parts), averaged over seeds: shape (…)."""
+        if self.score == "mean":
+            return (sums[..., 0] / self.count).mean(axis=0)
+        return (2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1e-12)).mean(axis=0)
+
+
+def bootstrap_interval(documents: Documents, level: float = 0.95, *, seed: int = 0) -> tuple[float, float]:
+    """Return the percentile interval of the seed-averaged difference, documents drawn again as pairs.
+
+    Parameters
+    ----------
+    documents
+        At least two documents; with fewer there is no interval and a :class:`ValueError`.
+    level
+        Level of confidence.
+    seed
+        Seed of the drawing, so that the same results give the same interval.
+    """
+    from scipy.stats import bootstrap
+
+    if documents.count < 2:
+        raise ValueError("an interval over documents needs at least two of them")
+
+    def f1(index: np.ndarray, axis: int = -1) -> Any:
+        del axis  # always the last one
+        sums = [values[:, index].sum(axis=-2) for values in (documents.arm, documents.reference)]
+        return documents._scored(sums[0]) - documents._scored(sums[1])
+
+    if documents.score == "mean":  # linear, so seeds can be averaged before anything is drawn
+        data, size = (documents.arm.mean(axis=0) - documents.reference.mean(axis=0))[:, 0], documents.count
+    else:
+        data, size = np.arange(documents.count), documents.arm.size + documents.reference.size
+    statistic: Any = np.mean if documents.score == "mean" else f1
+    found = bootstrap(
+        (data,), statistic, confidence_level=level, n_resamples=_RESAMPLES, vectorized=True, method="percentile",
+        batch=max(1, _BATCH // size), rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def permutation_p(documents: Documents, *, seed: int = 0) -> float:
+    """Return the two-sided p-value of a permutation test: each document's answers change arms with a chance of ½.
+
+    The observed assignment counts as one of the permutations, so the value is never 0 (Phipson and Smyth 2010).
+    """
+    generator = np.random.default_rng(seed)
+    observed = abs(documents.difference())
+    tolerance = 1e-12 + 1e-9 * observed
+    extreme, done = 1, 0
+    block = max(1, _BATCH // documents.count)
+    while done < _RESAMPLES:
+        size = min(block, _RESAMPLES - done)
+        swapped = generator.integers(0, 2, size=(size, documents.count), dtype=np.int8).astype(np.float64)
+        found = _swapped(documents, swapped)
+        extreme += int((np.abs(found) >= observed - tolerance).sum())
+        done += size
+    return extreme / (_RESAMPLES + 1)
+
+
+def _swapped(documents: Documents, swapped: np.ndarray) -> np.ndarray:
+    """Return the differences after swapping, shape (permutations,)."""
+    if documents.score == "mean":  # linear: a swapped document changes the difference by twice what it gave
+        apart = (documents.reference.mean(axis=0) - documents.arm.mean(axis=0))[:, 0]
+        return np.asarray(documents.difference() + 2 * (swapped @ apart) / documents.count)
+    sums = []
+    for one, other in ((documents.arm, documents.reference), (documents.reference, documents.arm)):
+        moved = np.einsum("pd,sdk->spk", swapped, other - one, optimize=True)
+        sums.append(one.sum(axis=1)[:, None, :] + moved)
+    return np.asarray(documents._scored(sums[0]) - documents._scored(sums[1]))
