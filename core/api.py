@@ -127,17 +127,48 @@ class Studio:
         )
 
     def steps(self, plan: Plan) -> dict[str, Any]:
-        """Return ``steps`` and ``rows`` of a plan, from the data's lengths alone (helper process, remembered)."""
+        """Return the optimiser steps of a plan, from the data's lengths alone (helper process, remembered).
+
+        Returns
+        -------
+        dict
+            ``steps`` and ``stages`` [{"name", "kind", "steps", "steps_per_epoch", …}] of those that are switched on,
+            ``upper``, ``epochs``, ``rows`` …; see :func:`core.training.counting.count_steps`.
+        """
         plan = absolute_sources(plan)
         relevant = plan.model_copy(update={"name": "steps", "tags": []})
         arguments = {"plan": relevant.model_dump(mode="json")}
         return dict(self._helper.call("steps", arguments, timeout=600, hub=uses_hub(plan), remember=stamp(plan.data)))
 
     def curve(self, plan: Plan, steps: int) -> dict[str, Any]:
-        """Return the learning-rate curve {group: {"steps": […], "lr": […]}} for a number of optimiser steps."""
+        """Return the first stage's learning rates {group: {"steps": […], "lr": […]}} for a number of steps."""
         from core.training import curve
 
         return dict(curve(plan, steps))
+
+    def plan_curve(
+        self, plan: Plan, steps: dict[str, Any] | Sequence[dict[str, Any]], *, points: int | None = 400
+    ) -> dict[str, Any]:
+        """Return the learning rates of all stages, one after the other, and what of them depends on results.
+
+        Parameters
+        ----------
+        plan
+            The plan.
+        steps
+            The answer of :meth:`steps`, or its ``stages``.
+        points
+            Largest number of points of one curve; None: every step.
+
+        Returns
+        -------
+        dict
+            ``steps``, ``certain``, ``names``, ``groups`` {group: {"steps", "lr", "low", "high"}}, ``gates`` and
+            ``stages``; see :func:`core.training.curves.plan_curve`.
+        """
+        from core.training import plan_curve
+
+        return plan_curve(plan, steps, points=points)
 
 
 class DataDesk:

@@ -1,4 +1,4 @@
-"""What a plan will cost: steps from lengths, time and memory from a few real steps."""
+"""What a plan will cost: time and memory from a few real steps."""
 
 from __future__ import annotations
 
@@ -9,57 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.config import Plan
-from core.training.batches import BatchSettings, micro_batches, plan_epoch, total_steps
+from core.training.batches import BatchSettings, micro_batches, plan_epoch
 
 if TYPE_CHECKING:
     from core.training.engine import Engine
 
-__all__ = ["count_steps", "dry_run"]
+__all__ = ["dry_run"]
 
 #: Steps are timed on batches at these quantiles of size, so that their mean stands for all.
 _QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _REPEATS = 2
-
-
-def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
-    """Count a plan's optimiser steps without loading weights.
-
-    Parameters
-    ----------
-    plan
-        The plan.
-    cache
-        The home's cache folder.
-
-    Returns
-    -------
-    dict
-        ``steps``, ``steps_per_epoch``, ``epochs``, ``rows`` {role: rows}, ``cut_share`` (share of training texts
-        that are
-        cut at the maximum length), ``tokens`` (sub-words of the training rows).
-
-    Raises
-    ------
-    BertloomError
-        If data or model cannot be used.
-    """
-    from core.data.roles import load_roles
-    from core.data.tasks import task_for
-    from core.models import load_tokenizer, resolve
-
-    roles = load_roles(plan.data, plan.task, cache=cache)
-    tokenizer = load_tokenizer(resolve(plan.model.source, plan.model.revision), words=plan.task.kind == "tagging")
-    encoded = task_for(plan.task, roles.labels).encode(roles.train, tokenizer, plan.model.max_length)
-    stage = plan.stages[0]
-    steps, per_epoch = total_steps(encoded.lengths, stage, plan.runtime.seed)
-    return {
-        "steps": steps,
-        "steps_per_epoch": per_epoch,
-        "epochs": round(steps / max(1, per_epoch), 3),
-        "rows": {role: len(getattr(roles, role)) for role in ("train", "gate", "test")},
-        "cut_share": encoded.cut / max(1, len(roles.train)),
-        "tokens": int(sum(encoded.lengths)),
-    }
 
 
 def dry_run(plan: Plan, *, cache: Path) -> dict[str, Any]:

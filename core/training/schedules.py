@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from core.config import ScheduleConfig, Stage
 from core.errors import ConfigError
 
-__all__ = ["Plateau", "curve_points", "multiplier", "options_of", "rate_function", "warmup_steps"]
+__all__ = [
+    "Plateau", "curve_points", "drawn_steps", "multiplier", "options_of", "rate_function", "warmup_steps",
+]  # fmt: skip
 
 #: Schedules that take no warm-up, as in transformers.
 _WITHOUT_WARMUP = ("constant", "reduce_lr_on_plateau")
@@ -252,8 +254,26 @@ def multiplier(config: ScheduleConfig, step: int, total: int, lr: float) -> floa
     return rate_function(config, total, lr)(step)
 
 
+def drawn_steps(total: int, corners: Iterable[int] = (), *, points: int | None = 400) -> list[int]:
+    """Return the steps (from 1) at which a curve of `total` steps is drawn: all, or evenly chosen ones and corners.
+
+    Parameters
+    ----------
+    total
+        Number of steps.
+    corners
+        Steps that may not be left out.
+    points
+        Largest number of steps beside the corners; None: every step.
+    """
+    if points is None or total <= points:
+        return list(range(1, total + 1))
+    even = {1 + round(index * (total - 1) / (points - 1)) for index in range(points)}
+    return sorted(even | {step for step in corners if 1 <= step <= total})
+
+
 def curve_points(
-    stage: Stage, rates: dict[str, float], total: int, *, points: int = 400
+    stage: Stage, rates: dict[str, float], total: int, *, points: int | None = 400
 ) -> dict[str, dict[str, list[float]]]:
     """Return what the learning rate of each group will be.
 
@@ -266,7 +286,7 @@ def curve_points(
     total
         Number of optimiser steps.
     points
-        Largest number of points of a curve.
+        Largest number of points of a curve, beside its corners; None: every step.
 
     Returns
     -------
@@ -275,11 +295,7 @@ def curve_points(
     """
     rate = rate_function(stage.schedule, total, stage.lr)
     warmup = warmup_steps(stage.schedule, total)
-    if total <= points:
-        steps = list(range(1, total + 1))
-    else:  # evenly, and the corners
-        even = {1 + round(index * (total - 1) / (points - 1)) for index in range(points)}
-        steps = sorted(even | {step for step in (warmup, warmup + 1, warmup + 2) if 1 <= step <= total})
+    steps = drawn_steps(total, (warmup, warmup + 1, warmup + 2), points=points)
     factors = [rate(step) for step in steps]
     return {name: {"steps": [*steps], "lr": [base * factor for factor in factors]} for name, base in rates.items()}
 
