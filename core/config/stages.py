@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
@@ -234,7 +235,7 @@ class SearchConfig(Config):
     )
     startup_trials: int = Field(5, ge=0, description="Random trials before the sampler begins to learn.")
     pruner: Literal["none", "median", "hyperband", "patient", "wilcoxon"] = Field(
-        "none", description="How hopeless trials are ended early (Optuna's pruners). wilcoxon needs several seeds."
+        "none", description="How hopeless trials are ended early (Optuna's pruners). wilcoxon needs 5 seeds or more."
     )
     objectives: list[Objective] = Field(
         default_factory=list, max_length=3, description="One to three objectives. Empty: the stage's metric."
@@ -244,12 +245,21 @@ class SearchConfig(Config):
     def _possible(self) -> SearchConfig:
         if not any(one.fixed is None for one in self.space.values()):
             raise ValueError("there is nothing to search: space needs a field that is not fixed")
-        if self.pruner == "wilcoxon" and self.seeds < 2:
-            raise ValueError("the pruner wilcoxon compares seeds: it needs at least 2")
+        if self.pruner == "wilcoxon" and self.seeds < 5:
+            # with four seeds the smallest p is 1/16, after the last of them
+            raise ValueError("the pruner wilcoxon compares seeds: with fewer than 5 it never ends a trial early")
         if len(self.objectives) > 1 and self.pruner != "none":
             raise ValueError("a search with several objectives has no pruner")
         if len(self.objectives) > 1 and self.sampler == "cmaes":
             raise ValueError("the sampler cmaes has one objective")
+        if self.pruner != "none" and any(one.metric in ("seconds", "parameters") for one in self.objectives):
+            raise ValueError("a pruner judges by a gate metric, not by seconds or parameters")
+        if self.sampler == "cmaes" and not any(
+            one.fixed is None and one.choices is None for one in self.space.values()
+        ):
+            raise ValueError("the sampler cmaes needs a range: from lists it would only draw at random")
+        if len({one.metric for one in self.objectives}) < len(self.objectives):
+            raise ValueError("two objectives have one metric")
         return self
 
 
@@ -415,6 +425,19 @@ class Stage(Config):
             raise ValueError(
                 f"schedule.warmup is {self.schedule.warmup:g} steps, longer than the stage's {self.steps} steps"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Stage:
+        from core.config.space import SpaceError, dimensions  # it walks the fields of this class
+
+        try:
+            dimensions(self)
+        except SpaceError as error:
+            place = ("search", "space", error.key) if error.key else ("search", "space")
+            problem = PydanticCustomError("value_error", "{what}", {"what": error.what})
+            listed = [{"type": problem, "loc": place, "input": None}]
+            raise ValidationError.from_exception_data("Stage", listed) from error
         return self
 
 
