@@ -5,6 +5,7 @@ Each measure says what it was computed on and how many items it covers.
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from core.config.graph import EdgeConfig, EdgeType, GraphConfig
 from core.errors import DataError
@@ -23,7 +24,9 @@ from core.graph.types import Corpus, EdgeSet, Sentence, WordGraph
 
 __all__ = [
     "BENCH_DATA",
+    "MOST_BYTES",
     "held_out_sentences",
+    "parse_similarity",
     "path_plausibility",
     "read_similarity",
     "similarity_lists",
@@ -37,7 +40,11 @@ RESAMPLES = 1000
 #: A node's degree counts as matched if it lies within this factor.
 SIMILAR = 1.5
 _FEWEST = 5
-_MOST_PAIRS = 1_000_000
+_MOST_PAIRS = 20_000
+#: Longer files are not looked at.
+MOST_BYTES = 4_000_000
+#: Numbers that resampling holds at once.
+_BLOCK = 2_000_000
 
 
 def similarity_lists(folder: Path | str | None = None) -> list[Path]:
@@ -47,9 +54,7 @@ def similarity_lists(folder: Path | str | None = None) -> list[Path]:
 
 
 def read_similarity(path: Path | str) -> list[tuple[str, str, float]]:
-    """Read a list in the style of WordSim-353: a pair and its score a line, separated by tabs.
-
-    Lines that are empty or begin with ``#`` are skipped, as is a heading whose third cell is no number.
+    """Read a list in the style of WordSim-353 from a file; see :func:`parse_similarity`.
 
     Raises
     ------
@@ -57,35 +62,102 @@ def read_similarity(path: Path | str) -> list[tuple[str, str, float]]:
         If it cannot be read or a line is something else; the line is named.
     """
     path = Path(path)
-    found: list[tuple[str, str, float]] = []
     try:
-        with path.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip() or line.startswith("#"):
-                    continue
-                cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
-                try:
-                    score = float(cells[2])
-                    if len(cells) < 3 or not cells[0] or not cells[1] or not np.isfinite(score):
-                        raise ValueError
-                except (ValueError, IndexError):
-                    if not found and number == 1 and len(cells) >= 3:
-                        continue
-                    raise DataError(
-                        "This line is no pair with a score.", where=f"{path.name}, line {number}",
-                        expected="word, word and a number, separated by tabs",
-                    ) from None  # fmt: skip
-                found.append((cells[0], cells[1], score))
-                if len(found) > _MOST_PAIRS:
-                    raise DataError(f"The list has more than {_MOST_PAIRS:,} pairs.", where=path.name)
-    except (OSError, UnicodeDecodeError) as error:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise _too_long(path.name)
+        content = path.read_bytes()
+    except OSError as error:
         raise DataError(
-            f"The list of similar words cannot be read: {getattr(error, 'strerror', None) or error}.", where=str(path),
+            f"The list of similar words cannot be read: {error.strerror or error}.", where=str(path),
             expected="a UTF-8 text file",
         ) from error  # fmt: skip
+    return parse_similarity(content, path.name)
+
+
+def parse_similarity(content: bytes, name: str) -> list[tuple[str, str, float]]:
+    """Read a list in the style of WordSim-353 (Finkelstein et al. 2002): two words and a score a line.
+
+    Cells are separated by tabs, semicolons, commas or blanks, as the first line is. The score is the first number after
+    the two words, so that lists with a column in between (a part of speech, say) are read too. Lines that are empty or
+    begin with ``#`` are skipped, as is a heading.
+
+    Parameters
+    ----------
+    content
+        UTF-8 text.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    DataError
+        If a line is something else, or there are no pairs or too many; the line is named.
+    """
+    if len(content) > MOST_BYTES:
+        raise _too_long(name)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        broken = content[: error.start].count(b"\n") + 1
+        raise DataError(
+            "The list of similar words is not UTF-8 text.", where=f"{name}, line {broken}", expected="UTF-8",
+            advice="Save it as CSV or TSV in UTF-8.",
+        ) from error  # fmt: skip
+    found: list[tuple[str, str, float]] = []
+    separator, column, heading = "", None, False
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        separator = separator or _separator(line)
+        cells = _cells(line, separator)
+        if column is None:
+            column = next((at for at in range(2, len(cells)) if _number(cells[at]) is not None), None)
+        if column is None and not heading and len(cells) >= 3:
+            heading = True
+            continue
+        score = _number(cells[column]) if column is not None and column < len(cells) else None
+        if score is None or not cells[0] or not cells[1]:
+            names = {"\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
+            raise DataError(
+                "This line is no pair with a score.", where=f"{name}, line {number}",
+                expected=f"word, word and a number, separated by {names[separator]}",
+            )  # fmt: skip
+        found.append((cells[0], cells[1], score))
+        if len(found) > _MOST_PAIRS:
+            raise _too_long(name)
     if not found:
-        raise DataError("The list of similar words is empty.", where=str(path))
+        raise DataError("The list of similar words is empty.", where=name, expected="word, word and a number a line")
     return found
+
+
+def _separator(line: str) -> str:
+    return next((mark for mark in "\t;," if line.count(mark) >= 2), " ")
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    if separator == " ":
+        return line.split()
+    try:
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:  # a field without end
+        cells = line.split(separator)
+    return [cell.strip() for cell in cells]
+
+
+def _number(cell: str) -> float | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _too_long(name: str) -> DataError:
+    return DataError(
+        "The list of similar words is too long.", where=name,
+        expected=f"at most {_MOST_PAIRS:,} pairs and {MOST_BYTES // 1_000_000} MB",
+    )  # fmt: skip
 
 
 def word_similarity(
@@ -121,16 +193,13 @@ def word_similarity(
         seen = np.asarray(vectors.any(axis=1))
         there &= seen[ends].all(axis=1)
     scores = np.array([pair[2] for pair in pairs], dtype=float)[there]
-    rng = np.random.default_rng([0x3535, seed])
-    draws = rng.integers(0, max(1, len(scores)), (RESAMPLES, len(scores)))
     for layer, vectors in layers.items():
         one, other = vectors[ends[there, 0]], vectors[ends[there, 1]]
         size = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
         cosines = (one * other).sum(axis=1) / np.maximum(size, 1e-12)
         entry: dict[str, Any] = {"layer": layer, "spearman": None, "low": None, "high": None}
         if len(scores) >= _FEWEST and len(set(scores.tolist())) > 1:
-            drawn = [_spearman(cosines[draw], scores[draw]) for draw in draws]
-            low, high = np.nanquantile(drawn, [0.025, 0.975])
+            low, high = np.nanquantile(_resampled(cosines, scores, seed), [0.025, 0.975])
             entry |= {"spearman": _spearman(cosines, scores), "low": float(low), "high": float(high)}
         rows.append(entry)
     words = dict.fromkeys(word for pair in pairs for word in pair[:2])
@@ -139,6 +208,21 @@ def word_similarity(
         "list": name, "pairs": len(pairs), "covered": int(there.sum()), "missing": missing[:20],
         "missing_words": len(missing), "sentences": len(graph.sentences), "layers": rows,
     }  # fmt: skip
+
+
+def _resampled(cosines: np.ndarray, scores: np.ndarray, seed: int) -> np.ndarray:
+    """Return Spearman's correlation of each resample of the pairs, nan where one side is constant."""
+    rng = np.random.default_rng([0x3535, seed])  # the same resamples in every layer
+    found = []
+    rows = max(1, _BLOCK // len(scores))
+    for start in range(0, RESAMPLES, rows):
+        draws = rng.integers(0, len(scores), (min(rows, RESAMPLES - start), len(scores)))
+        one, other = (rankdata(values[draws], axis=1) for values in (cosines, scores))
+        one, other = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (one, other))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            size = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+            found.append(np.where(size > 0, (one * other).sum(axis=1) / size, np.nan))
+    return np.concatenate(found)
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> float:

@@ -31,7 +31,8 @@ def graph_stats(graph: WordGraph, layer: int | None = None) -> dict[str, Any]:
     dict
         ``words``, ``occurrences``, ``sentences``, ``language``, ``unit``, ``trees``, ``layers`` [{layer, width,
         vectors}], ``edges`` [{type, layer, edges, weight {min, mean, max}, occurrences}], ``layer``, ``degree`` {mean,
-        median, max, most}, ``components`` {number, largest, sizes}, ``isolated``, ``parts_of_speech``, ``relations``,
+        median, max, most, spread}, ``components`` {number, largest, share, sizes}, ``isolated``, ``pairs`` (pairs of
+        words that an edge joins), ``density`` (of all pairs there could be), ``parts_of_speech``, ``relations``,
         ``notices``, ``encoder``. Neighbours and components do not mind the direction of edges; words without any edge
         are ``isolated`` and not counted as components.
     """
@@ -59,11 +60,16 @@ def graph_stats(graph: WordGraph, layer: int | None = None) -> dict[str, Any]:
             "median": float(np.median(degree)) if len(degree) else 0.0,
             "max": int(degree.max(initial=0)),
             "most": [{"word": graph.words[node], "neighbours": int(degree[node])} for node in order if degree[node]],
+            "spread": _spread(degree),
         },
         "components": {
-            "number": len(sizes), "largest": int(sizes.max(initial=0)), "sizes": sizes[:_LARGEST].tolist()
+            "number": len(sizes), "largest": int(sizes.max(initial=0)),
+            "share": round(int(sizes.max(initial=0)) / len(graph), 6) if len(graph) else 0.0,
+            "sizes": sizes[:_LARGEST].tolist(),
         },
         "isolated": int((degree == 0).sum()),
+        "pairs": int(degree.sum()) // 2,
+        "density": _density(degree),
         "parts_of_speech": _counted(graph.tags),
         "relations": _relations(graph),
         "notices": [str(notice) for notice in about.get("notices") or []],
@@ -83,6 +89,21 @@ def _joined(words: int, sets: list[EdgeSet]) -> tuple[np.ndarray, np.ndarray]:
     _, component = connected_components(matrix, directed=False)
     sizes = np.bincount(component)
     return degree, np.sort(sizes[sizes > 1])[::-1]
+
+
+def _spread(degree: np.ndarray) -> list[dict[str, int]]:
+    """Count words by their number of neighbours: 0, 1, 2–3, 4–7, 8–15 …"""
+    classes = np.ceil(np.log2(degree.astype(np.float64) + 1)).astype(int)
+    return [
+        {"from": 2 ** (place - 1) if place else 0, "to": 2**place - 1, "words": count}
+        for place, count in enumerate(np.bincount(classes).tolist())
+    ]
+
+
+def _density(degree: np.ndarray) -> float:
+    """Return the share of joined pairs in all pairs of words."""
+    words = len(degree)
+    return round(float(degree.sum()) / (words * (words - 1)), 8) if words > 1 else 0.0
 
 
 def _edges(one: EdgeSet) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from core.graph.build import build_graph
 from core.graph.quality import (
     BENCH_DATA,
     held_out_sentences,
+    parse_similarity,
     path_plausibility,
     read_similarity,
     similarity_lists,
@@ -31,6 +32,28 @@ PAIRS = [("film", "movie", 9.0), ("Good", "bad", 6.0), ("film", "dull", 1.0), ("
 def test_a_list_is_read_with_or_without_a_heading(tmp_path):
     (tmp_path / "a.txt").write_text("Word 1\tWord 2\tHuman (mean)\n# note\ntiger\tcat\t7.35\n\nbook\tpaper\t7\textra\n")
     assert read_similarity(tmp_path / "a.txt") == [("tiger", "cat", 7.35), ("book", "paper", 7.0)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Word 1,Word 2,Human (mean)\ntiger,cat,7.35\n", '"tiger", "cat", 7.35\n', "tiger;cat;7.35\n",
+        "tiger cat 7.35\n", "\ufeffword1\tword2\tPOS\tSimLex999\tSD\ntiger\tcat\tN\t7.35\t1.2\n",
+    ],
+)  # fmt: skip
+def test_other_separators_and_a_column_in_between_are_read(text):
+    assert parse_similarity(text.encode(), "a.csv") == [("tiger", "cat", 7.35)]
+
+
+def test_bytes_that_are_no_text_are_named_by_their_line():
+    with pytest.raises(DataError) as found:
+        parse_similarity(b"a,b,1\nc,d,2\n\xe9t\xe9,x,3\n", "a.csv")
+    assert found.value.where == "a.csv, line 3"
+
+
+def test_a_list_that_is_too_long_is_refused():
+    with pytest.raises(DataError, match="too long"):
+        parse_similarity(b"a,b,1\n" * 20_001, "a.csv")
 
 
 @pytest.mark.parametrize(
@@ -71,6 +94,21 @@ def test_the_correlation_is_scipys_over_the_covered_pairs():
         assert entry["spearman"] == pytest.approx(spearmanr(cosines, [score for _, _, score in PAIRS[:5]]).statistic)
         assert entry["low"] <= entry["spearman"] <= entry["high"]
     json.dumps(found)
+
+
+def test_the_interval_is_that_of_resampled_pairs_by_scipy():
+    graph = small_graph()
+    found = word_similarity(graph, PAIRS, seed=3)["layers"][0]
+    index, vectors = graph.index(), graph.vectors[0].astype(float)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = np.array([unit[index[a.lower()]] @ unit[index[b]] for a, b, _ in PAIRS[:5]])
+    scores = np.array([score for _, _, score in PAIRS[:5]])
+    draws = np.random.default_rng([0x3535, 3]).integers(0, 5, (1000, 5))
+    drawn = [
+        spearmanr(cosines[draw], scores[draw]).statistic if len(set(draw.tolist())) > 1 else np.nan for draw in draws
+    ]
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    assert (found["low"], found["high"]) == (pytest.approx(low), pytest.approx(high))
 
 
 def test_a_word_without_a_vector_is_not_covered_and_few_pairs_give_no_correlation():

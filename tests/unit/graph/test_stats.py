@@ -6,6 +6,7 @@ import json
 
 import networkx as nx
 import numpy as np
+import pytest
 
 from core.graph.stats import graph_stats
 from core.graph.types import EdgeSet, WordGraph
@@ -38,12 +39,19 @@ def test_degrees_and_components_are_those_of_networkx() -> None:
     for one in graph.edges:
         whole.add_edges_from(zip(one.sources.tolist(), one.targets.tolist(), strict=True))
     sizes = sorted((len(part) for part in nx.connected_components(whole) if len(part) > 1), reverse=True)
-    assert found["components"] == {"number": len(sizes), "largest": sizes[0], "sizes": sizes[:10]}
+    assert found["components"] == {
+        "number": len(sizes), "largest": sizes[0], "share": sizes[0] / 400, "sizes": sizes[:10],
+    }  # fmt: skip
+    assert found["pairs"] == whole.number_of_edges()
+    assert found["density"] == pytest.approx(nx.density(whole), abs=1e-8)
     assert found["isolated"] == nx.number_of_isolates(whole)
     degrees = [degree for _, degree in whole.degree]
     assert found["degree"]["mean"] == round(float(np.mean(degrees)), 4)
     assert found["degree"]["median"] == float(np.median(degrees))
     assert found["degree"]["most"][0]["neighbours"] == found["degree"]["max"] == max(degrees)
+    for one in found["degree"]["spread"]:
+        assert one["words"] == sum(one["from"] <= degree <= one["to"] for degree in degrees)
+    assert sum(one["words"] for one in found["degree"]["spread"]) == 400
 
 
 def test_edges_of_another_layer_do_not_count() -> None:
@@ -57,5 +65,6 @@ def test_an_empty_graph_has_numbers_too() -> None:
     graph = WordGraph([], np.empty(0, dtype=np.int64), [], [], [], [], [EdgeSet.of("dep", [], [], [])])
     found = graph_stats(graph)
     assert json.loads(json.dumps(found)) == found
-    assert found["components"] == {"number": 0, "largest": 0, "sizes": []}
+    assert found["components"] == {"number": 0, "largest": 0, "share": 0.0, "sizes": []}
+    assert (found["degree"]["spread"], found["density"]) == ([], 0.0)
     assert found["edges"][0]["weight"] is None

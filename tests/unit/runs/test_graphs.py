@@ -170,6 +170,23 @@ def test_a_graph_from_elsewhere_was_not_measured(studio, file) -> None:
     }  # fmt: skip
 
 
+def test_lists_of_similar_words_are_kept_found_and_measured(studio, file) -> None:
+    assert studio.graphs.similarity_lists() == []
+    path = studio.graphs.add_similarity_list("mine.csv", b"the,film,1\nfilm,story,2\n")
+    studio.data.save_upload("text.csv", b"no list at all")
+    assert studio.graphs.similarity_lists() == [{"name": "mine.csv", "path": path, "pairs": 2}]
+    found = studio.graphs.similarity(file, path)
+    assert (found["list"], found["pairs"], found["covered"]) == ("mine.csv", 2, 2)
+    with pytest.raises(DataError, match="no pair with a score"):
+        studio.graphs.add_similarity_list("bad.csv", b"the,film,1\nfilm,story\n")
+    assert len(studio.graphs.similarity_lists()) == 1
+
+
+def test_statistics_are_those_of_the_layer_that_is_asked(studio, file) -> None:
+    assert studio.graphs.stats(file, 0)["layer"] == 0
+    assert studio.graphs.stats(file)["layer"] == 1
+
+
 def test_a_graph_from_elsewhere_has_no_trees(studio, file) -> None:
     assert studio.graphs.sentence(file, 0)["trees"] == []
     with pytest.raises(DataError, match="no such sentence"):
