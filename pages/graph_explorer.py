@@ -13,7 +13,8 @@ from core.runs.records import Status
 from pages.ui import keys
 from pages.ui.components import error_box, page_header, paint_header, status_markdown
 from pages.ui.format import count, plain, relative
-from pages.ui.graph.ask import core_query, default_pair, mixing, once, question, starting_layer
+from pages.ui.graph.ask import across_words, core_query, default_pair, mixing, once, question, starting_layer
+from pages.ui.graph.compare import compare_panel
 from pages.ui.graph.component import picture
 from pages.ui.graph.explain import explanation, no_path, unknown_word
 from pages.ui.graph.export import export_part
@@ -28,11 +29,12 @@ from pages.ui.graph.panels import (
     whole_graph,
 )
 from pages.ui.graph.progress import building, find_graph, stopped
+from pages.ui.graph.quality import quality_panel
 from pages.ui.graph.query_bar import query_bar
-from pages.ui.graph.results import compare_panel, quality_panel
 from pages.ui.graph.shapes import highlight
-from pages.ui.graph.start import start_page
+from pages.ui.graph.start import LIKE, LIKED, start_page
 from pages.ui.graph.state import Explorer, Size, View, follow_address
+from pages.ui.graph.statistics import statistics_panel
 from pages.ui.graph.style import CSS
 from pages.ui.graph.word import word_side
 from pages.ui.studio import studio
@@ -51,6 +53,7 @@ _PANELS = {
     "space": ":material/deployed_code: Layers in 3-D",
     "map": ":material/bubble_chart: Whole graph",
     "sentence": ":material/account_tree: Sentence trees",
+    "statistics": ":material/bar_chart: Statistics",
     "quality": ":material/verified: Quality",
     "compare": ":material/compare: Compare",
 }
@@ -68,6 +71,7 @@ def main() -> None:
     if now.query.graph in ("", _NEW):
         start_page(desk)
         return
+    st.session_state.pop(LIKED, None)
     found = find_graph(desk, now.query.graph)
     if found is not None and found["status"] != Status.FINISHED:
         if found["status"] == Status.QUEUED or found["status"].active:
@@ -132,6 +136,10 @@ def _facts(graph: WordGraph) -> str:
 
 
 def _graphs(now: Explorer, known: list[dict[str, Any]]) -> None:
+    st.page_link(
+        st.session_state[keys.PAGES]["explorer"], label="Build this one again with changes", icon=":material/tune:",
+        query_params={keys.GRAPH: _NEW, LIKE: now.query.graph},
+    )  # fmt: skip
     for graph in known[:12]:
         row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
         row.page_link(
@@ -156,11 +164,11 @@ def _answer(
     if missing:
         return {}, missing, None
     try:
-        return (
-            once("paths", question(query), lambda: desk.graphs.paths(query.graph, core_query(query, graph.types))),
-            [],
-            None,
-        )
+        answer = once(
+            "paths", question(query), lambda: desk.graphs.paths(query.graph, core_query(query, graph.types)),
+            words=across_words(graph) if query.across else None,
+        )  # fmt: skip
+        return answer, [], None
     except BertloomError as error:
         return {}, [], error
 
@@ -276,10 +284,7 @@ def _panels(
     desk: Studio, now: Explorer, answer: dict[str, Any], place: int, words: list[str], graph: WordGraph,
     known: list[dict[str, Any]],
 ) -> None:  # fmt: skip
-    needs = {"quality": ("quality", "probes", "links"), "compare": ("compare",)}
-    shown = [name for name in _PANELS if name not in needs or any(hasattr(desk.graphs, one) for one in needs[name])]
-    titles = [_PANELS[name] for name in shown]
-    tabs = dict(zip(shown, st.tabs(titles, key="graph_panels", on_change="rerun"), strict=True))
+    tabs = dict(zip(_PANELS, st.tabs(list(_PANELS.values()), key="graph_panels", on_change="rerun"), strict=True))
     for name, tab in tabs.items():
         if not tab.open:
             continue
@@ -295,6 +300,8 @@ def _panels(
                     whole_graph(desk, now, words, graph.types)
                 elif name == "sentence":
                     sentence_trees(desk, now, answer, place, graph.sentences)
+                elif name == "statistics":
+                    statistics_panel(desk, now)
                 elif name == "quality":
                     quality_panel(desk, now, graph, words)
                 else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +11,13 @@ import streamlit as st
 from core.runs.records import RunRecord
 from pages.ui.components import empty_state
 from pages.ui.format import count, metric_name, number, plain
+from pages.ui.graph.found import draw_links, draw_probe
 from pages.ui.studio import studio
 
 __all__ = ["figures_tab", "happened"]
+
+#: Kinds of runs whose results have figures of their own.
+_DRAWN: dict[str, Callable[[Mapping[str, Any]], None]] = {"probe": draw_probe, "link": draw_links}
 
 
 def happened(run: RunRecord) -> None:
@@ -28,7 +33,7 @@ def happened(run: RunRecord) -> None:
 
 
 def figures_tab(run: RunRecord) -> None:
-    """Show the figures of a run of any kind, as it wrote them."""
+    """Show the figures of a run of any kind: drawn where its kind is known, and everything as it was written."""
     results = studio().runs.results(run.id)
     if not results:
         with empty_state(
@@ -42,10 +47,13 @@ def figures_tab(run: RunRecord) -> None:
     details = dict(results.get("details") or {})
     for notice in details.pop("notices", None) or []:
         st.info(plain(str(notice), 500), icon=":material/info:")
+    draw = _DRAWN.get(run.kind)
+    if draw is not None:
+        draw(results)
     metrics = results.get("metrics") or {}
     if metrics:
         rows = [{"figure": metric_name(name), "value": _figure(value)} for name, value in metrics.items()]
-        st.dataframe(rows, hide_index=True, width="stretch")
+        st.dataframe(rows, hide_index=True, width="stretch", height="content", key="run_figures")
     for name, value in details.items():
         _detail(name, value)
 
@@ -60,7 +68,7 @@ def _detail(name: str, value: Any) -> None:
         st.markdown(f"**{title}**")
         st.dataframe(value, hide_index=True, width="stretch")
     elif isinstance(value, dict | list):
-        with st.expander(title):
-            st.json(value)
+        with st.expander(f"{title}: everything that was written"):
+            st.json(value, expanded=1)
     elif value is not None:
         st.markdown(f"**{title}:** {plain(str(value), 500)}")

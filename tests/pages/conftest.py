@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.fake_graphs import FakeGraphs
 from tests.pages.fake_studio import FakeStudio, install
 
 ROUTER = Path(__file__).parents[2] / "pages" / "ui" / "router.py"
@@ -31,6 +32,24 @@ def open_planner(studio: FakeStudio) -> Iterator[Callable[..., AppTest]]:
             app.query_params[name] = value
         app.run()
         app.switch_page("../stage_planner.py").run()
+        assert not app.exception, app.exception
+        return app
+
+    yield opened
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def open_explorer(studio: FakeStudio) -> Iterator[Callable[..., AppTest]]:
+    st.cache_resource.clear()
+
+    def opened(*, ready: bool = True, graphs: FakeGraphs | None = None, **query: str) -> AppTest:
+        studio.graphs = graphs or FakeGraphs(ready=ready)
+        app = AppTest.from_file(str(ROUTER), default_timeout=20).run()
+        app.switch_page("../graph_explorer.py")
+        for name, value in query.items():
+            app.query_params[name.removesuffix("_")] = value
+        app.run()
         assert not app.exception, app.exception
         return app
 

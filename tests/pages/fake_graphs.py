@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.config.graph import GraphConfig, LinkConfig, ProbeConfig
+from core.config.graph import CorpusConfig, GraphConfig, LinkConfig, ProbeConfig
 from core.errors import DataError
 from core.graph.compare import compare_graphs
+from core.graph.corpus.usual import usual_edges
 from core.graph.mixing import mix
+from core.graph.quality import parse_similarity, word_similarity
 from core.graph.query import PathQuery, by_layer, find_paths
+from core.graph.stats import graph_stats
 from core.graph.suggest import completions, nearest_spellings
 from core.graph.types import EdgeSet, WordGraph
 from core.graph.view import map_view, neighbourhood, overview, path_view
@@ -118,6 +122,8 @@ class FakeGraphs:
         self.seconds: float | None = None
         self.probe_runs: Any = []
         self.link_runs: Any = []
+        #: Lists of similar words by path.
+        self.lists: dict[str, list[tuple[str, str, float]]] = {}
         self.run_results: dict[str, dict[str, Any]] = {}
         if ready:
             self.add(READY, "ten sentences")
@@ -254,8 +260,22 @@ class FakeGraphs:
         }
         return {**found, "edges": edges}
 
-    def stats(self, source: str) -> dict[str, Any]:
-        return {"words": len(self.graph)}
+    def stats(self, source: str, layer: int | None = None) -> dict[str, Any]:
+        return graph_stats(self.graph, layer)
+
+    def usual_edges(self, config: CorpusConfig, *, text: str | None = None) -> tuple[Any, str | None]:
+        self.asked.append(("usual_edges", (config, text)))
+        return usual_edges(config, text=text)
+
+    def similarity_lists(self) -> Any:
+        return [{"name": Path(path).name, "path": path, "pairs": len(pairs)} for path, pairs in self.lists.items()]
+
+    def add_similarity_list(self, name: str, content: bytes) -> str:
+        self.lists[f"/uploads/{name}"] = parse_similarity(content, name)
+        return f"/uploads/{name}"
+
+    def similarity(self, source: str, path: str) -> dict[str, Any]:
+        return word_similarity(self.graph, self.lists[path], name=Path(path).name)
 
     def export(self, source: str, format: str, view: Any = None) -> tuple[str, bytes]:
         return f"graph.{format}", b"content"

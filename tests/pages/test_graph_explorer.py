@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.config.graph import GraphConfig
@@ -20,44 +19,11 @@ from pages.ui.graph import shapes
 from pages.ui.graph.ask import default_pair
 from pages.ui.graph.looks import EDGE_LOOKS, type_colour
 from pages.ui.graph.query_bar import MOST_OPTIONS, word_options
-from pages.ui.graph.results import link_rows, probe_rows
-from pages.ui.graph.start import field_help
 from pages.ui.graph.state import Query, from_params, to_params
 from tests.pages.conftest import ROUTER
+from tests.pages.explorer import address, control, open_panel, open_tab, words
 from tests.pages.fake_graphs import READY, FakeGraphs, small_graph
 from tests.pages.fake_studio import FakeStudio
-
-
-@pytest.fixture
-def open_explorer(studio: FakeStudio) -> Iterator[Callable[..., AppTest]]:
-    st.cache_resource.clear()
-
-    def opened(*, ready: bool = True, graphs: FakeGraphs | None = None, **query: str) -> AppTest:
-        studio.graphs = graphs or FakeGraphs(ready=ready)
-        app = AppTest.from_file(str(ROUTER), default_timeout=20).run()
-        app.switch_page("../graph_explorer.py")
-        for name, value in query.items():
-            app.query_params[name.removesuffix("_")] = value
-        app.run()
-        assert not app.exception, app.exception
-        return app
-
-    yield opened
-    st.cache_resource.clear()
-
-
-def words(app: AppTest) -> str:
-    parts = [*app.title, *app.markdown, *app.caption, *app.error, *app.warning, *app.info]
-    return "\n".join(str(part.value) for part in parts).replace("\\", "").replace("\u2060", "").replace(":gray[→]", "→")
-
-
-def control(app: AppTest, kind: str, name: str) -> Any:
-    generation = app.session_state["graph_explorer"].generation
-    return getattr(app, kind)(key=f"graph{generation}_{name}")
-
-
-def address(app: AppTest) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else value[0] for name, value in app.query_params.items()}
 
 
 # -- from nothing to a graph ----------------------------------------------------------------------------------------
@@ -85,8 +51,7 @@ def test_a_demo_that_is_there_is_opened_instead_of_built_again(
 
 def test_ones_own_text_becomes_a_corpus(open_explorer: Callable[..., AppTest], studio: FakeStudio) -> None:
     app = open_explorer(ready=False)
-    app.session_state["graph_start"] = next(tab.label for tab in app.tabs if "Your text" in tab.label)
-    app.run()
+    open_tab(app, "Your text")
     app.text_area(key="graph_text").input("The cat is on the mat.")
     app.button(key="primary_action").click().run()
     name, content = studio.data.saved[0]
@@ -97,43 +62,12 @@ def test_ones_own_text_becomes_a_corpus(open_explorer: Callable[..., AppTest], s
     assert config.edges == GraphConfig().edges
 
 
-def test_the_settings_of_a_sample_reach_its_config(open_explorer: Callable[..., AppTest], studio: FakeStudio) -> None:
-    app = open_explorer(ready=False)
-    app.session_state["graph_start"] = next(tab.label for tab in app.tabs if "Sample" in tab.label)
-    app.run()
-    app.text_input(key="graph_sample_layers").set_value("0, 6")
-    app.multiselect(key="graph_sample_corpus_parts_of_speech").set_value(["NOUN", "VERB"])
-    app.text_input(key="graph_sample_corpus_columns_text").set_value("body")
-    app.button(key="primary_action").click().run()
-    config, _ = studio.graphs.built[0]
-    assert config.layers == [0, 6]
-    assert config.corpus.parts_of_speech == ["NOUN", "VERB"]
-    assert config.corpus.columns.text == "body"
-
-
-def test_layers_that_are_no_numbers_are_refused_in_words(
-    open_explorer: Callable[..., AppTest], studio: FakeStudio
-) -> None:
-    app = open_explorer(ready=False)
-    app.session_state["graph_start"] = next(tab.label for tab in app.tabs if "Sample" in tab.label)
-    app.run()
-    app.text_input(key="graph_sample_layers").set_value("the top one")
-    app.button(key="primary_action").click().run()
-    assert "the top one" in words(app)
-    assert not studio.graphs.built
-
-
 def test_nothing_is_built_from_nothing(open_explorer: Callable[..., AppTest], studio: FakeStudio) -> None:
     app = open_explorer(ready=False)
-    app.session_state["graph_start"] = next(tab.label for tab in app.tabs if "Your text" in tab.label)
-    app.run()
+    open_tab(app, "Your text")
     app.button(key="primary_action").click().run()
     assert "Paste a text" in words(app)
     assert not studio.graphs.built
-
-
-def test_settings_have_the_help_of_the_schema() -> None:
-    assert field_help("settings.cooc.window") == "Words to either side that count as near."
 
 
 def test_a_graph_that_is_built_can_be_cancelled(open_explorer: Callable[..., AppTest], studio: FakeStudio) -> None:
@@ -290,85 +224,10 @@ def test_every_panel_draws(open_explorer: Callable[..., AppTest]) -> None:
         assert not app.error, (title, [error.value for error in app.error])
 
 
-PROBE = {
-    "details": {
-        "probe": {
-            "layers": [{"layer": 0, "uuas": 0.4, "dspr": 0.3}, {"layer": 1, "uuas": 0.6, "dspr": 0.5}],
-            "random": [{"layer": 1, "uuas": 0.35, "dspr": 0.2}], "chain": {"uuas": 0.5, "dspr": 0.4},
-            "notices": ["Silver trees."],
-        }
-    }
-}  # fmt: skip
-LINK = {
-    "details": {
-        "link": {
-            "kinds": {
-                "dep": {
-                    "methods": {"network": {"auc": 0.8, "auc_low": 0.7, "auc_high": 0.9, "mrr": 0.3, "hits": 0.5}},
-                    "verdict": "The graph network does not beat cosine on dep.",
-                }
-            },
-            "titles": {"network": "the graph network"}, "notices": [],
-        }
-    }
-}  # fmt: skip
-
-
-def open_panel(app: AppTest, name: str) -> AppTest:
-    app.session_state["graph_panels"] = next(tab.label for tab in app.tabs if name in tab.label)
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def test_quality_says_on_what_it_was_measured_and_who_won(open_explorer: Callable[..., AppTest]) -> None:
-    desk = FakeGraphs()
-    desk.probe_runs = [{"id": "p", "name": "my probe", "status": Status.FINISHED}]
-    desk.link_runs = [{"id": "l", "name": "my links", "status": Status.FINISHED}]
-    desk.run_results = {"p": PROBE, "l": LINK}
-    app = open_panel(open_explorer(graphs=desk), "Quality")
-    shown = words(app)
-    assert "my probe" in shown
-    assert "Silver trees." in shown
-    assert "The graph network does not beat cosine on dep." in shown
-    assert list(app.dataframe[0].value["items"]) == ["60"]
-
-
-def test_a_path_is_compared_with_random_ones_when_asked(
-    open_explorer: Callable[..., AppTest], studio: FakeStudio
-) -> None:
-    app = open_panel(open_explorer(), "Quality")
-    assert all(kind != "plausibility" for kind, _ in studio.graphs.asked)
-    app.button(key="graph_plausibility").click().run()
-    assert ("plausibility", ["the", "sees", "cat"]) in studio.graphs.asked
-    assert "of 200 random paths" in words(app)
-
-
-def test_a_probe_is_trained_on_the_graphs_own_corpus(open_explorer: Callable[..., AppTest], studio: FakeStudio) -> None:
-    app = open_panel(open_explorer(), "Quality")
-    app.button(key="graph_train_probes").click().run()
-    config = next(asked for kind, asked in studio.graphs.asked if kind == "probe")
-    assert config.corpus == GraphConfig().corpus
-    assert config.name == "probe: ten sentences"
-
-
 def test_layers_are_laid_side_by_side(open_explorer: Callable[..., AppTest]) -> None:
     app = open_panel(open_explorer(), "Compare")
     assert "of the edges are shared" in words(app)
     assert "the → sees → cat" in list(app.dataframe[0].value["path"])
-
-
-def test_random_weights_stand_beside_the_layers_of_a_probe() -> None:
-    rows, chain = probe_rows(PROBE)
-    assert [row.get("random_uuas") for row in rows] == [None, 0.35]
-    assert chain == {"uuas": 0.5, "dspr": 0.4}
-
-
-def test_scores_of_links_have_their_intervals() -> None:
-    (row,) = link_rows(LINK)
-    assert (row["method"], row["type"], row["auc"], row["low"], row["high"]) == (
-        "the graph network", "dep", 0.8, 0.7, 0.9,
-    )  # fmt: skip
 
 
 def test_a_path_may_lead_across_layers(open_explorer: Callable[..., AppTest]) -> None:

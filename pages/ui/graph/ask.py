@@ -15,8 +15,9 @@ from pages.ui.graph.state import Query
 
 if TYPE_CHECKING:
     from core.graph.query import PathQuery
+    from core.graph.types import WordGraph
 
-__all__ = ["core_query", "default_pair", "mixing", "once", "question", "starting_layer"]
+__all__ = ["across_words", "core_query", "default_pair", "mixing", "once", "question", "starting_layer"]
 
 _SLOT = "graph_answers"
 _ARTICLE = ("the", "cat")
@@ -98,6 +99,16 @@ def once(kind: str, asked: Any, call: Callable[[], Any], *, words: str | None = 
         else:
             kept[kind] = (mark, call())
     return kept[kind][1]
+
+
+def across_words(graph: WordGraph) -> str:
+    """Return what a first question across layers waits for."""
+    layers = len(graph.layers)
+    return (
+        f"Laying {layers} layers of {len(graph):,} words over one another: each layer's vectors are turned onto those "
+        "of the next, and every word is joined to itself there. This happens once for these weights; further questions "
+        "across layers are answered at once."
+    )
 
 
 def default_pair(words: list[str], tags: list[str]) -> tuple[str, str]:
