@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["FAMILIES", "WORDS", "tiny_encoder"]
 
-FAMILIES = ("bert", "distilbert", "roberta", "electra", "deberta-v2", "modernbert")
+FAMILIES = ("bert", "distilbert", "roberta", "electra", "deberta-v2", "modernbert", "shaped_bert")
 
 # One piece each in the WordPiece vocabulary; any other word of ASCII letters falls into single characters.
 _TEXT = (
@@ -78,7 +78,7 @@ def _vocabulary() -> dict[str, int]:
 def _tokenizer(family: str) -> Any:
     from transformers import BertTokenizer, DebertaV2Tokenizer, RobertaTokenizer
 
-    if family in ("bert", "distilbert", "electra"):
+    if family in ("bert", "distilbert", "electra", "shaped_bert"):
         return BertTokenizer(vocab=_vocabulary(), do_lower_case=True)
     if family == "deberta-v2":
         special = [(piece, 0.0) for piece in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "▁")]
@@ -151,6 +151,18 @@ def _config(
     dropouts = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     if family == "bert":
         return transformers.BertConfig(**usual, **dropouts, max_position_embeddings=positions)
+    if family == "shaped_bert":
+        from core.config.shape import EncoderShape
+        from core.models.shaped.configuration import config_of
+        from core.models.shaped.register import register
+
+        register()
+        widths = [hidden, *(hidden // 2 for _ in range(layers - 1))]
+        shape = EncoderShape.of_widths(
+            widths, head_size=hidden // heads, ratio=intermediate / hidden, vocabulary=len(tokenizer),
+            positions=positions,
+        )  # fmt: skip
+        return config_of(shape, **dropouts, pad_token_id=tokenizer.pad_token_id)
     if family == "electra":
         return transformers.ElectraConfig(
             **usual, **dropouts, embedding_size=hidden // 2, max_position_embeddings=positions

@@ -9,25 +9,33 @@ import yaml
 
 from core.data.tasks.base import Task
 from core.data.tasks.words import WORD_PATTERN
+from core.models.shaped.register import MODEL_TYPE as SHAPED
 
 __all__ = ["model_card", "snippet"]
 
 _PIPELINES = {"classification": "text-classification", "tagging": "token-classification"}
+_SHAPED_NOTE = (
+    "The layers of this encoder differ in size, which no stock class of transformers can hold: it loads where Bertloom "
+    "is installed, after the line that registers its class."
+)
 _SETTINGS = (
     "epochs steps lr head_lr layer_decay freeze_layers freeze_encoder weight_decay batch_size batch_tokens "
     "accumulation label_smoothing class_weights"
 )
 
 
-def snippet(task: Task, max_length: int, *, pairs: bool = False) -> str:
+def snippet(task: Task, max_length: int, *, pairs: bool = False, shaped: bool = False) -> str:
     """Return ten lines of Python that load the folder with stock transformers and predict; `pairs`: pairs of texts.
+
+    A `shaped` encoder's layers differ in size: transformers knows it once Bertloom has registered it.
 
     It answers as ``bertloom predict`` does for texts that fit into `max_length` sub-words; longer ones are cut here,
     while ``bertloom predict`` tags them in overlapping windows.
     """
     head = task.auto_class
+    known = "from core.models.shaped.register import register  # comes with Bertloom\nregister()\n" if shaped else ""
     opening = f"""\
-folder = "."  # the folder that holds this file
+{known}folder = "."  # the folder that holds this file
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = {head}.from_pretrained(folder).eval()"""
     if task.kind == "tagging":
@@ -70,18 +78,22 @@ def model_card(task: Task, max_length: int, record: Mapping[str, Any]) -> str:
     record
         What is known of the run; every part may be missing: ``plan`` (dictionary), ``metrics`` {"test/accuracy": …},
         ``details`` {"test": …} (see :class:`~core.data.tasks.base.Evaluation`), ``data_report``, ``choices``,
-        ``environment``, ``id``.
+        ``environment``, ``id``, ``family`` (``model_type`` of its config).
     """
     plan = _mapping(record.get("plan"))
     name = str(plan.get("name") or "model")
     pairs = _pairs(plan, _mapping(record.get("data_report")))
+    shaped = record.get("family") == SHAPED
+    use = _use_note(task, max_length, pairs)
+    if shaped:
+        use = f"{_SHAPED_NOTE} {use}"
     front = {"library_name": "transformers", "pipeline_tag": _PIPELINES.get(task.kind, task.kind), "tags": ["bertloom"]}
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---",
         f"# {_plain(name)}",
         _opening(task, plan, record),
         f"Labels: {', '.join(_code(label) for label in task.labels[:100])}{' …' if len(task.labels) > 100 else ''}",
-        f"## Use\n\n```python\n{snippet(task, max_length, pairs=pairs)}\n```\n\n{_use_note(task, max_length, pairs)}",
+        f"## Use\n\n```python\n{snippet(task, max_length, pairs=pairs, shaped=shaped)}\n```\n\n{use}",
         _data(plan, _mapping(record.get("data_report"))),
         _training(plan, _mapping(record.get("choices"))),
         _metrics(_mapping(record.get("metrics")), _mapping(record.get("details"))),

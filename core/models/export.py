@@ -62,7 +62,7 @@ def export_model(
         If `target` leads out of `root`.
     """
     source = Path(source_folder).expanduser().absolute()
-    vet_folder(source)
+    config = vet_folder(source)
     info = read_side_file(source)
     if not info:
         raise ModelError(
@@ -75,6 +75,7 @@ def export_model(
     known = dict(record) if record is not None else _beside(source)
     known.setdefault("plan", info.get("plan"))
     known.setdefault("metrics", info.get("metrics"))
+    known.setdefault("family", config.get("model_type"))
     try:
         with new_folder(place) as partial:
             for file in sorted(source.iterdir()):

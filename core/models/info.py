@@ -12,7 +12,7 @@ from core.models.weights import read_headers, weight_files
 
 __all__ = ["ModelInfo", "describe", "describe_resolved"]
 
-_TESTED = frozenset({"bert", "distilbert", "roberta", "electra", "deberta-v2", "modernbert"})
+_TESTED = frozenset({"bert", "distilbert", "roberta", "electra", "deberta-v2", "modernbert", "shaped_bert"})
 _KNOWN = _TESTED | frozenset(
     {"albert", "big_bird", "camembert", "convbert", "data2vec-text", "deberta", "ernie", "esm", "eurobert", "fnet"}
     | {"funnel", "ibert", "longformer", "megatron-bert", "mobilebert", "mpnet", "mra", "nystromformer", "rembert"}

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["Structure", "reinit_top", "structure"]
 
 # Families whose encoder calls its layers in order, each once: activations can be cached between them.
-_IN_ORDER = frozenset({"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra", "modernbert"})
+_IN_ORDER = frozenset(
+    {"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra", "modernbert", "shaped_bert"}
+)
 _SHARED_BY_LAYERS = frozenset({"deberta", "deberta-v2"})
 
 

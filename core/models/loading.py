@@ -12,11 +12,23 @@ from typing import Any
 from core.config import ModelConfig
 from core.data.tasks.base import Task
 from core.errors import ModelError
+from core.models.shaped.register import know
 from core.models.sources import ResolvedModel, longest_input, read_config, resolve, vet_folder
 
-__all__ = ["build_model", "fresh_weights", "load_tokenizer", "load_with_head", "quiet"]
+__all__ = [
+    "build_model",
+    "check_length",
+    "check_pieces",
+    "fresh_weights",
+    "load_tokenizer",
+    "load_with_head",
+    "quiet",
+]
 
 _HEAD = re.compile(r"(^|\.)(pooler|classifier|pre_classifier|score|head|qa_outputs|sequence_summary)\b")
+
+# Families that tell two texts apart unless their config says that they do not.
+_TYPED = frozenset({"bert", "shaped_bert", "electra", "albert", "ernie", "roformer", "mobilebert", "convbert"})
 
 
 @contextmanager
@@ -56,6 +68,7 @@ def load_tokenizer(resolved: ResolvedModel | str | Path, *, words: bool = False)
     if not isinstance(resolved, ResolvedModel):
         vet_folder(Path(resolved))
     folder = resolved.folder if isinstance(resolved, ResolvedModel) else Path(resolved)
+    know(read_config(folder))
     options = {"local_files_only": True, "trust_remote_code": False}
     try:
         with quiet():
@@ -88,9 +101,31 @@ def load_tokenizer(resolved: ResolvedModel | str | Path, *, words: bool = False)
     return tokenizer
 
 
+def check_length(settings: dict[str, Any], max_length: int) -> None:
+    """Raise ModelError if a model with this config does not read inputs of `max_length` sub-words."""
+    longest = longest_input(settings)
+    if longest is not None and max_length > longest:
+        raise ModelError(
+            f"The model reads at most {longest} sub-words, and {max_length} are asked for.",
+            where="model.max_length",
+            expected=f"at most {longest}",
+        )
+
+
+def check_pieces(tokenizer: Any, model: Any, folder: Path) -> None:
+    """Raise ModelError if a tokenizer gives pieces that the model has no embedding of."""
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"The tokenizer has {len(tokenizer)} pieces, the model only {rows}.",
+            where=str(folder),
+            expected="tokenizer and weights of one model",
+        )
+
+
 def _reads_types(config: dict[str, Any]) -> bool:
     """Tell whether the model tells the two texts of a pair apart by ``token_type_ids``."""
-    if config.get("model_type") in ("bert", "electra", "albert", "ernie", "roformer", "mobilebert", "convbert"):
+    if config.get("model_type") in _TYPED:
         return int(config.get("type_vocab_size", 2) or 0) > 1
     return int(config.get("type_vocab_size", 0) or 0) > 1
 
@@ -144,21 +179,10 @@ def build_model(config: ModelConfig, task: Task, *, seed: int) -> tuple[Any, Any
     """
     resolved = resolve(config.source, config.revision)
     settings = read_config(resolved.folder)
-    longest = longest_input(settings)
-    if longest is not None and config.max_length > longest:
-        raise ModelError(
-            f"The model reads at most {longest} sub-words, and {config.max_length} are asked for.",
-            where="model.max_length",
-            expected=f"at most {longest}",
-        )
+    check_length(settings, config.max_length)
     model = load_with_head(resolved.folder, task, seed=seed, dropout=config.dropout)
     tokenizer = load_tokenizer(resolved, words=task.kind == "tagging")
-    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
-        raise ModelError(
-            f"The tokenizer has {len(tokenizer)} pieces, the model only {model.get_input_embeddings().num_embeddings}.",
-            where=str(resolved.folder),
-            expected="tokenizer and weights of one model",
-        )
+    check_pieces(tokenizer, model, resolved.folder)
     tokenizer.model_max_length = config.max_length
     return model, tokenizer
 
@@ -205,6 +229,7 @@ def load_with_head(folder: Path, task: Task, *, seed: int, dropout: float | None
 def _model_config(folder: Path, task: Task, dropout: float | None) -> Any:
     from transformers import AutoConfig
 
+    know(read_config(folder))
     try:
         config = AutoConfig.from_pretrained(
             str(folder), trust_remote_code=False, local_files_only=True, **task.model_kwargs()

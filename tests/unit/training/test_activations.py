@@ -16,7 +16,7 @@ from core.training.engine import Engine
 from core.training.prepare import prepare
 from core.training.results import fingerprint
 
-FAMILIES = ("bert", "distilbert", "roberta", "electra", "deberta-v2", "modernbert")
+FAMILIES = ("bert", "distilbert", "roberta", "electra", "deberta-v2", "modernbert", "shaped_bert")
 
 
 def ignore(*_: object, **__: object) -> None:
