@@ -97,7 +97,7 @@ class ClaimTable:
                 return None
         with self._db.transaction() as connection:
             taken = connection.execute(
-                f"select count(*) from runs where status in {_ACTIVE_SQL} and not deleted"
+                f"select count(*) from runs where status in {_ACTIVE_SQL} and not deleted and not child"
             ).fetchone()[0]
             for row in connection.execute(
                 "select * from runs where status = 'queued' and not deleted order by now desc, position, no"
@@ -156,9 +156,11 @@ class ClaimTable:
 
     # -- watching ----------------------------------------------------------------------------------------------------
     def active(self) -> list[sqlite3.Row]:
-        """Return the rows of all runs that a worker belongs to."""
+        """Return the rows of all runs that a worker belongs to; the parts of a run go with it and are left out."""
         with self._db.connection() as connection:
-            return connection.execute(f"select * from runs where status in {_ACTIVE_SQL} and not deleted").fetchall()
+            return connection.execute(
+                f"select * from runs where status in {_ACTIVE_SQL} and not deleted and not child"
+            ).fetchall()
 
     def adopt(self, run_id: str, token: str, manager: str) -> None:
         """Make a manager the one that watches a run whose manager is gone."""
@@ -197,6 +199,14 @@ class ClaimTable:
                     json.dumps(dict(metrics)) if metrics is not None else None, size, run_id, token,
                 ),
             )  # fmt: skip
+            if changed.rowcount > 0:
+                # a part that was at work ends with the whole: its worker was the same
+                with_it = status if status in (Status.PAUSED, Status.CANCELLED) else Status.INTERRUPTED
+                connection.execute(
+                    "update runs set status = ?, ended = ?, token = null, pid = null where child and parent = ? and"
+                    f" status in {_ACTIVE_SQL}",
+                    (with_it.value, time.time(), run_id),
+                )
             return changed.rowcount > 0
 
 

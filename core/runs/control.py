@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -86,12 +87,14 @@ class Control:
     def save(self, run_id: str) -> None:
         """Ask a running run to write a checkpoint now."""
         with self._store.db.transaction() as connection:
+            _whole(connection, run_id, "saved")
             row = self._store.runs.change(run_id, (Status.STARTING, Status.RUNNING), "be saved", connection)
             EventTable.ask(connection, row["no"], "save")
 
     def resume(self, run_id: str, *, now: bool = False) -> None:
         """Put a stopped run back into the queue, at its end."""
         with self._store.db.transaction() as connection:
+            _whole(connection, run_id, "resumed")
             last = connection.execute("select coalesce(max(position), 0) + 1 from runs").fetchone()[0]
             allowed = [status for status in Status if status.resumable]
             row = self._store.runs.change(
@@ -100,9 +103,9 @@ class Control:
             )  # fmt: skip
             self._store.events.write(connection, row["no"], [NewEvent("info", "Resumed: put back into the queue.")])
 
-    def delete(self, run_id: str) -> None:
+    def delete(self, run_id: str, *, keep_children: bool = False) -> None:
         """Delete a run with its metrics and folder; refused while a worker belongs to it."""
-        housekeeping.delete(self._store, run_id)
+        housekeeping.delete(self._store, run_id, keep_children=keep_children)
 
     def move(self, run_id: str, where: str) -> None:
         """Move a queued run ``up``, ``down``, ``first`` or ``last``."""
@@ -166,6 +169,7 @@ class Control:
 
     def _ask(self, run_id: str, asking: Status, done: Status, verb: str, allowed: Sequence[Status]) -> None:
         with self._store.db.transaction() as connection:
+            _whole(connection, run_id, verb.removeprefix("be "))
             row = self._store.runs.change(run_id, allowed, verb, connection)
             status = Status(row["status"])
             if status is asking:
@@ -181,3 +185,18 @@ class Control:
             )
             when = " before it was started" if status is Status.QUEUED else ""
             self._store.events.write(connection, row["no"], [NewEvent("info", f"{done.value.capitalize()}{when}.")])
+
+
+def _whole(connection: sqlite3.Connection, run_id: str, done: str) -> None:
+    """Refuse what can only be asked of a run as a whole, where the run is a part of another one."""
+    row = connection.execute(
+        "select runs.name, runs.parent, whole.name as whole from runs left join runs as whole on whole.id = runs.parent"
+        " where runs.id = ? and runs.child and not runs.deleted",
+        (run_id,),
+    ).fetchone()
+    if row is not None:
+        raise RunError(
+            f"{row['name']!r} is a part of the run {row['whole']!r}: it cannot be {done} on its own.",
+            where=f"run {run_id}", expected=f"the run {row['parent']}",
+            advice="Ask it of that run, or duplicate this one to train it by itself.",
+        )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 from core.config import Plan, RunConfig, config_from_dict, plan_from_dict
 from core.runs import folder, housekeeping
 from core.runs.control import Control
+from core.runs.findings.types import Finding
 from core.runs.helper import Helper
 from core.runs.models import export_target, find_model_folder, model_of
 from core.runs.records import EventRecord, RunRecord, SeriesBatch, Status
@@ -20,6 +21,7 @@ __all__ = ["RunDesk"]
 _Records = list[RunRecord]
 _Names = list[str]
 _Events = list[EventRecord]
+_Findings = list[Finding]
 
 
 class RunDesk:
@@ -86,8 +88,9 @@ class RunDesk:
         tag: str | None = None,
         search: str | None = None,
         limit: int = 500,
+        part_of: str | None = None,
     ) -> _Records:
-        """Return runs, newest first.
+        """Return runs, newest first. Parts of runs (trials of a search, say) are left out unless they are asked for.
 
         Parameters
         ----------
@@ -99,8 +102,10 @@ class RunDesk:
             Only runs whose id, name, tags, data or model hold this text.
         limit
             At most this many.
+        part_of
+            Only the parts of the run with this id.
         """
-        return self._store.runs.list(status=status, tag=tag, search=search, limit=limit)
+        return self._store.runs.list(status=status, tag=tag, search=search, limit=limit, part_of=part_of)
 
     def series(
         self, run_id: str, after: int = 0, names: Sequence[str] | None = None, max_points: int | None = 1000
@@ -149,6 +154,12 @@ class RunDesk:
         """Return the check of the data that the run made before training; ``None`` while there is none."""
         return folder.read_json(self._home.run(self.get(run_id).id) / "data_report.json")
 
+    def findings(self, run_id: str) -> _Findings:
+        """Return what happened in a training run and what to do about it, the gravest first; also while it runs."""
+        from core.runs.findings import findings, read
+
+        return findings(read(self, run_id))
+
     # -- control -----------------------------------------------------------------------------------------------------
     def pause(self, run_id: str) -> None:
         """Ask a run to write a checkpoint and stop; a queued run leaves the queue at once."""
@@ -166,9 +177,12 @@ class RunDesk:
         """Put a stopped run back into the queue; it goes on from its last checkpoint, or from the start without one."""
         self._control.resume(run_id, now=now)
 
-    def delete(self, run_id: str) -> None:
-        """Delete a run with its metrics and folder; refused while a worker belongs to it."""
-        self._control.delete(run_id)
+    def delete(self, run_id: str, *, keep_children: bool = False) -> None:
+        """Delete a run with its metrics and folder; refused while a worker belongs to it.
+
+        Its parts (trials of a search, say) go with it, or become runs of their own if they are to be kept.
+        """
+        self._control.delete(run_id, keep_children=keep_children)
 
     def move(self, run_id: str, where: str) -> None:
         """Move a queued run ``up``, ``down``, ``first`` or ``last``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 from core.config import config_from_dict, plan_to_yaml
 from core.errors import BertloomError
 from core.runs import folder
+from core.runs.children import open_child
 from core.runs.claims import Claim, OwnershipLost
 from core.runs.kinds import resolve
 from core.runs.line import StoreLine
@@ -69,6 +71,7 @@ def execute(
         progress=record.progress,
         seconds=record.seconds,
         on_lost=on_lost,
+        parts=functools.partial(open_child, store, claim),
     ).start(asked=status)
     if on_recorder is not None:
         on_recorder(recorder)

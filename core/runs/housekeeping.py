@@ -20,7 +20,7 @@ def disk(store: Store) -> dict[str, Any]:
     """Return disk use in bytes; see :meth:`core.runs.desk.RunDesk.disk`."""
     home = store.home
     runs: list[dict[str, Any]] = []
-    for record in store.runs.list(limit=100_000):
+    for record in store.runs.list(limit=100_000, children=True):
         place = home.run(record.id)
         runs.append(
             {
@@ -47,7 +47,7 @@ def free_space(store: Store, *, checkpoints: bool, cache: bool, models: bool) ->
     """Delete what can be done without; see :meth:`core.runs.desk.RunDesk.free_space`."""
     freed = 0
     if checkpoints or models:
-        for record in store.runs.list(status=Status.FINISHED, limit=100_000):
+        for record in store.runs.list(status=Status.FINISHED, limit=100_000, children=True):
             place = store.home.run(record.id)
             if checkpoints:
                 freed += folder.remove(place / "checkpoints")
@@ -59,14 +59,23 @@ def free_space(store: Store, *, checkpoints: bool, cache: bool, models: bool) ->
     return freed
 
 
-def delete(store: Store, run_id: str) -> None:
+def delete(store: Store, run_id: str, *, keep_children: bool = False) -> None:
     """Delete a run's folder and rows. Whenever this is cut short, :func:`purge` finishes it.
 
     First the run is marked (it vanishes from all lists), then its folder goes, and its rows last: so there is never
-    a folder whose run nobody knows, nor a listed run whose folder is gone.
+    a folder whose run nobody knows, nor a listed run whose folder is gone. Its parts go with it, unless they are kept:
+    then they become runs of their own.
     """
     allowed = [status for status in Status if not status.active]
-    store.runs.change(run_id, allowed, "be deleted", deleted=1, request_id=None)
+    with store.db.transaction() as connection:
+        store.runs.change(run_id, allowed, "be deleted", connection, deleted=1, request_id=None)
+        parts = "child and parent = ? and not deleted"
+        if keep_children:
+            connection.execute(f"update runs set child = 0, parent = null, request_id = null where {parts}", (run_id,))
+        rows = connection.execute(f"select id from runs where {parts}", (run_id,)).fetchall()
+        connection.execute(f"update runs set deleted = 1, request_id = null where {parts}", (run_id,))
+    for row in rows:
+        _finish(store, row["id"])
     _finish(store, run_id)
 
 

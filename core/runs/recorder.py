@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.errors import BertloomError
+from core.config import Plan
+from core.errors import BertloomError, RunError
 from core.runs.claims import OwnershipLost
 from core.runs.events import NewEvent
 from core.runs.line import Asked, Batch, Line
 from core.runs.points import Point
 from core.runs.records import Status
-from core.training.context import Request
+from core.training.context import ChildContext, Request
 
 __all__ = ["Recorder"]
 
@@ -46,6 +47,8 @@ class Recorder:
         Seconds of work of earlier attempts.
     on_lost
         Called once, from the writing thread, when the run turned out to belong to another worker.
+    parts
+        Opens a part of the run; see :func:`core.runs.children.open_child`.
     """
 
     def __init__(
@@ -57,8 +60,10 @@ class Recorder:
         progress: Mapping[str, Any] | None = None,
         seconds: float = 0.0,
         on_lost: Callable[[], None] | None = None,
+        parts: Callable[..., ChildContext] | None = None,
     ) -> None:
         self._line = line
+        self._parts = parts
         self._folder = folder
         self._cache = cache
         self._on_lost = on_lost
@@ -128,6 +133,12 @@ class Recorder:
     def flush(self) -> None:
         """Write everything queued now; a store that cannot be written is told in the log and tried again later."""
         self._write()
+
+    def child(self, key: str, *, name: str, plan: Plan, tags: Sequence[str] = ()) -> ChildContext:
+        """Open a part of the run; see :meth:`core.training.context.RunContext.child`."""
+        if self._parts is None:
+            raise RunError("This run cannot have parts.", where=str(self._folder))
+        return self._parts(self.request, key, name=name, plan=plan, tags=tags)
 
     # -- what the worker calls ---------------------------------------------------------------------------------------
     @property

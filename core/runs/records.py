@@ -59,10 +59,15 @@ class RunRecord:
     metrics: dict[str, float] = field(default_factory=dict)
     #: BertloomError.as_dict() plus "message" of a failed run.
     error: dict[str, Any] | None = None
+    #: The run that this one was duplicated from, or that it is a part of (if it is a `child`).
     parent: str | None = None
     has_checkpoint: bool = False
     has_model: bool = False
     bytes: int = 0
+    #: Whether it is a part of its parent, e.g. a trial of a search: the parent's worker executes it.
+    child: bool = False
+    #: Number of runs that are parts of this one.
+    children: int = 0
 
 
 @dataclass(frozen=True)

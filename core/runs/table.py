@@ -20,6 +20,10 @@ __all__ = ["NewRun", "RunTable"]
 
 _Runs = list[RunRecord]
 _ACTIVE = tuple(status.value for status in Status if status.active)
+_COLUMNS = (
+    "runs.*, (select count(*) from runs as part where part.parent = runs.id and part.child and not part.deleted)"
+    " as children"
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class NewRun:
     now: bool = False
     parent: str | None = None
     submitter: str | None = None
+    child: bool = False
 
 
 class RunTable:
@@ -48,20 +53,24 @@ class RunTable:
     def insert(self, new: NewRun) -> str:
         """Queue a run at the end; return its id, or the id of the run that has the same request id."""
         with self._db.transaction() as connection:
-            if new.request_id is not None:
-                row = connection.execute("select id from runs where request_id = ?", (new.request_id,)).fetchone()
-                if row is not None:
-                    return str(row["id"])
-            connection.execute(
-                "insert into runs (id, request_id, kind, name, status, plan, tags, backend, now, parent, "
-                "submitter, created,"
-                " position) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-                " (select coalesce(max(position), 0) + 1 from runs))",
-                (
-                    new.id, new.request_id, new.kind, new.name, Status.QUEUED.value, json.dumps(new.plan),
-                    json.dumps(list(new.tags)), new.backend, int(new.now), new.parent, new.submitter, time.time(),
-                ),
-            )  # fmt: skip
+            return self.add(connection, new)
+
+    def add(self, connection: sqlite3.Connection, new: NewRun) -> str:
+        """Do what :meth:`insert` does inside a transaction."""
+        if new.request_id is not None:
+            row = connection.execute("select id from runs where request_id = ?", (new.request_id,)).fetchone()
+            if row is not None:
+                return str(row["id"])
+        connection.execute(
+            "insert into runs (id, request_id, kind, name, status, plan, tags, backend, now, parent, submitter, child,"
+            " created, position) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+            " (select coalesce(max(position), 0) + 1 from runs))",
+            (
+                new.id, new.request_id, new.kind, new.name, Status.QUEUED.value, json.dumps(new.plan),
+                json.dumps(list(new.tags)), new.backend, int(new.now), new.parent, new.submitter, int(new.child),
+                time.time(),
+            ),
+        )  # fmt: skip
         return new.id
 
     def get(self, run_id: str) -> RunRecord:
@@ -71,7 +80,7 @@ class RunTable:
     def row(self, run_id: str) -> sqlite3.Row:
         """Return a run's raw row; raises :class:`~core.errors.RunNotFound`."""
         with self._db.connection() as connection:
-            row = connection.execute("select * from runs where id = ? and not deleted", (run_id,)).fetchone()
+            row = connection.execute(f"select {_COLUMNS} from runs where id = ? and not deleted", (run_id,)).fetchone()
         if row is None:
             raise _not_found(run_id)
         return row
@@ -80,17 +89,21 @@ class RunTable:
         """Return the run whose id, beginning of its id, or name this is; it must be the only one."""
         text = text.strip()
         with self._db.connection() as connection:
-            row = connection.execute("select * from runs where id = ? and not deleted", (text,)).fetchone()
+            row = connection.execute(f"select {_COLUMNS} from runs where id = ? and not deleted", (text,)).fetchone()
             rows = [row] if row else []
             if not rows and text:
                 rows = connection.execute(
-                    "select * from runs where substr(id, 1, ?) = ? and not deleted order by no desc limit 20",
+                    f"select {_COLUMNS} from runs where substr(id, 1, ?) = ? and not deleted"
+                    " order by child, no desc limit 20",
                     (len(text), text),
                 ).fetchall()
             if not rows and text:
                 rows = connection.execute(
-                    "select * from runs where name = ? and not deleted order by no desc limit 20", (text,)
+                    f"select {_COLUMNS} from runs where name = ? and not deleted order by child, no desc limit 20",
+                    (text,),
                 ).fetchall()
+        # the parts of a run begin in the same second as it does: its own id may be shortened all the same
+        rows = [row for row in rows if not row["child"]] or rows
         if not rows:
             raise _not_found(text)
         if len(rows) > 1:
@@ -107,9 +120,16 @@ class RunTable:
         tag: str | None = None,
         search: str | None = None,
         limit: int = 500,
+        part_of: str | None = None,
+        children: bool = False,
     ) -> _Runs:
         """Return runs, newest first; see :meth:`core.runs.desk.RunDesk.list`."""
         where, values = ["not deleted"], list[Any]()
+        if part_of is not None:
+            where.append("child and parent = ?")
+            values.append(part_of)
+        elif not children:
+            where.append("not child")
         if status is not None:
             asked = [status] if isinstance(status, str) else list(status)
             wanted = [one for item in asked for one in (_ACTIVE if item == "active" else (_status(item),))]
@@ -129,7 +149,7 @@ class RunTable:
             values += [search.strip().casefold()] * len(fields)
         with self._db.connection() as connection:
             rows = connection.execute(
-                f"select * from runs where {' and '.join(where)} order by created desc, no desc limit ?",
+                f"select {_COLUMNS} from runs where {' and '.join(where)} order by created desc, no desc limit ?",
                 (*values, limit),
             ).fetchall()
         return [self.record(row) for row in rows]
@@ -201,6 +221,8 @@ class RunTable:
             has_checkpoint=folder.has_checkpoint(place),
             has_model=folder.has_model(place),
             bytes=row["bytes"],
+            child=bool(row["child"]),
+            children=row["children"],
         )
 
 

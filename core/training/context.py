@@ -6,13 +6,19 @@ The runs room implements it on the store; tests and benchmarks use :class:`Memor
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-__all__ = ["MemoryContext", "Outcome", "Request", "RunContext"]
+if TYPE_CHECKING:
+    from core.config import Plan
+
+__all__ = ["ChildContext", "Ended", "MemoryChild", "MemoryContext", "Outcome", "Request", "RunContext"]
+
+#: How a part of a run ended by itself; `cancelled` is one that was ended early because nothing was to be expected.
+Ended = Literal["finished", "cancelled", "failed"]
 
 
 class Request(StrEnum):
@@ -65,6 +71,41 @@ class RunContext(Protocol):
         """Write everything queued; called before a checkpoint and at the end."""
         ...
 
+    def child(self, key: str, *, name: str, plan: Plan, tags: Sequence[str] = ()) -> ChildContext:
+        """Open a run that is a part of this one: listed below it, with a page of its own, executed right here.
+
+        Parameters
+        ----------
+        key
+            The same key gives the same run, also after a resume; it then begins again.
+        name
+            Its name, of 1 to 120 characters.
+        plan
+            What it does, as a plan that can be started by itself.
+        tags
+            Its tags.
+        """
+        ...
+
+
+class ChildContext(RunContext, Protocol):
+    """The context of a part. What was asked of the whole is asked of the part."""
+
+    @property
+    def id(self) -> str:
+        """The part's id among the runs."""
+        ...
+
+    def finish(
+        self, ended: Ended, *, metrics: Mapping[str, float] | None = None, error: BaseException | None = None
+    ) -> None:
+        """Record how it ended, with its metrics or the error; nothing may be told afterwards."""
+        ...
+
+    def leave(self) -> None:
+        """Write what is queued without recording an end: the whole was stopped, and the part with it."""
+        ...
+
 
 @dataclass
 class MemoryContext:
@@ -77,6 +118,7 @@ class MemoryContext:
     events: list[dict[str, Any]] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     step: int = 0
+    children: dict[str, MemoryChild] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
@@ -106,6 +148,45 @@ class MemoryContext:
     def flush(self) -> None:
         """Nothing is queued."""
 
+    def child(self, key: str, *, name: str, plan: Plan, tags: Sequence[str] = ()) -> MemoryChild:
+        """Open a part, or open it again."""
+        found = MemoryChild(
+            self.folder / "children" / key, self.cache, whole=self, id=key, name=name, plan=plan, tags=tuple(tags)
+        )
+        found.folder.mkdir(parents=True, exist_ok=True)
+        self.children[key] = found
+        return found
+
     def series(self, name: str) -> list[tuple[int, float]]:
         """Return one series as (step, value) pairs in order."""
         return sorted((step, value) for (series, step), value in self.points.items() if series == name)
+
+
+@dataclass
+class MemoryChild(MemoryContext):
+    """A part of a :class:`MemoryContext`'s run; `ended` is None until it has ended."""
+
+    whole: MemoryContext | None = None
+    id: str = ""
+    name: str = ""
+    plan: Plan | None = None
+    tags: tuple[str, ...] = ()
+    ended: Ended | None = None
+    result: dict[str, float] = field(default_factory=dict)
+    error: BaseException | None = None
+
+    def request(self) -> Request:
+        """Return what was asked of the whole, judged by this part's own steps where `at` names some."""
+        own = super().request()
+        if own is not Request.NONE or self.whole is None:
+            return own
+        return self.whole.request()
+
+    def finish(
+        self, ended: Ended, *, metrics: Mapping[str, float] | None = None, error: BaseException | None = None
+    ) -> None:
+        """Keep how it ended."""
+        self.ended, self.result, self.error = ended, dict(metrics or {}), error
+
+    def leave(self) -> None:
+        """Nothing is queued."""

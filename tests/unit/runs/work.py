@@ -29,6 +29,7 @@ KINDS = ",".join(
         "devour",
         "doomed",
         "squeezed",
+        "parts",
     )
 )
 
@@ -185,4 +186,26 @@ def squeezed(plan: Plan, context: RunContext, resume: bool = True) -> Outcome:
         assert context.request() is Request.NONE
     context.flush()
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return Outcome.FINISHED
+
+
+def parts(plan: Plan, context: RunContext, resume: bool = True) -> Outcome:
+    """Do ``stages.0.steps`` parts of three steps each, every one a run of its own; the second fails."""
+    done = int((context.folder / "done").read_text()) if (context.folder / "done").exists() else 0
+    for number in range(done, plan.stages[0].steps or 1):
+        part = context.child(str(number), name=f"{plan.name} · part {number}", plan=plan, tags=["part"])
+        part.progress(phase="training", total_steps=3)
+        for step in range(1, 4):
+            part.metrics(step, {"train/loss": number + 1 / step})
+            time.sleep(plan.runtime.checkpoint_every_s)
+            if part.request() is not Request.NONE:
+                part.leave()
+                return Outcome.PAUSED if part.request() is Request.PAUSE else Outcome.CANCELLED
+        if number == 1:
+            part.finish("failed", error=DataError("It went wrong.", where="row 3"))
+        else:
+            part.finish("finished", metrics={"gate/accuracy": number / 10})
+        (context.folder / "done").write_text(str(number + 1))
+        context.metrics(number + 1, {"search/score": float(number)})
+        context.progress(step=number + 1)
     return Outcome.FINISHED
