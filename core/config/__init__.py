@@ -1,5 +1,6 @@
 """Configs that form, YAML file, command line and run record share."""
 
+from core.config.claims import ClaimConfig
 from core.config.files import apply_sets, load_plan, plan_from_dict, plan_from_yaml, plan_to_yaml, problems
 from core.config.graph import (
     EDGE_TYPES,
@@ -45,6 +46,7 @@ __all__ = [
     "EDGE_TYPES",
     "AttnEdges",
     "Backend",
+    "ClaimConfig",
     "Columns",
     "CoocEdges",
     "CorpusConfig",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from core.config.claims import ClaimConfig
 from core.config.files import apply_sets, mapping_from_yaml, read_text, validated
 from core.config.graph import GraphConfig, LinkConfig, ProbeConfig
 from core.config.plan import Plan
@@ -13,15 +14,19 @@ from core.errors import ConfigError
 
 __all__ = ["RunConfig", "config_from_dict", "kind_of", "load_config", "title_of_kind"]
 
-RunConfig: TypeAlias = Plan | GraphConfig | ProbeConfig | LinkConfig
+RunConfig: TypeAlias = Plan | GraphConfig | ProbeConfig | LinkConfig | ClaimConfig
 
-_CONFIGS: dict[str, type[Plan] | type[GraphConfig] | type[ProbeConfig] | type[LinkConfig]] = {
+_CONFIGS: dict[str, type[Plan] | type[GraphConfig] | type[ProbeConfig] | type[LinkConfig] | type[ClaimConfig]] = {
     "train": Plan,
     "graph": GraphConfig,
     "probe": ProbeConfig,
     "link": LinkConfig,
+    "claim": ClaimConfig,
 }
-_TITLES = {"train": "Training", "graph": "Word graph", "probe": "Structural probe", "link": "Graph network"}
+_TITLES = {
+    "train": "Training", "graph": "Word graph", "probe": "Structural probe", "link": "Graph network",
+    "claim": "Claim",
+}  # fmt: skip
 
 
 def config_from_dict(kind: str, data: dict[str, Any], *, where: str) -> RunConfig:
@@ -55,7 +60,7 @@ def load_config(path: str | Path, sets: Iterable[str] = ()) -> RunConfig:
     if kind not in _CONFIGS:
         raise ConfigError(
             f"There is no kind of run {str(kind)[:60]!r}.", where=f"{where}, key kind",
-            expected="graph, probe or link; a plan of training has no key kind",
+            expected="graph, probe, link or claim; a plan of training has no key kind",
         )  # fmt: skip
     if kind == "train":
         data.pop("kind", None)

@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "graph": "core.graph.build:run",
     "probe": "core.graph.probe.run:run",
     "link": "core.graph.link.run:run",
+    "claim": "core.studies.run:run",
 }
 
 #: ``name=module:function`` pairs for the project's own tests; modules outside of ``tests`` are not taken.

@@ -33,7 +33,7 @@ def test_changes_are_applied_before_validation(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_named_with_those_that_exist(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("kind: magic\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"magic.*graph, probe or link"):
+    with pytest.raises(ConfigError, match=r"magic.*graph, probe, link or claim"):
         load_config(file)
 
 

@@ -256,6 +256,8 @@ class Classification:
                 matrix = truth.T.astype(np.int64) @ answer.astype(np.int64)
                 found["confusion"] = {"labels": self.labels, "matrix": matrix.tolist()}
         found["worst"] = self._worst(truth, losses, probabilities, rows)
+        # One bit a row, so that runs can be compared document by document.
+        found["documents"] = {"score": "mean", "bits": np.packbits((truth == answer).all(axis=1)).tobytes().hex()}
         return found
 
     def _worst(
