@@ -14,12 +14,15 @@ from pages.ui.format import plain
 from pages.ui.forms_fields import SECTIONS
 from pages.ui.planner_check import check_part
 from pages.ui.planner_data import data_section, language_of
-from pages.ui.planner_draft import Draft, draft, load, starter_plan, sync
+from pages.ui.planner_draft import Draft, draft, load, objections, starter_plan, sync
+from pages.ui.planner_facts import known_parameters, objections_of
 from pages.ui.planner_jobs import begin, watch
-from pages.ui.planner_model import describe, language_mismatch, model_section
+from pages.ui.planner_model import describe, language_mismatch, layers_of, model_section
 from pages.ui.planner_presets import presets_part
 from pages.ui.planner_side import outlook, yaml_part
-from pages.ui.planner_widgets import field, fields, folded, loose_problems, section
+from pages.ui.planner_stage_list import CSS as STAGES_CSS
+from pages.ui.planner_stage_list import stages_section
+from pages.ui.planner_widgets import field, fields, folded, section
 from pages.ui.studio import studio
 
 _SEEN = "planner_query"
@@ -36,16 +39,20 @@ _CSS = """<style>
 
 
 def _page() -> None:
-    st.html(_CSS)
+    st.html(_CSS.replace("</style>", f"{STAGES_CSS}</style>"))
     desk = studio()
     begin()
     _from_address(desk)
     now = sync()
+    about = describe(now, desk)
+    known = isinstance(about, dict)
+    parameters = known_parameters(now, desk, about)
+    objections(objections_of(now, layers_of(about) if known else None, parameters))
     _header(now, desk)
     paint_header()
     if now.origin:
         st.caption(f":material/subdirectory_arrow_right: Loaded from {plain(now.origin, 120)}.")
-    for message in loose_problems(now):
+    for message in [words for words in now.loose if not words.startswith("stages.")]:
         st.error(plain(message, 400), icon=":material/error:")
     form, side = st.columns([17, 10], gap="large")
     with form:
@@ -56,14 +63,11 @@ def _page() -> None:
             field(now, "tags")
         card = data_section(now, desk)
         language = language_of(now, desk.data.samples())
-        about = describe(now, desk)
         mismatch = isinstance(about, dict) and language_mismatch(language, about.get("language_hint"))
         with card:
             check_part(now, desk, mismatch=mismatch)
         model_section(now, desk, language)
-        with section(3, "Stage", "How the encoder and its head are trained.", key="planner_stage"):
-            fields(now, SECTIONS["stage"][0])
-            folded(now, "stage")
+        stages_section(now, layers=layers_of(about), parameters=parameters)
         with section(4, "Runtime", "Where the run executes. The defaults fit most machines.", key="planner_runtime"):
             fields(now, SECTIONS["runtime"][0], columns=2)
             if now.state.get("runtime.backend") == "thread":
@@ -74,19 +78,17 @@ def _page() -> None:
     with side, st.container(key="planner_side"):
         outlook(now, desk)
         yaml_part(now)
-    watch(["preview", "check", "steps", "estimate", "describe"])
+    watch(["preview", "check", "steps", "estimate", "describe", "parameters"])
 
 
 def _header(now: Draft, desk: Studio) -> None:
-    actions = page_header(
-        "Stage planner", "Data, model and one stage of training. The form is the plan; Start runs it."
-    )
+    actions = page_header("Stage planner", "Data, model and stages of training. The form is the plan; Start runs it.")
     with actions.popover("Presets", icon=":material/bookmarks:", key="planner_presets"):
         presets_part(now, desk)
     if actions.button("Reset", icon=":material/restart_alt:", key="planner_reset", help="Back to the starting plan."):
         load(starter_plan())
         st.rerun()
-    wrong = len(now.problems)
+    wrong = now.wrong
     pressed = actions.button(
         "Start", type="primary", icon=":material/play_arrow:", key=keys.PRIMARY, disabled=bool(wrong),
         help=f"{wrong} fields need mending first." if wrong else "Puts this plan into the queue and opens its page.",

@@ -37,7 +37,7 @@ def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
         ``steps`` of all stages that are switched on, ``stages`` (see :func:`count_stages`), ``upper`` (whether the sum
         is a limit only, because a search may take fewer), ``steps_per_epoch`` of the first stage, ``epochs`` (all steps
         that train by steps of an epoch), ``rows`` {role: rows}, ``cut_share`` (share of training texts that are cut at
-        the maximum length), ``tokens`` (sub-words of the training rows).
+        the maximum length), ``tokens`` (sub-words of the training rows), ``labels`` (how many there are).
 
     Raises
     ------
@@ -61,6 +61,7 @@ def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
         "rows": {role: len(getattr(roles, role)) for role in ("train", "gate", "test")},
         "cut_share": encoded.cut / max(1, len(roles.train)),
         "tokens": int(sum(encoded.lengths)),
+        "labels": len(roles.labels),
     }
 
 

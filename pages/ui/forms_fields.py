@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Mapping
@@ -11,14 +12,20 @@ from typing import Any, Literal
 
 import yaml
 
-from core.config.reference import Key, plan_keys
+from core.config.reference import Key, part_keys, plan_keys
+from pages.ui.forms_stages import PARTS, dig, schema_path, split, stage_count, stage_paths
+from pages.ui.forms_words import LABELS, PLACEHOLDERS, STEPS, WORDS
 
 __all__ = [
+    "GATE_FIELDS",
     "SECTIONS",
+    "STAGE_FIELDS",
+    "STAGE_MORE",
     "Control",
     "control",
     "field_widget",
     "from_widget",
+    "message_paths",
     "relevant",
     "shown_paths",
     "thread_choices",
@@ -26,153 +33,7 @@ __all__ = [
     "words_for",
 ]
 
-Widget = Literal["text", "integer", "number", "choice", "toggle", "list", "threads", "yaml"]
-
-_LABELS: dict[str, str] = {
-    "name": "Name of the run",
-    "tags": "Tags",
-    "task.kind": "Task",
-    "task.multi_label": "Several labels a text",
-    "task.threshold": "Threshold",
-    "task.stride": "Shared sub-words of windows",
-    "data.source": "Source",
-    "data.subset": "Subset",
-    "data.revision": "Revision of the data",
-    "data.split": "Split to read",
-    "data.gate_source": "Gate file",
-    "data.test_source": "Test file",
-    "data.format": "File format",
-    "data.scheme": "Tag scheme",
-    "data.encoding": "Text encoding",
-    "data.columns.text": "Text",
-    "data.columns.text_pair": "Second text",
-    "data.columns.label": "Label",
-    "data.columns.tokens": "Words",
-    "data.columns.tags": "Tags of the words",
-    "data.train_rows": "Training rows, at most",
-    "data.gate_rows": "Gate rows, at most",
-    "data.test_rows": "Test rows, at most",
-    "data.gate_share": "Gate share",
-    "data.test_share": "Test share",
-    "data.split_seed": "Seed of the split",
-    "data.drop_duplicates": "Drop repeated texts",
-    "model.source": "Encoder",
-    "model.revision": "Revision of the encoder",
-    "model.max_length": "Longest text (sub-words)",
-    "model.dropout": "Dropout",
-    "stages.0.name": "Name of the stage",
-    "stages.0.kind": "Kind of stage",
-    "stages.0.enabled": "Switched on",
-    "stages.0.start_from": "Begins with",
-    "stages.0.lr_from": "Learning rate from range test",
-    "stages.0.seed": "Seed of the stage",
-    "stages.0.dropout": "Dropout in this stage",
-    "stages.0.gate": "Gate (YAML)",
-    "stages.0.on_pass": "When the gate passes",
-    "stages.0.on_fail": "When the gate fails",
-    "stages.0.max_retries": "Retries",
-    "stages.0.on_exhausted": "When no retry is left",
-    "stages.0.lr_factor": "Factor of cuts and raises",
-    "stages.0.lr_cap": "Cap of raised rates",
-    "stages.0.raise_if": "Raise within the stage (YAML)",
-    "stages.0.budget_s": "Budget (s)",
-    "stages.0.range_test": "Range test (YAML)",
-    "stages.0.search": "Search (YAML)",
-    "stages.0.guards.entropy": "Stop on entropy below",
-    "stages.0.epochs": "Epochs",
-    "stages.0.steps": "Steps (instead of epochs)",
-    "stages.0.lr": "Learning rate",
-    "stages.0.head_lr": "Learning rate of the head",
-    "stages.0.layer_decay": "Layer-wise decay",
-    "stages.0.freeze_layers": "Frozen lowest layers",
-    "stages.0.freeze_encoder": "Train the head only",
-    "stages.0.groups": "Parameter groups (YAML)",
-    "stages.0.weight_decay": "Weight decay",
-    "stages.0.reinit_top_n": "Re-initialised top layers",
-    "stages.0.optimizer.name": "Optimiser",
-    "stages.0.optimizer.betas": "Betas (YAML)",
-    "stages.0.optimizer.eps": "Epsilon",
-    "stages.0.optimizer.momentum": "Momentum",
-    "stages.0.schedule.name": "Schedule",
-    "stages.0.schedule.warmup": "Warm-up",
-    "stages.0.schedule.options": "Schedule options (YAML)",
-    "stages.0.batch_size": "Batch size",
-    "stages.0.batch_tokens": "Batch in sub-words",
-    "stages.0.accumulation": "Micro-batches a step",
-    "stages.0.bucketing": "Group by length",
-    "stages.0.clip_norm": "Clip gradient norm at",
-    "stages.0.label_smoothing": "Label smoothing",
-    "stages.0.class_weights": "Class weights (YAML)",
-    "stages.0.eval_every": "Evaluate every (steps)",
-    "stages.0.metric": "Gate metric",
-    "stages.0.early_stopping.patience": "Stop early after (evaluations)",
-    "stages.0.early_stopping.min_delta": "Smallest improvement",
-    "stages.0.guards.nan": "Stop on NaN",
-    "stages.0.guards.explode_factor": "Stop when the loss grows by",
-    "stages.0.guards.single_class": "Stop on one predicted class after",
-    "stages.0.cache_activations": "Cache frozen part",
-    "stages.0.cache_limit_mb": "Cache limit (MB)",
-    "runtime.backend": "Runs in",
-    "runtime.device": "Device",
-    "runtime.precision": "Precision",
-    "runtime.threads": "Threads",
-    "runtime.deterministic": "Deterministic",
-    "runtime.seed": "Seed",
-    "runtime.log_every": "Log every (steps)",
-    "runtime.checkpoint_every_s": "Checkpoint every (s)",
-    "runtime.checkpoint_every_steps": "Checkpoint every (steps)",
-    "runtime.keep": "Keep when finished",
-}
-
-_STEPS: dict[str, float] = {
-    "stages.0.lr": 1e-5,
-    "stages.0.head_lr": 1e-4,
-    "stages.0.epochs": 1.0,
-    "stages.0.weight_decay": 0.01,
-    "stages.0.optimizer.eps": 1e-8,
-    "stages.0.schedule.warmup": 0.02,
-    "stages.0.early_stopping.min_delta": 0.001,
-    "stages.0.clip_norm": 0.5,
-    "stages.0.guards.explode_factor": 1.0,
-    "runtime.checkpoint_every_s": 10.0,
-    "data.gate_share": 0.05,
-    "data.test_share": 0.05,
-    "data.train_rows": 500,
-    "data.gate_rows": 100,
-    "data.test_rows": 100,
-    "model.max_length": 16,
-    "stages.0.batch_tokens": 128,
-    "stages.0.cache_limit_mb": 256,
-}
-
-_PLACEHOLDERS: dict[str, str] = {
-    "data.train_rows": "all",
-    "data.gate_rows": "all",
-    "data.test_rows": "all",
-    "data.gate_source": "carved out",
-    "data.test_source": "carved out",
-    "model.dropout": "as the model says",
-    "stages.0.steps": "by epochs",
-    "stages.0.head_lr": "as above",
-    "stages.0.batch_tokens": "by batch size",
-    "stages.0.clip_norm": "off",
-    "stages.0.eval_every": "each epoch",
-    "stages.0.metric": "the task's own",
-    "stages.0.early_stopping.patience": "never",
-    "stages.0.guards.explode_factor": "never",
-    "stages.0.guards.single_class": "warn only",
-    "runtime.checkpoint_every_steps": "by time",
-}
-
-_WORDS: dict[str, dict[str, str]] = {
-    "task.kind": {"classification": "Classification", "tagging": "Tagging"},
-    "runtime.backend": {"process": "Own process", "thread": "This process (thread)"},
-    "runtime.device": {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"},
-    "runtime.precision": {"auto": "Timed, faster stays", "fp32": "fp32", "bf16": "bf16"},
-    "runtime.keep": {"best": "Best weights", "all": "Weights and checkpoint", "metrics": "Metrics only"},
-    "data.format": {"auto": "Detected"},
-    "data.scheme": {"auto": "Detected"},
-}
+Widget = Literal["text", "integer", "number", "choice", "toggle", "list", "threads", "yaml", "reference"]
 
 #: Section → (fields that are always shown, fields that are folded away), in the order of the form.
 SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -184,27 +45,7 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "data.revision", "task.threshold", "task.stride",
         ),
     ),
-    "model": (("model.max_length", "model.dropout"), ("model.revision", "stages.0.reinit_top_n")),
-    "stage": (
-        (
-            "stages.0.epochs", "stages.0.batch_size", "stages.0.lr", "stages.0.schedule.name",
-            "stages.0.schedule.warmup", "stages.0.weight_decay",
-            "stages.0.freeze_encoder", "stages.0.freeze_layers", "stages.0.layer_decay",
-        ),
-        (
-            "stages.0.name", "stages.0.steps", "stages.0.head_lr", "stages.0.batch_tokens", "stages.0.accumulation",
-            "stages.0.bucketing", "stages.0.eval_every", "stages.0.metric", "stages.0.early_stopping.patience",
-            "stages.0.early_stopping.min_delta", "stages.0.clip_norm", "stages.0.label_smoothing",
-            "stages.0.optimizer.name", "stages.0.optimizer.eps", "stages.0.optimizer.momentum",
-            "stages.0.guards.nan", "stages.0.guards.explode_factor", "stages.0.guards.single_class",
-            "stages.0.cache_activations", "stages.0.cache_limit_mb",
-            "stages.0.groups", "stages.0.schedule.options", "stages.0.class_weights", "stages.0.optimizer.betas",
-            "stages.0.kind", "stages.0.enabled", "stages.0.start_from", "stages.0.lr_from", "stages.0.seed",
-            "stages.0.dropout", "stages.0.gate", "stages.0.on_pass", "stages.0.on_fail", "stages.0.max_retries",
-            "stages.0.on_exhausted", "stages.0.lr_factor", "stages.0.lr_cap", "stages.0.raise_if", "stages.0.budget_s",
-            "stages.0.guards.entropy", "stages.0.range_test", "stages.0.search",
-        ),
-    ),
+    "model": (("model.max_length", "model.dropout"), ("model.revision",)),
     "runtime": (
         ("runtime.backend", "runtime.precision", "runtime.threads", "runtime.seed"),
         (
@@ -214,10 +55,63 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 
+#: Kind of stage → the fields of its card that are always shown.
+STAGE_FIELDS: dict[str, tuple[str, ...]] = {
+    "train": (
+        "epochs", "batch_size", "lr", "schedule.name", "schedule.warmup", "weight_decay",
+        "freeze_encoder", "freeze_layers", "layer_decay",
+    ),
+    "range_test": (
+        "range_test.lr_min", "range_test.lr_max", "range_test.steps", "range_test.smoothing",
+        "range_test.stop_factor", "range_test.per_group", "batch_size", "lr", "freeze_encoder", "freeze_layers",
+    ),
+    "search": (
+        "search.trials", "search.seeds", "search.sampler", "search.pruner", "search.startup_trials",
+        "search.timeout_s",
+    ),
+}  # fmt: skip
+
+#: Heading → fields of a stage that are folded away.
+STAGE_MORE: dict[str, tuple[str, ...]] = {
+    "Stage": ("name", "kind", "start_from", "lr_from", "seed"),
+    "Values that are not searched": STAGE_FIELDS["train"],
+    "Rates": ("head_lr", "reinit_top_n", "dropout", "layer_decay", "weight_decay"),
+    "Length and evaluation": (
+        "steps", "eval_every", "metric", "early_stopping.patience", "early_stopping.min_delta", "budget_s",
+    ),
+    "Batches": ("batch_tokens", "accumulation", "bucketing"),
+    "Optimiser and loss": (
+        "optimizer.name", "optimizer.betas", "optimizer.eps", "optimizer.momentum", "schedule.options", "clip_norm",
+        "label_smoothing", "class_weights",
+    ),
+    "Guards": ("guards.nan", "guards.explode_factor", "guards.single_class", "guards.entropy"),
+    "After a guard or a failed gate": ("max_retries", "on_exhausted", "lr_factor", "lr_cap"),
+    "Memory": ("cache_activations", "cache_limit_mb"),
+}  # fmt: skip
+
+#: Fields of the gate, and what follows from it.
+GATE_FIELDS: tuple[str, ...] = (
+    "gate.metric", "gate.rule", "gate.min_delta", "gate.decide", "gate.patience", "on_pass", "on_fail",
+)  # fmt: skip
+
+#: Fields of a stage that a kind has no use for.
+_USELESS: dict[str, frozenset[str]] = {
+    "train": frozenset(),
+    "range_test": frozenset(
+        {
+            "lr_from", "epochs", "steps", "schedule", "eval_every", "metric", "early_stopping", "guards", "on_pass",
+            "on_fail", "max_retries", "on_exhausted", "lr_factor", "lr_cap", "raise_if", "gate", "budget_s",
+        }
+    ),
+    "search": frozenset({"gate", "on_pass", "on_fail"}),
+}  # fmt: skip
+
 _OWN_PLACE = (
     "name", "tags", "task.kind", "task.multi_label", "data.source", "model.source", "data.columns.text",
     "data.columns.text_pair", "data.columns.label", "data.columns.tokens", "data.columns.tags",
 )  # fmt: skip
+
+_ROW_FIELD = "stages.0.search.space.FIELD.field"
 
 
 @dataclass(frozen=True)
@@ -244,28 +138,75 @@ class Control:
     step: float | None
 
 
-@cache
 def control(path: str) -> Control:
-    """Return how a key of the plan is drawn."""
-    key = plan_keys()[path]
-    kinds: dict[str, Widget] = {"value": "yaml"}
-    widget: Widget = "threads" if path == "runtime.threads" else kinds.get(key.kind, key.kind)  # type: ignore[arg-type]
+    """Return how a key of the plan is drawn, also one inside a part or a row of a stage."""
+    return _control(schema_path(path).replace("search.space.0.", "search.space.FIELD."))
+
+
+@cache
+def _control(path: str) -> Control:
+    key = _key(path)
+    widget: Widget = "yaml" if key.kind == "value" else key.kind
+    if path == "runtime.threads":
+        widget = "threads"
+    elif path == "stages.0.gate.reference":
+        widget = "reference"
+    elif path.endswith(".choices"):
+        widget = "yaml"
     step: float | None = None
     if widget == "integer":
-        step = int(_STEPS.get(path, 1))
-    elif widget == "number":
-        step = _STEPS.get(path, 0.1)
+        step = int(STEPS.get(path, 1))
+    elif widget in ("number", "reference"):
+        step = STEPS.get(path, 0.1)
     default = "" if key.default in (None, "", [], {}) or key.kind == "toggle" else f" Default: {key.default}."
-    return Control(key, _LABELS[path], key.description + default, _PLACEHOLDERS.get(path), widget, step)
+    return Control(key, LABELS[path], key.description + default, PLACEHOLDERS.get(path), widget, step)
 
 
-def shown_paths() -> list[str]:
+def _key(path: str) -> Key:
+    if path == _ROW_FIELD:
+        words = "Field of the stage whose value is searched."
+        return Key(path, "stages.0.search.space", words, None, required=True, kind="text", optional=False)
+    key = plan_keys().get(path) or part_keys()[path]
+    # An empty direction, for example, is a choice too; select boxes show it as their placeholder.
+    return dataclasses.replace(key)
+
+
+def shown_paths(state: Mapping[str, Any]) -> list[str]:
     """Return the keys that have a field of their own, in the order of the form."""
-    return [*_OWN_PLACE, *(path for basic, folded in SECTIONS.values() for path in (*basic, *folded))]
+    found = [*_OWN_PLACE, *(path for basic, folded in SECTIONS.values() for path in (*basic, *folded))]
+    for index in range(stage_count(state)):
+        prefix = f"stages.{index}"
+        found += [
+            f"{prefix}.{name}" for name in stage_paths() if name not in PARTS and name not in ("groups", "enabled")
+        ]
+        for part in ("gate", "raise_if", "range_test"):
+            values = state.get(f"{prefix}.{part}")
+            if isinstance(values, Mapping):
+                found += [f"{prefix}.{part}.{name}" for name in values]
+        search = state.get(f"{prefix}.search")
+        if isinstance(search, Mapping):
+            found += [f"{prefix}.search.{name}" for name in search if name not in ("space", "objectives")]
+        for rows in ("groups", "search.space", "search.objectives"):
+            values = dig(state, f"{prefix}.{rows}")
+            if isinstance(values, list):
+                found += [f"{prefix}.{rows}.{number}.{name}" for number, row in enumerate(values) for name in row]
+    return found
+
+
+def message_paths(state: Mapping[str, Any]) -> list[str]:
+    """Return the keys beside which a message can stand: the fields that have a meaning at the moment, and parts."""
+    found = [path for path in shown_paths(state) if relevant(path, state)]
+    for index in range(stage_count(state)):
+        parts = ("gate", "raise_if", "range_test", "search.space", "search.objectives", "search", "groups")
+        found += [f"stages.{index}.{name}" for name in parts if relevant(f"stages.{index}.{name}", state)]
+    return found
 
 
 def relevant(path: str, state: Mapping[str, Any]) -> bool:
     """Tell whether a field has a meaning beside the others (hub keys without a hub source are hidden, for example)."""
+    place = split(path)
+    if place is not None:
+        return _relevant_in_stage(f"stages.{place[0]}", place[1], state)
     source = str(state.get("data.source") or "")
     match path:
         case "data.subset" | "data.revision" | "data.split":
@@ -276,16 +217,6 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
             return bool(state.get("task.multi_label"))
         case "model.revision":
             return str(state.get("model.source") or "").startswith("hub:")
-        case "stages.0.freeze_layers" | "stages.0.layer_decay" | "stages.0.reinit_top_n":
-            return not state.get("stages.0.freeze_encoder")
-        case "stages.0.optimizer.betas" | "stages.0.optimizer.eps":
-            return str(state.get("stages.0.optimizer.name")).startswith("ada")
-        case "stages.0.optimizer.momentum":
-            return state.get("stages.0.optimizer.name") in ("sgd", "rmsprop")
-        case "stages.0.cache_limit_mb":
-            return bool(state.get("stages.0.cache_activations"))
-        case "stages.0.early_stopping.min_delta":
-            return state.get("stages.0.early_stopping.patience") is not None
         case "data.gate_share":
             return state.get("data.gate_source") is None
         case "data.test_share":
@@ -293,20 +224,49 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
     return True
 
 
+def _relevant_in_stage(prefix: str, name: str, state: Mapping[str, Any]) -> bool:
+    kind = str(state.get(f"{prefix}.kind") or "train")
+    if name in _USELESS.get(kind, ()) or name.partition(".")[0] in _USELESS.get(kind, ()):
+        return False
+    optimizer = str(state.get(f"{prefix}.optimizer.name"))
+    match name:
+        case "freeze_layers" | "layer_decay" | "reinit_top_n":
+            return not state.get(f"{prefix}.freeze_encoder")
+        case "optimizer.betas" | "optimizer.eps":
+            return optimizer.startswith("ada")
+        case "optimizer.momentum":
+            return optimizer in ("sgd", "rmsprop")
+        case "cache_limit_mb":
+            return bool(state.get(f"{prefix}.cache_activations"))
+        case "early_stopping.min_delta":
+            return state.get(f"{prefix}.early_stopping.patience") is not None
+        case "on_pass" | "on_fail":
+            return state.get(f"{prefix}.gate") is not None
+        case "search.startup_trials":
+            return dig(state, f"{prefix}.search.sampler") in ("tpe", "gp", "cmaes")
+        case "range_test":
+            return kind == "range_test"
+    if name.partition(".")[0] == "search":
+        return kind == "search"
+    return True
+
+
 def words_for(path: str, choice: Any) -> str:
     """Return the words for one choice of a key."""
-    word = _WORDS.get(path, {}).get(choice)
+    word = WORDS.get(schema_path(path), {}).get(choice)
     return word or str(choice).replace("_", " ")
 
 
 def to_widget(path: str, value: Any) -> Any:
     """Return what the field holds for a value of the state."""
-    widget = control(path).widget
+    spec = control(path)
+    widget = spec.widget
     if _as_text(widget, value):
-        return _yaml(value)
-    if widget == "text":
+        # An empty field stands for nothing, so a list or mapping that is empty has to be seen.
+        return _yaml(value) if value not in ([], {}) or _empty(spec.key) == value else str(value)
+    if widget == "text" or (widget == "choice" and value is None):
         return "" if value is None else str(value)
-    if widget == "number" and isinstance(value, int) and not isinstance(value, bool):
+    if widget in ("number", "reference") and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if widget == "threads":
         return str(value)
@@ -323,15 +283,13 @@ def from_widget(path: str, value: Any) -> Any:
     if spec.widget == "text":
         text = value if isinstance(value, str) else ""
         return text or (None if spec.key.optional else "")
+    if spec.widget == "choice" and spec.key.optional:
+        return value or None
     if spec.widget == "threads":
         text = str(value).strip()
         return int(text) if text.isdecimal() else text
     if spec.widget == "yaml" or (spec.widget in ("number", "integer") and isinstance(value, str)):
-        try:
-            parsed = yaml.safe_load(value) if value else None
-        except (yaml.YAMLError, RecursionError):
-            return value
-        return _empty(spec.key) if parsed is None else parsed
+        return _parsed(path, value, spec.key)
     if spec.widget == "list":
         return [str(item).strip() for item in value or [] if str(item).strip()]
     return value
@@ -348,22 +306,51 @@ def thread_choices() -> list[str]:
     return ["auto", *(str(count) for count in range(1, (os.cpu_count() or 1) + 1))]
 
 
+def _parsed(path: str, value: Any, key: Key) -> Any:
+    """Return what stands in a field of text that holds any value."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parsed = yaml.safe_load(value) if value else None
+        if path.endswith(".choices") and parsed is not None and not isinstance(parsed, list):
+            # "16, 32" is a list too.
+            parsed = yaml.safe_load(f"[{value}]") if isinstance(parsed, str) else [parsed]
+    except (yaml.YAMLError, RecursionError):
+        return value
+    if path.endswith((".choices", ".fixed")):
+        parsed = _numbers(parsed)
+    return _empty(key) if parsed is None else parsed
+
+
+def _numbers(value: Any) -> Any:
+    """Return a value with texts such as 3e-5 as the numbers that they are: YAML 1.1 takes them for texts."""
+    if isinstance(value, list):
+        return [_numbers(one) for one in value]
+    if isinstance(value, str) and value[:1] in "+-.0123456789":
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
 def _as_text(widget: Widget, value: Any) -> bool:
     if widget == "yaml":
         return True
-    if widget not in ("number", "integer") or value is None:
+    if widget not in ("number", "integer", "reference") or value is None:
         return False
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return True
+        return widget != "reference"
     return not math.isfinite(value) or abs(value) >= 2**53
 
 
 def _yaml(value: Any) -> str:
     if value in (None, [], {}):
         return ""
-    text = yaml.safe_dump(
-        value, sort_keys=False, allow_unicode=True, default_flow_style=isinstance(value, str | int | float)
+    flat = isinstance(value, str | int | float) or (
+        isinstance(value, list) and not any(isinstance(one, list | dict) for one in value)
     )
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=flat, width=10_000)
     return text.removesuffix("\n...\n").rstrip("\n") if not isinstance(value, list | dict) else text.rstrip("\n")
 
 

@@ -2,24 +2,43 @@
 
 Widgets forget their value as soon as they are not drawn, so the truth is the draft's state; widgets are filled from it
 and read back into it at the start of every run of the page, before anything is drawn.
+
+A stage keeps its widgets when it moves: they are named after the number that it got when it came into the draft, not
+after its position. Rows of a list have no such number, so a list whose rows change their places gets new widgets.
 """
 
 from __future__ import annotations
 
 import copy
+import re
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
 from core.config import Plan
-from pages.ui.forms import State, fix_state, plan_from_state, read_state, state_from_plan
-from pages.ui.forms_fields import from_widget, shown_paths, to_widget
+from pages.ui.forms import State, fix_state, place_problems, plan_from_state, read_state, state_from_plan
+from pages.ui.forms_fields import from_widget, message_paths, shown_paths, to_widget
+from pages.ui.forms_stages import (
+    Values,
+    dig,
+    fresh_part,
+    fresh_row,
+    split,
+    stage_count,
+    store,
+    with_stages,
+)
 
-__all__ = ["Draft", "draft", "given", "load", "put", "starter_plan", "sync", "widget_key"]
+__all__ = [
+    "Draft", "add_row", "draft", "given", "load", "objections", "put", "replace_stages", "row_action", "starter_plan",
+    "switch_part", "sync", "widget_key",
+]  # fmt: skip
 
 _SLOT = "planner_draft"
+_ROW = re.compile(r"^(groups|search\.space|search\.objectives)\.")
 
 
 @dataclass
@@ -44,6 +63,12 @@ class Draft:
         The run that this one is a changed copy of.
     problems
         Messages by dotted key, of the present state.
+    objections
+        Messages by dotted key of a plan that is valid as such, but cannot be executed with this data or encoder.
+    order
+        For each stage, in order, the number that its widgets are named after.
+    open
+        The stages (by that number) whose cards are open.
 
     A widget is told its first value with every run of the page, the same each time: a value put into the session state
     reaches the browser with one run only, and is lost with it when another run comes too soon.
@@ -57,8 +82,18 @@ class Draft:
     origin: str = ""
     parent: str | None = None
     problems: dict[str, str] = field(default_factory=dict)
+    objections: dict[str, str] = field(default_factory=dict)
+    order: list[int] = field(default_factory=lambda: [0])
+    open: set[int] = field(default_factory=set)
+    #: Messages beside shown fields, and those that no field can show.
+    beside: dict[str, str] = field(default_factory=dict)
+    loose: list[str] = field(default_factory=list)
     #: What each widget starts with, by its key.
     given: dict[str, Any] = field(default_factory=dict)
+    #: How often the rows of a list have changed their places, by the number of the stage and the list's name.
+    versions: dict[tuple[int, str], int] = field(default_factory=dict)
+    #: Parts that were switched off, by the number of the stage and the part's name: they come back as they were.
+    shelf: dict[tuple[int, str], Any] = field(default_factory=dict)
 
     def plan(self) -> Plan | None:
         """Return the plan, or ``None`` while the state is not valid."""
@@ -67,6 +102,11 @@ class Draft:
     def nearest(self) -> Plan:
         """Return the plan, with fields that are not usable as they last were."""
         return plan_from_state(fix_state(self.state, self.good))
+
+    @property
+    def wrong(self) -> int:
+        """How many things need mending before this plan can be started."""
+        return len(self.problems) + len([key for key in self.objections if key not in self.problems])
 
 
 def starter_plan() -> Plan:
@@ -89,19 +129,26 @@ def load(plan: Plan, *, origin: str = "", parent: str | None = None) -> Draft:
     now.state = state_from_plan(plan)
     now.good = dict(now.state)
     now.generation += 1
-    now.given = {}
+    now.given, now.versions, now.shelf, now.objections = {}, {}, {}, {}
+    now.order, now.open = list(range(len(plan.stages))), set()
     now.origin, now.parent = origin, parent
     _validate(now)
     return now
 
 
 def sync() -> Draft:
-    """Read all widgets back into the draft and check it. Call it before anything is drawn."""
+    """Read all widgets back into the draft and check it.
+
+    Call it before anything is drawn, and in callbacks that change stages or rows: they come first.
+    """
     now = draft()
-    for path in shown_paths():
+    before = now.state
+    now.state = dict(before)
+    for path in shown_paths(before):
         key = widget_key(path)
         if key in st.session_state:
-            now.state[path] = from_widget(path, st.session_state[key])
+            store(now.state, path, from_widget(path, st.session_state[key]))
+    _follow_names(now, before)
     _validate(now)
     return now
 
@@ -109,11 +156,84 @@ def sync() -> Draft:
 def put(path: str, value: object) -> None:
     """Change one field from code: from a callback, or before its widget is drawn."""
     now = draft()
-    now.state[path] = copy.deepcopy(value)
+    store(now.state, path, value)
     key = widget_key(path)
     if key in st.session_state:
         st.session_state[key] = now.given[key] = to_widget(path, value)
     _validate(now)
+
+
+def replace_stages(stages: Sequence[Values], order: Sequence[int | None]) -> list[int]:
+    """Put other stages in the place of the draft's, from a callback that has called :func:`sync`.
+
+    Parameters
+    ----------
+    stages
+        Their values, in order.
+    order
+        For each the number that its widgets have, ``None`` for a new stage.
+
+    Returns
+    -------
+    list of int
+        The numbers of all stages.
+    """
+    now = draft()
+    fresh = max(now.order, default=-1) + 1
+    numbers: list[int] = []
+    for number in order:
+        numbers.append(fresh if number is None else number)
+        fresh += number is None
+    now.state = with_stages(now.state, stages)
+    now.order = numbers
+    now.open &= set(numbers)
+    _validate(now)
+    return numbers
+
+
+def switch_part(path: str, on: bool) -> None:
+    """Switch an optional part of a stage on or off, from a callback; what it held comes back with it."""
+    now = sync()
+    place = split(path)
+    if place is None:
+        return
+    slot = (now.order[place[0]], place[1])
+    held = now.state.get(path)
+    if on and held is None:
+        now.state[path] = now.shelf.pop(slot, None) or fresh_part(place[1])
+    elif not on and held is not None:
+        now.shelf[slot] = held
+        now.state[path] = None
+    _validate(now)
+
+
+def add_row(path: str, row: dict[str, Any] | None = None) -> None:
+    """Add a row to a list of a stage, from a callback."""
+    now = sync()
+    place, rows = split(path), dig(now.state, path)
+    if place is None or not isinstance(rows, list):
+        return
+    store(now.state, path, [*rows, fresh_row(place[1]) if row is None else row])
+    _validate(now)
+
+
+def row_action(path: str, change: Callable[[list[Any]], list[Any]]) -> None:
+    """Change the rows of a list of a stage, from a callback; they get new widgets."""
+    now = sync()
+    place, rows = split(path), dig(now.state, path)
+    if place is None or not isinstance(rows, list):
+        return
+    store(now.state, path, change(copy.deepcopy(rows)))
+    slot = (now.order[place[0]], place[1])
+    now.versions[slot] = now.versions.get(slot, 0) + 1
+    _validate(now)
+
+
+def objections(found: dict[str, str]) -> None:
+    """Note down what keeps a valid plan from being executed, for the fields that it concerns."""
+    now = draft()
+    now.objections = found
+    _messages(now)
 
 
 def given(key: str, value: Any) -> Any:
@@ -126,10 +246,41 @@ def given(key: str, value: Any) -> Any:
 
 def widget_key(path: str) -> str:
     """Return the key of a field's widget. Tests and the browser find it by this name."""
-    return f"plan{draft().generation}_{path.replace('.', '_')}"
+    now = draft()
+    place = split(path)
+    if place is None or place[0] >= len(now.order):
+        return f"plan{now.generation}_{path.replace('.', '_')}"
+    number, name = now.order[place[0]], place[1]
+    row = _ROW.match(name)
+    version = now.versions.get((number, row[1]), 0) if row else 0
+    mark = f"v{version}_" if version else ""
+    return f"plan{now.generation}_stages_{number}_{mark}{name.replace('.', '_')}"
+
+
+def _follow_names(now: Draft, before: State) -> None:
+    """Let the stages that name another one follow when that gets another name."""
+    for index in range(stage_count(now.state)):
+        old, new = before.get(f"stages.{index}.name"), now.state.get(f"stages.{index}.name")
+        names = [before.get(f"stages.{other}.name") for other in range(stage_count(before))]
+        if old == new or not old or not new or names.count(old) != 1:
+            continue
+        for other in range(stage_count(now.state)):
+            for name, was, becomes in (("start_from", f"best:{old}", f"best:{new}"), ("lr_from", old, new)):
+                path = f"stages.{other}.{name}"
+                if now.state.get(path) == was:
+                    now.state[path] = becomes
+                    key = widget_key(path)
+                    if key in st.session_state:
+                        st.session_state[key] = now.given[key] = becomes
 
 
 def _validate(now: Draft) -> None:
     plan, now.problems = read_state(now.state)
     if plan is not None:
         now.good = dict(now.state)
+    _messages(now)
+
+
+def _messages(now: Draft) -> None:
+    found = {**now.objections, **now.problems}
+    now.beside, now.loose = place_problems(found, message_paths(now.state)) if found else ({}, [])

@@ -16,7 +16,10 @@ from pages.ui.planner_draft import Draft, given, put, widget_key
 from pages.ui.planner_jobs import ask, peek
 from pages.ui.planner_widgets import fields, folded, section
 
-__all__ = ["describe", "language_mismatch", "model_section"]
+__all__ = ["describe", "language_mismatch", "layers_of", "model_section"]
+
+#: Layers of an encoder that nobody has looked at yet.
+_USUAL_LAYERS = 12
 
 ModelKind = Literal["bundled", "mine", "folder", "hub"]
 
@@ -62,6 +65,11 @@ def describe(draft: Draft, studio: Studio) -> dict[str, Any] | BertloomError | N
 def _described(source: str, home: str, _studio: Studio) -> dict[str, Any]:
     """Describe a local model; a folder that changes is seen again after some seconds."""
     return _studio.models.describe(source, None)
+
+
+def layers_of(about: object) -> int:
+    """Return the number of layers of a described encoder, and a usual one where there is no description."""
+    return int(about.get("layers") or _USUAL_LAYERS) if isinstance(about, dict) else _USUAL_LAYERS
 
 
 def language_mismatch(language: str | None, hint: str | None) -> bool:

@@ -15,21 +15,29 @@ from core.render.look import CONFIG
 from pages.ui.components import error_box, notice
 from pages.ui.format import count, duration, percent, plain
 from pages.ui.forms import subset
+from pages.ui.forms_stages import split
 from pages.ui.planner_draft import Draft, load, sync
 from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_look import look
 
 __all__ = ["estimate_question", "outlook", "steps_question", "yaml_part"]
 
+#: Beginnings of the names of a stage's keys that its number of steps depends on.
+_STEP_FIELDS = (
+    "name", "kind", "enabled", "epochs", "steps", "batch_", "accumulation", "bucketing", "range_test", "search", "seed",
+)  # fmt: skip
 _UPLOAD_PROBLEM = "planner_yaml_problem"
 
 
 def steps_question(draft: Draft) -> dict[str, Any]:
     """Return the part of the form that the number of steps depends on."""
-    return subset(
-        draft.state, "data.", "task.", "model.", "stages.0.epochs", "stages.0.steps", "stages.0.batch_",
-        "stages.0.accumulation", "stages.0.bucketing",
-    )  # fmt: skip
+    kept = subset(draft.state, "data.", "task.", "model.")
+    for path, value in draft.state.items():
+        place = split(path)
+        tests = place is not None and draft.state.get(f"stages.{place[0]}.kind") == "range_test"
+        if place is not None and (tests or place[1].startswith(_STEP_FIELDS)):
+            kept[path] = value
+    return kept
 
 
 def estimate_question(draft: Draft) -> dict[str, Any]:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from pages.ui.format import plain
-from pages.ui.forms import place_problems
 from pages.ui.forms_fields import (
     SECTIONS,
     control,
     field_widget,
     from_widget,
     relevant,
-    shown_paths,
     thread_choices,
     to_widget,
     words_for,
 )
-from pages.ui.planner_draft import Draft, given, widget_key
+from pages.ui.forms_stages import dig
+from pages.ui.planner_draft import Draft, given, put, widget_key
 
-__all__ = ["field", "fields", "folded", "loose_problems", "section"]
+__all__ = ["field", "fields", "folded", "message", "section"]
+
+#: Choices that stand in a narrow column although there are few of them.
+_NARROW = (".kind", ".on_pass", ".rule", ".decide", ".on_exhausted")
+_REFERENCES = {"start": "Score at its start", "majority": "Majority's score", "number": "A number"}
 
 
 def field(
@@ -32,6 +36,9 @@ def field(
     options: Sequence[Any] | None = None,
     placeholder: str | None = None,
     label_visible: bool = True,
+    format_func: Callable[[Any], str] = str,
+    free: bool = True,
+    on_change: Callable[[], None] | None = None,
 ) -> Any:
     """Draw one field and return its value.
 
@@ -42,15 +49,21 @@ def field(
     path
         Dotted key of the plan.
     options
-        Draw a select box with these words (column names); other words can be typed.
+        Draw a select box with these words (column names); other words can be typed unless `free` is false.
     placeholder
         Words inside an empty field, instead of its usual ones.
     label_visible
         Whether the label is shown (screen readers always hear it).
+    format_func
+        How options are shown.
+    free
+        Whether other words than the options can be typed.
+    on_change
+        Called when a person changed the field.
     """
     spec = control(path)
     key = widget_key(path)
-    value = draft.state.get(path)
+    value = dig(draft.state, path)
     widget = field_widget(path, value)
     first = given(key, to_widget(path, value))
     shared: dict[str, Any] = {
@@ -58,17 +71,25 @@ def field(
         "help": spec.help,
         "label_visibility": "visible" if label_visible else "collapsed",
     }
+    if on_change is not None:
+        shared["on_change"] = on_change
     label = spec.label
     found: Any
     if options is not None:
-        known = [*options]
+        # A select box that begins with a value cannot be emptied: where nothing may be chosen, that is an option.
+        nothing = [""] if spec.key.optional and not free else []
+        known = [*nothing, *options]
         for one in (first, st.session_state.get(key)):
             if one and one not in known:
                 known.append(one)
+        empty = placeholder or spec.placeholder or "none"
         found = st.selectbox(
-            label, known, index=known.index(first) if first else None, placeholder=placeholder or spec.placeholder,
-            accept_new_options=True, **shared,
+            label, known, index=known.index(first) if first or nothing else None,
+            placeholder=placeholder or spec.placeholder, accept_new_options=free,
+            format_func=lambda one: format_func(one) if one else empty, **shared,
         )  # fmt: skip
+    elif widget == "reference":
+        found = _reference(path, label, value, shared)
     elif widget == "choice":
         found = _choice(path, label, first, shared)
     elif widget == "toggle":
@@ -95,10 +116,11 @@ def field(
         known += [one for one in dict.fromkeys((first, st.session_state.get(key, first))) if one not in known]
         found = st.selectbox(label, known, index=known.index(first), accept_new_options=True, **shared)
     elif widget == "yaml":
-        found = st.text_area(label, value=first, height=68, placeholder=spec.placeholder, **shared)
+        draw = st.text_input if _one_line(path) else partial(st.text_area, height=68)
+        found = draw(label, value=first, placeholder=spec.placeholder, **shared)
     else:
         found = st.text_input(label, value=first, placeholder=spec.placeholder, **shared)
-    _message(draft, path)
+    message(draft, path)
     return from_widget(path, found)
 
 
@@ -117,8 +139,7 @@ def fields(draft: Draft, paths: Iterable[str], *, columns: int = 3) -> None:
 def folded(draft: Draft, section_name: str, *, label: str = "Advanced") -> None:
     """Draw a section's advanced fields, folded away; open when one of them has a message."""
     paths = SECTIONS[section_name][1]
-    messages = _beside(draft)
-    wrong = [path for path in paths if path in messages]
+    wrong = [path for path in paths if path in draft.beside]
     with st.expander(
         f"{label} · {len(wrong)} to mend" if wrong else label, expanded=bool(wrong), key=f"planner_more_{section_name}"
     ):
@@ -134,28 +155,54 @@ def section(number: int, title: str, caption: str, *, key: str) -> Any:
     return card
 
 
-def loose_problems(draft: Draft) -> list[str]:
-    """Return the messages that no field can show."""
-    return place_problems(draft.problems, shown_paths())[1]
+def message(draft: Draft, path: str) -> None:
+    """Draw what is wrong with a field, if anything is."""
+    words = draft.beside.get(path)
+    if words:
+        st.caption(f":red[:material/error: {plain(words, 300)}]")
 
 
 def _choice(path: str, label: str, first: Any, shared: dict[str, Any]) -> Any:
-    choices = control(path).key.choices
-    if len(choices) <= 3:
+    spec = control(path)
+    choices = spec.key.choices
+    if spec.key.optional:
+        empty = spec.placeholder or "none"
+        return st.selectbox(
+            label, ["", *choices], index=["", *choices].index(first),
+            format_func=lambda choice: words_for(path, choice) if choice else empty, **shared,
+        )  # fmt: skip
+    if len(choices) <= 3 and not (path.startswith("stages.") and path.endswith(_NARROW)):
         return st.segmented_control(
             label, choices, default=first, required=True, width="stretch",
             format_func=lambda choice: words_for(path, choice), **shared,
         )  # fmt: skip
     return st.selectbox(
-        label, choices, index=choices.index(first), format_func=lambda choice: words_for(path, choice), **shared
-    )
+        label, choices, index=choices.index(first) if first in choices else None, placeholder=spec.placeholder,
+        format_func=lambda choice: words_for(path, choice), **shared,
+    )  # fmt: skip
 
 
-def _beside(draft: Draft) -> dict[str, str]:
-    return place_problems(draft.problems, shown_paths())[0]
+def _reference(path: str, label: str, value: Any, shared: dict[str, Any]) -> Any:
+    """Draw what a gate compares with: a name, or a number that is given beside it."""
+    typed = isinstance(value, int | float) and not isinstance(value, bool)
+    key = f"{shared['key']}_kind"
+
+    def chosen() -> None:
+        kind = st.session_state[key]
+        put(path, 0.5 if kind == "number" else kind)
+
+    first = given(key, "number" if typed else str(value))
+    st.selectbox(
+        label, list(_REFERENCES), index=list(_REFERENCES).index(first) if first in _REFERENCES else None, key=key,
+        on_change=chosen, format_func=lambda name: _REFERENCES[name], help=shared["help"],
+    )  # fmt: skip
+    if not typed:
+        return value
+    return st.number_input(
+        "Number to be passed", value=given(shared["key"], float(value)), step=control(path).step, format="%g",
+        key=shared["key"],
+    )  # fmt: skip
 
 
-def _message(draft: Draft, path: str) -> None:
-    message = _beside(draft).get(path)
-    if message:
-        st.caption(f":red[:material/error: {plain(message, 300)}]")
+def _one_line(path: str) -> bool:
+    return path.endswith((".choices", ".fixed", ".betas"))

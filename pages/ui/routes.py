@@ -31,7 +31,7 @@ __all__ = ["MAX_EVENTS", "MAX_POINTS", "asset_url", "base_path", "routes", "scri
 MAX_POINTS = 1000
 MAX_EVENTS = 500
 
-_SCRIPTS = (Path(__file__).parent / "live", Path(__file__).parent / "graph")
+_SCRIPTS = tuple(Path(__file__).parent / name for name in ("live", "graph", "planner"))
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}

@@ -82,9 +82,17 @@ class FakeStudio:
     def steps(self, plan: Plan) -> dict[str, Any]:
         self.slow("steps")
         rows = plan.data.train_rows or 2000
-        stage = plan.stages[0]
-        total = stage.steps or max(1, math.ceil(rows / stage.batch_size * (stage.epochs or 1)))
-        return {"steps": total, "rows": {"train": rows, "gate": 250, "test": 251}}
+        stages = []
+        for index, stage in enumerate(plan.stages):
+            per_epoch = math.ceil(rows / stage.batch_size)
+            total = stage.steps or max(1, math.ceil(rows / stage.batch_size * (stage.epochs or 1)))
+            one = {"name": stage.name, "kind": stage.kind, "index": index, "steps": total, "steps_per_epoch": per_epoch}
+            if stage.enabled:
+                stages.append({**one, "epochs": total / per_epoch, "epoch_ends": [total], "upper": False})
+        return {
+            "steps": sum(one["steps"] for one in stages), "stages": stages, "upper": False, "labels": 2,
+            "rows": {"train": rows, "gate": 250, "test": 251},
+        }  # fmt: skip
 
     def curve(self, plan: Plan, steps: int) -> dict[str, Any]:
         stage = plan.stages[0]
@@ -97,12 +105,24 @@ class FakeStudio:
             "head": {"steps": xs, "lr": [head * y for y in shape]},
         }
 
+    def plan_curve(self, plan: Plan, steps: Any, *, points: int | None = 400) -> dict[str, Any]:
+        from core.training.curves import plan_curve
+
+        return plan_curve(plan, steps, BUNDLED["layers"], points=points)
+
     def estimate(self, plan: Plan) -> dict[str, Any]:
         self.slow("estimate")
         return {
             **self.steps(plan), "seconds": 95.0, "seconds_low": 80.0, "seconds_high": 118.0, "memory_mb": 910,
             "trainable_parameters": 22_713_218, "parameters": 22_713_218, "cut_share": 0.012,
             "choices": {"precision": "bf16", "threads": 2}, "lr": {},
+            "stages": [
+                {
+                    "name": stage.name, "steps": 63, "seconds": 40.0, "seconds_low": 35.0, "seconds_high": 50.0,
+                    "memory_mb": 910, "trainable_parameters": 22_713_218,
+                }
+                for stage in plan.active
+            ],
         }  # fmt: skip
 
 
@@ -156,6 +176,19 @@ class _Models:
         if source != "bundled":
             raise ConfigError("There is no model here.", where=source)
         return BUNDLED
+
+    def parameters(self, source: str, revision: str | None, task: Any, labels: int) -> dict[str, Any]:
+        names = ["bert.embeddings.word_embeddings.weight"]
+        units, sizes, dimensions = ["embeddings"], [11_720_448], [2]
+        for layer in range(BUNDLED["layers"]):
+            names += [f"bert.encoder.layer.{layer}.attention.weight", f"bert.encoder.layer.{layer}.output.bias"]
+            units += [f"layer {layer}"] * 2
+            sizes += [1_774_000, 464]
+            dimensions += [2, 1]
+        return {
+            "layers": BUNDLED["layers"], "names": [*names, "classifier.weight"], "units": [*units, "head"],
+            "sizes": [*sizes, 384 * labels], "dimensions": [*dimensions, 2],
+        }  # fmt: skip
 
 
 class _Presets:

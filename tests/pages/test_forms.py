@@ -11,9 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core.config import Plan, plan_from_yaml, plan_to_yaml, reference
+from core.config import Plan, Stage, plan_from_yaml, plan_to_yaml, reference
 from core.config.reference import plan_keys
 from pages.ui import forms
+from pages.ui.forms_fields import from_widget, message_paths, shown_paths, to_widget
+from pages.ui.forms_stages import (
+    dig,
+    fresh_part,
+    fresh_row,
+    schema_path,
+    stage_count,
+    stage_values,
+    store,
+    unused_name,
+    with_stages,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,17 +38,44 @@ def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
 
 
+def _choices() -> st.SearchStrategy[Any]:
+    """Space of a search: fields of a stage with values that they take."""
+    rates = st.tuples(st.floats(1e-6, 1e-4), st.floats(1e-3, 1), st.booleans())
+    ranges = rates.map(lambda one: {"low": one[0], "high": one[1], "log": one[2]})
+    return st.fixed_dictionaries(
+        {"lr": ranges},
+        optional={
+            "head_lr": ranges,
+            "batch_size": st.lists(st.integers(1, 256), min_size=1, max_size=4, unique=True).map(
+                lambda values: {"choices": values}
+            ),
+            "schedule.name": st.just({"choices": ["linear", "cosine"], "fixed": "cosine"}),
+            "layer_decay": st.just({"low": 0.5, "high": 1.0, "step": 0.1}),
+        },
+    )
+
+
 @st.composite
-def plans(draw: st.DrawFn) -> Plan:
-    kind = draw(st.sampled_from(["classification", "tagging"]))
+def stage_dicts(draw: st.DrawFn, name: str, before: list[tuple[str, str]]) -> dict[str, Any]:
+    """One stage of any kind; `before` holds (name, kind) of those that are executed before it."""
+    kind = draw(st.sampled_from(["train", "train", "range_test", "search"]))
+    starts = ["last", "pretrained", *(f"best:{other}" for other, kind_ in before if kind_ != "range_test")]
+    tests = [other for other, kind_ in before if kind_ == "range_test"]
+    steps = draw(_maybe(st.integers(600, 10**6)))
     stage = {
-        "name": draw(words),
+        "name": name,
+        "kind": kind,
+        "start_from": draw(st.sampled_from(starts)),
+        "lr_from": draw(st.sampled_from([None, *tests])),
+        "seed": draw(_maybe(st.integers(0, 2**40))),
+        "dropout": draw(_maybe(st.floats(0, 0.9))),
         "epochs": draw(numbers),
-        "steps": draw(_maybe(st.integers(500, 10**6))),
+        "steps": steps,
         "lr": draw(numbers),
         "head_lr": draw(_maybe(numbers)),
         "layer_decay": draw(st.floats(0.01, 1)),
         "freeze_layers": draw(st.integers(0, 12)),
+        "freeze_encoder": draw(st.booleans()),
         "groups": draw(
             st.lists(
                 st.fixed_dictionaries(
@@ -58,8 +97,48 @@ def plans(draw: st.DrawFn) -> Plan:
         "class_weights": draw(st.sampled_from(["none", "balanced"]) | st.dictionaries(words, numbers, max_size=3)),
         "metric": draw(maybe_words),
         "early_stopping": {"patience": draw(_maybe(st.integers(1, 9))), "min_delta": draw(st.floats(0, 1))},
-        "guards": {"nan": draw(st.booleans()), "explode_factor": draw(_maybe(st.floats(1.1, 100)))},
+        "guards": {
+            "nan": draw(st.booleans()),
+            "explode_factor": draw(_maybe(st.floats(1.1, 100))),
+            "entropy": draw(_maybe(st.floats(0.01, 0.9))),
+        },
+        "max_retries": draw(st.integers(1, 20)),
+        "on_pass": draw(st.sampled_from(["promote", "repeat", "stop"])),
+        "on_fail": draw(st.sampled_from(["cut", "raise", "rollback", "continue", "stop"])),
+        "lr_cap": draw(_maybe(numbers)),
+        "budget_s": draw(_maybe(numbers)),
+        "raise_if": draw(_maybe(st.fixed_dictionaries({"factor": st.floats(1.1, 50), "every": st.integers(4, 99)}))),
     }
+    if kind == "train":
+        reference = st.sampled_from(["start", "majority"]) | numbers
+        gate = {"rule": st.sampled_from(["point", "lower"]), "reference": reference, "metric": maybe_words}
+        stage["gate"] = draw(_maybe(st.fixed_dictionaries(gate)))
+    if kind == "range_test":
+        stage["range_test"] = draw(_maybe(st.just({"steps": 20}) | st.just({"lr_min": 1e-5, "per_group": True})))
+    if kind == "search":
+        objectives = st.lists(
+            st.fixed_dictionaries({"metric": words, "direction": st.sampled_from([None, "maximize"])}), max_size=3
+        )
+        stage["search"] = {
+            "space": draw(_choices()),
+            "trials": draw(st.integers(1, 99)),
+            "objectives": draw(objectives),
+        }
+    return stage
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    kind = draw(st.sampled_from(["classification", "tagging"]))
+    names = draw(st.lists(words, min_size=1, max_size=4, unique=True))
+    stages: list[dict[str, Any]] = []
+    before: list[tuple[str, str]] = []
+    for index, name in enumerate(names):
+        stage = draw(stage_dicts(name, list(before)))
+        stage["enabled"] = index == 0 or draw(st.booleans())
+        if stage["enabled"]:
+            before.append((name, stage["kind"]))
+        stages.append(stage)
     return Plan.model_validate(
         {
             "name": draw(words),
@@ -78,7 +157,7 @@ def plans(draw: st.DrawFn) -> Plan:
                 "max_length": draw(st.integers(64, 512)),
                 "dropout": draw(_maybe(st.floats(0, 0.9))),
             },
-            "stages": [stage],
+            "stages": stages,
             "runtime": {
                 "backend": draw(st.sampled_from(["process", "thread"])),
                 "threads": draw(st.just("auto") | st.integers(1, 512)),
@@ -88,28 +167,52 @@ def plans(draw: st.DrawFn) -> Plan:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(plans())
 def test_form_and_plan_round_trip_without_loss(plan: Plan) -> None:
     assert forms.plan_from_state(forms.state_from_plan(plan)) == plan
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(plans())
 def test_form_and_yaml_round_trip_without_loss(plan: Plan) -> None:
     again = plan_from_yaml(plan_to_yaml(forms.plan_from_state(forms.state_from_plan(plan))))
     assert forms.state_from_plan(again) == forms.state_from_plan(plan)
 
 
+@settings(max_examples=15, deadline=None)
+@given(plans())
+def test_yaml_of_a_plan_is_the_same_after_the_form(plan: Plan) -> None:
+    text = plan_to_yaml(plan)
+    assert plan_to_yaml(forms.plan_from_state(forms.state_from_plan(plan_from_yaml(text)))) == text
+
+
+@settings(max_examples=15, deadline=None)
+@given(plans())
+def test_reading_every_field_back_changes_nothing(plan: Plan) -> None:
+    state = forms.state_from_plan(plan)
+    again = dict(state)
+    for path in shown_paths(state):
+        store(again, path, from_widget(path, to_widget(path, dig(state, path))))
+    assert forms.plan_from_state(again) == plan
+
+
+@settings(max_examples=10, deadline=None)
+@given(plans())
+def test_stages_taken_out_and_put_back_are_the_same(plan: Plan) -> None:
+    state = forms.state_from_plan(plan)
+    assert with_stages(state, [stage_values(state, index) for index in range(stage_count(state))]) == state
+
+
 def test_the_state_holds_every_key_of_the_plan() -> None:
     def leaves(value: Any, prefix: str) -> set[str]:
-        if isinstance(value, dict) and prefix not in plan_keys():
+        if isinstance(value, dict) and schema_path(prefix) not in plan_keys():
             return {leaf for key, item in value.items() for leaf in leaves(item, f"{prefix}.{key}".lstrip("."))}
         if isinstance(value, list) and prefix == "stages":
             return {leaf for index, item in enumerate(value) for leaf in leaves(item, f"{prefix}.{index}")}
         return {prefix}
 
-    plan = Plan()
+    plan = Plan(stages=[Stage(name="one"), Stage(name="two")])
     assert set(forms.state_from_plan(plan)) == leaves(plan.model_dump(mode="json"), "")
 
 
@@ -174,6 +277,103 @@ def test_a_broken_state_can_be_fixed_by_a_valid_one(broken: dict[str, Any]) -> N
     good = forms.state_from_plan(Plan(name="mine"))
     fixed = forms.fix_state({**good, **broken, "model.max_length": 64}, good)
     assert forms.plan_from_state(fixed).model.max_length == 64
+
+
+def two_stages(**second: Any) -> forms.State:
+    state = forms.state_from_plan(Plan(stages=[Stage(name="one"), Stage(name="two")]))
+    return {**state, **{f"stages.1.{name}": value for name, value in second.items()}}
+
+
+def placed(state: forms.State) -> tuple[dict[str, str], list[str]]:
+    return forms.place_problems(forms.read_state(state)[1], message_paths(state))
+
+
+@pytest.mark.parametrize(
+    ("second", "path", "words"),
+    [
+        ({"name": "one"}, "stages.1.name", "another stage is called 'one'"),
+        ({"lr": 0.0}, "stages.1.lr", "greater than 0"),
+        ({"start_from": "best:three"}, "stages.1.start_from", "does not exist"),
+        ({"lr_from": "one"}, "stages.1.lr_from", "must be range_test"),
+        ({"epochs": None}, "stages.1.epochs", "give epochs or steps"),
+        ({"steps": 5, "schedule.warmup": 9.0}, "stages.1.schedule.warmup", "longer than the stage"),
+        ({"gate": {**fresh_part("gate"), "min_delta": -1}}, "stages.1.gate.min_delta", "greater than or equal"),
+        ({"gate": {**fresh_part("gate"), "reference": "x"}}, "stages.1.gate.reference", "got 'x'"),
+        ({"gate": fresh_part("gate"), "on_pass": "repeat"}, "stages.1.on_pass", "would not repeat"),
+        ({"groups": [{**fresh_row("groups"), "lr": -1}]}, "stages.1.groups.0.lr", "greater than or equal"),
+    ],
+)
+def test_a_message_stands_beside_the_field_of_the_right_stage(second: dict[str, Any], path: str, words: str) -> None:
+    beside, rest = placed(two_stages(**second))
+    assert words in beside[path]
+    assert (len(beside), rest) == (1, []) or words.startswith("got")
+
+
+@pytest.mark.parametrize(
+    ("rows", "path", "words"),
+    [
+        ([("", {})], "stages.1.search.space.1.field", "choose the field"),
+        ([("lr", {})], "stages.1.search.space.1.field", "row above"),
+        ([("dropout", {"low": 0.5, "high": 0.1})], "stages.1.search.space.1.low", "upside down"),
+        ([("schedule.warmup", {"step": -1.0})], "stages.1.search.space.1.step", "greater than 0"),
+    ],
+)
+def test_a_message_about_a_searched_field_stands_in_its_row(rows: list[Any], path: str, words: str) -> None:
+    search = fresh_part("search")
+    search["space"] += [{**fresh_row("search.space"), "field": name, **values} for name, values in rows]
+    beside, rest = placed(two_stages(kind="search", search=search))
+    assert words in beside[path]
+    assert rest == []
+
+
+def test_a_field_that_cannot_be_searched_is_named_in_its_row() -> None:
+    search = fresh_part("search")
+    search["space"].append({**fresh_row("search.space"), "field": "colour"})
+    beside, rest = placed(two_stages(kind="search", search=search))
+    assert any("colour" in words for words in (*beside.values(), *rest))
+    assert all(path.startswith("stages.1.") for path in beside)
+
+
+def test_a_message_about_all_stages_has_no_field() -> None:
+    state = forms.state_from_plan(Plan())
+    beside, rest = placed({**state, "stages.0.enabled": False})
+    assert beside == {}
+    assert rest == ["every stage is switched off; at least one must be executed"]
+
+
+def test_a_value_inside_a_part_can_be_changed_without_changing_other_states() -> None:
+    state = two_stages(gate=fresh_part("gate"))
+    other = dict(state)
+    store(other, "stages.1.gate.min_delta", 0.5)
+    store(other, "stages.0.gate.min_delta", 0.5)
+    assert (dig(state, "stages.1.gate.min_delta"), dig(other, "stages.1.gate.min_delta")) == (0.0, 0.5)
+    assert other["stages.0.gate"] is None
+
+
+def test_rows_of_a_list_are_reached_by_their_number() -> None:
+    state = two_stages(groups=[fresh_row("groups"), fresh_row("groups")])
+    store(state, "stages.1.groups.1.pattern", "layer:0")
+    store(state, "stages.1.groups.9.pattern", "nowhere")
+    assert [row["pattern"] for row in state["stages.1.groups"]] == ["head", "layer:0"]
+    assert dig(state, "stages.1.groups.9.pattern") is None
+
+
+def test_a_stage_that_a_broken_state_has_more_is_mended_by_the_schema() -> None:
+    good = forms.state_from_plan(Plan())
+    broken = {**two_stages(lr=-1.0, epochs=4.0)}
+    fixed = forms.plan_from_state(forms.fix_state(broken, good))
+    assert (fixed.stages[1].lr, fixed.stages[1].epochs) == (Stage().lr, 4.0)
+
+
+def test_ten_stages_stay_in_order() -> None:
+    plan = Plan(stages=[Stage(name=f"stage {number}") for number in range(12)])
+    assert forms.plan_from_state(forms.state_from_plan(plan)) == plan
+
+
+def test_a_name_that_is_taken_gets_a_number() -> None:
+    assert unused_name("head", ["all"]) == "head"
+    assert unused_name("head", ["head", "head 2"]) == "head 3"
+    assert unused_name("head 2", ["head", "head 2"]) == "head 3"
 
 
 def test_fingerprints_follow_the_value() -> None:

@@ -13,7 +13,6 @@ from core.render.compare_figures import Curve, curves_csv, overlaid_curves, smoo
 from core.render.curve_figures import class_balance, learning_rate_curve, length_histogram
 from core.render.look import Look, safe_text
 from pages.ui import compare
-from pages.ui.forms_fields import SECTIONS, control, from_widget, shown_paths, to_widget
 
 LOOK = Look("#111111", "#eeeeee", "#ffffff", ("#4F46E5", "#B84510"), {"train": "#010203", "warn": "#ff0000"})
 
@@ -129,34 +128,3 @@ def test_series_start_with_loss_and_gate() -> None:
         "gate/accuracy",
         "lr/head",
     ]
-
-
-@pytest.mark.parametrize("path", shown_paths())
-def test_every_field_holds_its_default_without_change(path: str) -> None:
-    default = control(path).key.default
-    assert from_widget(path, to_widget(path, default)) == default
-
-
-def test_fields_stand_once_and_have_words() -> None:
-    paths = shown_paths()
-    assert len(paths) == len(set(paths))
-    assert all(control(path).label and control(path).help for path in paths)
-    assert set(SECTIONS) == {"rows", "model", "stage", "runtime"}
-
-
-@pytest.mark.parametrize(
-    ("path", "typed", "value"),
-    [
-        ("stages.0.class_weights", "{a: 2.0, b: 0.5}", {"a": 2.0, "b": 0.5}),
-        ("stages.0.class_weights", "balanced", "balanced"),
-        ("stages.0.groups", "", []),
-        ("stages.0.groups", "- pattern: head", [{"pattern": "head"}]),
-        ("stages.0.groups", "[unclosed", "[unclosed"),
-        ("runtime.threads", "4", 4),
-        ("runtime.threads", "auto", "auto"),
-        ("data.gate_source", "", None),
-        ("tags", [" a ", ""], ["a"]),
-    ],
-)
-def test_what_is_typed_becomes_a_value(path: str, typed: object, value: object) -> None:
-    assert from_widget(path, typed) == value
