@@ -140,6 +140,21 @@ class Studio:
         arguments = {"plan": relevant.model_dump(mode="json")}
         return dict(self._helper.call("steps", arguments, timeout=600, hub=uses_hub(plan), remember=stamp(plan.data)))
 
+    def check_plan(self, plan: Plan) -> dict[str, Any]:
+        """Check a plan against its rows and its model without training (helper process, remembered).
+
+        Returns
+        -------
+        dict
+            ``findings`` [{"level", "key", "message", "advice"}], ``steps``, ``stages``, ``rows``; see
+            :func:`core.training.plan_check.check_plan`.
+        """
+        plan = absolute_sources(plan)
+        arguments = {"plan": plan.model_dump(mode="json")}
+        return dict(
+            self._helper.call("check_plan", arguments, timeout=600, hub=uses_hub(plan), remember=stamp(plan.data))
+        )
+
     def curve(self, plan: Plan, steps: int) -> dict[str, Any]:
         """Return the first stage's learning rates {group: {"steps": […], "lr": […]}} for a number of steps."""
         from core.training import curve
@@ -241,6 +256,35 @@ class ModelDesk:
 
         return list_models(self._studio._store, describe)
 
+    def prune(
+        self, source: str, out: Path, *, data: DataConfig, task: TaskConfig | None = None, **wanted: Any
+    ) -> dict[str, Any]:
+        """Write a copy of a model with fewer heads and FFN units (helper process).
+
+        Parameters
+        ----------
+        source
+            ``bundled``, a folder, or ``hub:NAME``.
+        out
+            Folder to write; new or empty.
+        data, task
+            Texts to measure on, and how they are read.
+        **wanted
+            ``heads``, ``units``, ``spread``, ``measure``, ``rows``: see :class:`core.training.pruning.Pruning`.
+
+        Returns
+        -------
+        dict
+            What it cost and gained, see :func:`core.training.pruning.prune_folder`.
+        """
+        data = absolute_data(data)
+        arguments = {
+            "source": source, "out": str(out), "data": data.model_dump(mode="json"), "wanted": wanted,
+            "task": None if task is None else task.model_dump(mode="json"),
+        }  # fmt: skip
+        hub = data_uses_hub(data) or source.startswith("hub:")
+        return dict(self._studio._helper.call("prune", arguments, timeout=900, hub=hub))
+
     def describe(self, source: str, revision: str | None = None) -> dict[str, Any]:
         """Describe a model from its config and the header of its weights, without loading it.
 
@@ -258,3 +302,21 @@ class ModelDesk:
         from core.models import describe
 
         return dict(plain(describe(source, revision)))
+
+    def parameters(self, source: str, revision: str | None, task: TaskConfig, labels: int) -> dict[str, Any]:
+        """List the parameters of a model with a task's head, without reading a weight (helper process, remembered).
+
+        Returns
+        -------
+        dict
+            ``layers``, and for each parameter ``names``, ``units``, ``sizes``, ``dimensions``; see
+            :func:`core.training.parameters.model_parameters`.
+        """
+        plan = absolute_sources(Plan(model=ModelConfig(source=source, revision=revision), task=task))
+        arguments = {
+            "source": plan.model.source, "revision": revision, "task": task.model_dump(mode="json"), "labels": labels,
+        }  # fmt: skip
+        config = Path(plan.model.source) / "config.json"
+        written = config.stat().st_mtime_ns if config.is_file() else 0
+        hub = source.startswith("hub:")
+        return dict(self._studio._helper.call("parameters", arguments, timeout=300, hub=hub, remember=(written,)))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
 from rich.table import Table
 
 from core.cli.output import JsonOption, answer, errors, note
+from core.config import DataConfig
 from core.config.shape import EncoderShape
 from core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from core.api import Studio
 
 __all__ = ["app"]
 
@@ -60,6 +64,62 @@ def describe(
 
         found = describe_shape(source, tokens=tokens)
         answer(found, as_json=as_json, text=_table(found))
+
+
+@app.command("prune")
+def prune(
+    source: Annotated[str, typer.Argument(metavar="ID|DIR", help="A run, bundled, a model folder, or hub:NAME.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; new or empty.")],
+    heads: Annotated[float, typer.Option(help="Share of attention heads to keep.")] = 1.0,
+    units: Annotated[float, typer.Option(help="Share of FFN units to keep.")] = 1.0,
+    data: Annotated[str, typer.Option(help="Texts to measure on: a bundled sample, a file, or hub:NAME.")] = "reviews",
+    rows: Annotated[int, typer.Option(min=1, help="Texts that importance is measured on.")] = 256,
+    spread: Annotated[
+        str, typer.Option(help="layer: the same share in each layer; global: the best of all.")
+    ] = "layer",
+    measure: Annotated[str, typer.Option(help="gradient (trained models, needs labels), energy, or auto.")] = "auto",
+    as_json: bool = JsonOption,
+) -> None:
+    """Write a copy with fewer heads and FFN units: the most important ones, in really smaller tensors."""
+    with errors(as_json):
+        if spread not in ("layer", "global"):
+            raise ConfigError(f"There is no spread {spread!r}.", where="--spread", expected="layer or global")
+        if measure not in ("auto", "gradient", "energy"):
+            raise ConfigError(
+                f"There is no measure {measure!r}.", where="--measure", expected="auto, gradient or energy"
+            )
+        from core.api import Studio
+
+        studio = Studio(watch=False)
+        try:
+            model = _model_source(studio, source)
+            asked: dict[str, Any] = {"heads": heads, "units": units, "spread": spread, "measure": measure, "rows": rows}
+            found = studio.models.prune(model, out.expanduser().absolute(), data=DataConfig(source=data), **asked)
+        finally:
+            studio.close()
+        answer(found, as_json=as_json, text=_pruned(found))
+
+
+def _model_source(studio: Studio, source: str) -> str:
+    """Return what a run's id, or a source of a plan, stands for."""
+    if source == "bundled" or source.startswith("hub:") or Path(source).expanduser().is_dir():
+        return source
+    return str(studio.runs.model_folder(source))
+
+
+def _pruned(found: dict[str, Any]) -> str:
+    lost, seconds, body = found["lost"], found["seconds"], found["body"]
+    what = (
+        f"test/{lost['metric']} {lost['before']:.4f} → {lost['after']:.4f}"
+        if found["trained"]
+        else f"hidden states keep a mean cosine of {lost['similarity']:.3f} with those before"
+    )
+    layers = ", ".join(f"{one['heads']} heads/{one['intermediate']} units" for one in found["layers"])
+    return (
+        f"{found['out']}\n{body['before']:,} → {body['after']:,} parameters between embeddings and pooler "
+        f"({body['after'] / body['before']:.0%}); a batch takes {seconds['ratio']:.2f} of the time\n{what}, on "
+        f"{found['rows']['test']} rows, before any further training\nlayers: {layers}"
+    )
 
 
 def read_shape(

@@ -61,6 +61,18 @@ def _steps(home: Home, plan: dict[str, Any]) -> Any:
     return count_steps(Plan.model_validate(plan), cache=home.cache)
 
 
+def _check_plan(home: Home, plan: dict[str, Any]) -> Any:
+    from core.training.plan_check import check_plan
+
+    return check_plan(Plan.model_validate(plan), cache=home.cache)
+
+
+def _parameters(home: Home, source: str, revision: str | None, task: dict[str, Any], labels: int) -> Any:
+    from core.training.parameters import model_parameters
+
+    return model_parameters(source, revision, TaskConfig.model_validate(task), labels)
+
+
 def _preview(home: Home, data: dict[str, Any], task: dict[str, Any], rows: int) -> Any:
     from core.data import preview
 
@@ -88,6 +100,17 @@ def _export(home: Home, source: str, target: str, overwrite: bool) -> Any:
     from core.models import export_model
 
     return export_model(source, target, overwrite=overwrite)
+
+
+def _prune(
+    home: Home, source: str, out: str, data: dict[str, Any], wanted: dict[str, Any], task: dict[str, Any] | None
+) -> Any:
+    from core.training.pruning import Pruning, prune_folder
+
+    return prune_folder(
+        source, out, Pruning(**wanted), DataConfig.model_validate(data), cache=home.cache,
+        task=None if task is None else TaskConfig.model_validate(task),
+    )  # fmt: skip
 
 
 def _probe_tree(home: Home, probe: str, model: dict[str, Any], sentence: dict[str, Any]) -> Any:
@@ -135,9 +158,12 @@ REQUESTS: dict[str, Callable[..., Any]] = {
     "predict": _predict,
     "estimate": _estimate,
     "steps": _steps,
+    "check_plan": _check_plan,
+    "parameters": _parameters,
     "preview": _preview,
     "check": _check,
     "export": _export,
+    "prune": _prune,
     "plausibility": _plausibility,
     "probe_tree": _probe_tree,
 }
