@@ -14,8 +14,8 @@ from core.config.plan import Config, Plan
 from core.errors import ConfigError
 
 __all__ = [
-    "apply_sets", "load_plan", "mapping_from_yaml", "plan_from_dict", "plan_from_yaml", "plan_to_yaml", "problems",
-    "read_text", "validated",
+    "apply_sets", "line_of", "load_plan", "mapping_from_yaml", "plan_from_dict", "plan_from_yaml", "plan_to_yaml",
+    "problems", "read_text", "validated",
 ]  # fmt: skip
 
 _Config = TypeVar("_Config", bound=Config)
@@ -119,7 +119,7 @@ def validated(
         found = problems(error)
         texts = []
         for key, message in found.items():
-            line = _line_of(key, lines or {})
+            line = line_of(key, lines or {})
             texts.append(f"{key or 'plan'}{f' (line {line})' if line else ''}: {message}")
         raise ConfigError(
             "The plan is not valid: " + "; ".join(texts) + ".",
@@ -231,7 +231,8 @@ def _lines(text: str) -> dict[str, int]:
     return found
 
 
-def _line_of(key: str, lines: dict[str, int]) -> int | None:
+def line_of(key: str, lines: dict[str, int]) -> int | None:
+    """Return the line of a dotted key, or of the nearest key that holds it; None if there is none."""
     while key:
         if key in lines:
             return lines[key]

@@ -71,7 +71,9 @@ def stage_words(stage: Mapping[str, Any]) -> list[str]:
     first, last = stage["first_step"], stage["last_step"]
     lines = [f"{stage['name']} ({str(stage['kind']).replace('_', ' ')}): steps {first:,} to {last:,}"]
     if stage["start_low"] != stage["start_high"]:
-        lines.append(f"may begin between steps {stage['start_low']:,} and {stage['start_high']:,}")
+        lines.append(f"may begin between the run's steps {stage['start_low']:,} and {stage['start_high']:,}")
+    elif stage["run_first_step"] != first and stage["kind"] == "train":
+        lines.append(f"begins at the run's step {stage['run_first_step']:,}, which does not count tests and trials")
     if stage["may_be_skipped"]:
         lines.append("is left out if the run ends before")
     return lines + [str(reason) for reason in stage["reasons"]]

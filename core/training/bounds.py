@@ -8,14 +8,14 @@ from __future__ import annotations
 import bisect
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.config import GuardConfig, Stage
 from core.config.space import dimensions, extremes, trial_stage
 from core.training.schedules import Plateau
 
-__all__ = ["Reach", "corners", "evaluation_steps", "plateau_low", "raised", "reach"]
+__all__ = ["Reach", "corners", "evaluation_steps", "largest_scale", "plateau_low", "raised", "reach"]
 
 #: Steps after which the guard against a growing loss begins to judge.
 _EXPLODES_FROM = 20
@@ -30,10 +30,7 @@ class Reach:
     Parameters
     ----------
     low, high
-        Smallest and largest factor that decisions between attempts may put on the rates. No raised rate goes beyond
-        `cap`.
-    cap
-        Largest rate that raising leads to; None: no limit.
+        Smallest and largest factor of the rates with which an attempt may begin. No cap is looked at.
     attempts
         How often the stage is begun at most.
     shortest, longest
@@ -48,7 +45,6 @@ class Reach:
 
     low: float
     high: float
-    cap: float | None
     attempts: int
     shortest: int
     longest: int
@@ -74,7 +70,7 @@ def evaluation_steps(stage: Stage, steps: int, epoch_ends: Sequence[int]) -> lis
     return sorted({*regular, steps})
 
 
-def reach(stage: Stage, steps: int, evaluations: Sequence[int], rates: Mapping[str, float]) -> Reach:
+def reach(stage: Stage, steps: int, evaluations: Sequence[int], top: float) -> Reach:
     """Return what may become of a stage of kind ``train``.
 
     Parameters
@@ -85,31 +81,30 @@ def reach(stage: Stage, steps: int, evaluations: Sequence[int], rates: Mapping[s
         Optimiser steps of one attempt.
     evaluations
         Its own steps with an evaluation, the last one included.
-    rates
-        Base rate of each group, as large as it may be when the stage begins.
+    top
+        Its highest base rate; if that is not known, the smallest that it may be.
     """
     reasons: list[str] = []
     gate = stage.gate
     retries, factor = stage.max_retries, stage.lr_factor
-    low = high = 1.0
-    attempts = 1
+    within = raised(stage, steps + 1)
+    low, grows, again = 1.0, 1.0, 0
     guard_step = _first_guard(stage.guards, evaluations)
     if gate is not None and stage.on_pass == "repeat":
-        again = retries if retries else _to_cap(stage, rates)
-        attempts += again
-        high = factor**again
-        reasons.append(f"repeated with rates × {factor:g} while its gate passes, at most {_times(again)}")
-    if retries:
-        attempts = max(attempts, 1 + retries)
-        if gate is not None and stage.on_fail == "raise":
-            high = max(high, factor**retries)
-            reasons.append(f"begun again with rates × {factor:g} where its gate fails, at most {_times(retries)}")
-        if gate is not None and stage.on_fail == "cut":
-            low = factor**-retries
-            reasons.append(f"begun again with rates ÷ {factor:g} where its gate fails, at most {_times(retries)}")
-        if guard_step is not None:
-            low = factor**-retries
-            reasons.append(f"rolled back with rates ÷ {factor:g} by a guard, at most {_times(retries)}")
+        again = retries or _to_cap(stage, top)
+        grows = factor * within
+        if again:
+            reasons.append(f"repeated with rates × {factor:g} while its gate passes, at most {_times(again)}")
+    if retries and gate is not None and stage.on_fail == "raise":
+        again, grows = retries, factor * within
+        reasons.append(f"begun again with rates × {factor:g} where its gate fails, at most {_times(retries)}")
+    if retries and gate is not None and stage.on_fail == "cut":
+        again, low, grows = retries, factor**-retries, max(grows, within / factor)
+        reasons.append(f"begun again with rates ÷ {factor:g} where its gate fails, at most {_times(retries)}")
+    if retries and guard_step is not None:
+        again, low, grows = retries, factor**-retries, max(grows, within / factor)
+        reasons.append(f"rolled back with rates ÷ {factor:g} by a guard, at most {_times(retries)}")
+    high = 10.0 ** min(_MOST_DECADES, again * math.log10(grows))
     if stage.raise_if is not None:
         reasons.append(
             f"rates × {stage.raise_if.factor:g} every {stage.raise_if.every} steps while the loss falls steadily"
@@ -122,10 +117,10 @@ def reach(stage: Stage, steps: int, evaluations: Sequence[int], rates: Mapping[s
     if retries and guard_step is not None and stage.on_exhausted == "rollback":
         shortest = min(shortest, (retries + 1) * guard_step)
     stops = gate is not None and ("stop" in (stage.on_pass, stage.on_fail))
-    stops = stops or (bool(retries) and stage.on_exhausted == "stop")
+    stops = stops or (bool(again and retries) and stage.on_exhausted == "stop")
     if stops:
         reasons.append("the run may end here")
-    return Reach(low, high, stage.lr_cap, attempts, shortest, attempts * steps, ends_from, stops, tuple(reasons))
+    return Reach(low, high, 1 + again, shortest, (1 + again) * steps, ends_from, stops, tuple(reasons))
 
 
 def _times(number: int) -> str:
@@ -146,12 +141,11 @@ def _first_guard(guards: GuardConfig, evaluations: Sequence[int]) -> int | None:
     return min(found) if found else None
 
 
-def _to_cap(stage: Stage, rates: Mapping[str, float]) -> int:
+def _to_cap(stage: Stage, top: float) -> int:
     """Return how often rates can be raised until the cap is reached."""
-    highest = max([rate for rate in rates.values() if rate > 0], default=stage.lr)
-    if stage.lr_cap is None or highest >= stage.lr_cap:
+    if stage.lr_cap is None or top <= 0 or top >= stage.lr_cap:
         return 0
-    return math.ceil(math.log(stage.lr_cap / highest) / math.log(stage.lr_factor) - 1e-9)
+    return math.ceil(math.log(stage.lr_cap / top) / math.log(stage.lr_factor) - 1e-9)
 
 
 def _early_ends(stage: Stage, evaluations: Sequence[int], reasons: list[str]) -> list[int]:
@@ -172,6 +166,24 @@ def _early_ends(stage: Stage, evaluations: Sequence[int], reasons: list[str]) ->
         found.append(1)
         reasons.append(f"ends after {stage.budget_s:g} seconds")
     return found
+
+
+def largest_scale(stage: Stage, may: Reach, step: int, top: float) -> float:
+    """Return the largest factor that decisions may have put on the rates at own step `step`.
+
+    Parameters
+    ----------
+    stage
+        The stage.
+    may
+        What may become of it.
+    step
+        Its own step, from 1.
+    top
+        Its highest base rate, which no raise leads beyond ``lr_cap``.
+    """
+    scale = may.high * raised(stage, step)
+    return scale if stage.lr_cap is None else min(scale, max(1.0, stage.lr_cap / top))
 
 
 def raised(stage: Stage, step: int) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 from core.config import Plan, RangeTestConfig, Stage
 from core.errors import BertloomError
-from core.training.bounds import Reach, corners, evaluation_steps, plateau_low, raised, reach
+from core.training.bounds import Reach, corners, evaluation_steps, largest_scale, plateau_low, reach
 from core.training.groups import base_rates
 from core.training.schedules import curve_points, drawn_steps, rate_function, warmup_steps
 
@@ -77,7 +77,9 @@ def plan_curve(
     """Return the learning rates of a whole plan, stage after stage, and what of it depends on results.
 
     Stages stand where they come if every one runs once and to its end. The bounds of a rate belong to the stage's own
-    steps: whenever the stage is at that step, in whichever attempt, the rate lies between them.
+    steps: whenever the stage is at that step, in whichever attempt, the rate lies between them. Range tests and the
+    trials of searches have steps of their own, which the run does not count: they are drawn where they come, and
+    ``run_first_step`` says where a stage begins by the run's own count.
 
     Parameters
     ----------
@@ -93,16 +95,16 @@ def plan_curve(
     Returns
     -------
     dict
-        - ``steps``: optimiser steps if every stage runs once and to its end;
+        - ``steps``: length of the picture, and ``run_steps``: steps that the run counts, without tests and trials;
         - ``certain``: whether nothing depends on results;
         - ``names``: the groups' names in the order in which they first occur;
         - ``groups``: group → ``{"steps", "lr", "low", "high"}``, all stages one after the other;
         - ``gates``: ``{"stage", "index", "step", "own_step", "last", "words"}`` for every evaluation at which a
           gate may decide;
         - ``stages``: ``name``, ``kind``, ``index`` (place in the plan), ``steps``, ``first_step``, ``last_step``,
-          ``start_low`` and ``start_high`` (the earliest and latest first step), ``ends_from`` (step from which on it
-          may be over), ``attempts`` (at most), ``certain``, ``may_be_skipped``, ``reasons`` (texts) and ``groups``
-          (as above, its own part).
+          ``run_first_step``, ``start_low`` and ``start_high`` (the run's step at which it begins if all goes through,
+          at the earliest and at the latest), ``ends_from`` (its own step from which on it may be over), ``attempts``
+          (at most), ``certain``, ``may_be_skipped``, ``reasons`` (texts) and ``groups`` (as above, its own part).
 
     Raises
     ------
@@ -114,7 +116,7 @@ def plan_curve(
     by_name = {str(one["name"]): one for one in counted}
     place = _Place()
     found: list[dict[str, Any]] = []
-    tests = {stage.name: stage.range_test or RangeTestConfig() for stage in plan.stages if stage.kind == "range_test"}
+    tests = {stage.name: (stage, stage.range_test or RangeTestConfig()) for stage in plan.stages}
     for index, stage in enumerate(plan.stages):
         if stage.enabled:
             draw = {"train": _train, "range_test": _range_test, "search": _search}[stage.kind]
@@ -130,6 +132,7 @@ def plan_curve(
                 groups[name][key] += values
     return {
         "steps": place.last,
+        "run_steps": place.run,
         "certain": all(one["certain"] for one in found),
         "names": names,
         "groups": groups,
@@ -145,63 +148,77 @@ def layers_of(plan: Plan, layers: int | None = None) -> int:
 
 @dataclass
 class _Place:
-    """Where the next stage begins: as drawn, at the earliest, at the latest; and whether it may be left out."""
+    """Where the next stage begins: as drawn, by the run's count, at the earliest and latest; and if it comes at all."""
 
     last: int = 0
+    run: int = 0
     low: int = 0
     high: int = 0
     skipped: bool = False
 
     def stage(
-        self, stage: Stage, index: int, steps: int, shortest: int, longest: int, *, reasons: Sequence[str], **more: Any
+        self, stage: Stage, index: int, steps: int, *, reasons: Sequence[str], counts: Reach | None = None, **more: Any
     ) -> dict[str, Any]:
-        """Describe a stage and go on behind it."""
+        """Describe a stage and go on behind it; `counts` says how many of the run's steps it takes, if any."""
         found = {
             "name": stage.name, "kind": stage.kind, "index": index, "steps": steps, "first_step": self.last + 1,
-            "last_step": self.last + steps, "start_low": self.low + 1, "start_high": self.high + 1,
-            "certain": not reasons and self.low == self.high and not self.skipped, "may_be_skipped": self.skipped,
-            "reasons": list(reasons), **more,
+            "last_step": self.last + steps, "run_first_step": self.run + 1, "start_low": self.low + 1,
+            "start_high": self.high + 1, "certain": not reasons and self.low == self.high and not self.skipped,
+            "may_be_skipped": self.skipped, "reasons": list(reasons), **more,
         }  # fmt: skip
         self.last += steps
-        self.low += shortest
-        self.high += longest
+        if counts is not None:
+            self.run += steps
+            self.low += counts.shortest
+            self.high += counts.longest
+            self.skipped = self.skipped or counts.may_stop
         return found
 
 
 def _train(
     stage: Stage, index: int, counted: Mapping[str, Any], place: _Place, layers: int,
-    tests: Mapping[str, RangeTestConfig], points: int | None,
+    tests: Mapping[str, tuple[Stage, RangeTestConfig]], points: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     steps = int(counted["steps"])
     epochs = counted.get("epoch_ends") or _even_ends(int(counted.get("steps_per_epoch") or steps), steps)
     evaluations = evaluation_steps(stage, steps, epochs)
-    ways = [stage]
-    reasons: list[str] = []
+    ways, reasons = [stage], list[str]()
     if stage.lr_from is not None:
-        test = tests[stage.lr_from]
-        ends = (test.lr_min * _LOWEST_SUGGESTION, test.lr_max, stage.head_lr or stage.lr)
-        ways = [_suggested(stage, rate) for rate in (stage.lr, *ends)]
-        reasons.append(f"its rate is what {stage.lr_from} suggests, {ends[0]:.2g} to {ends[1]:.2g}")
+        ways = _suggestions(stage, *tests[stage.lr_from], layers)
+        low, high = min(way.lr for way in ways[1:]), max(way.lr for way in ways[1:])
+        reasons.append(f"its rate is what {stage.lr_from} suggests, {low:.2g} to {high:.2g}")
     base = [base_rates(way, layers) for way in ways]
-    largest = {name: max(rates.get(name, 0.0) for rates in base) for name in base[0]}
-    may = reach(stage, steps, evaluations, largest)
+    may = reach(stage, steps, evaluations, min(max(rates.values(), default=stage.lr) for rates in base))
     offset = place.last
     groups = _bounded(stage, ways, base, may, steps, evaluations, offset, points)
-    one = place.stage(
-        stage, index, steps, may.shortest, may.longest, reasons=[*reasons, *may.reasons], attempts=may.attempts,
-        ends_from=offset + may.ends_from, groups=groups, marks=_marks(stage, index, may, steps, evaluations, offset),
+    return place.stage(
+        stage, index, steps, reasons=[*reasons, *may.reasons], counts=may, attempts=may.attempts,
+        ends_from=may.ends_from, groups=groups, marks=_marks(stage, index, may, steps, evaluations, offset),
     )  # fmt: skip
-    place.skipped = place.skipped or may.may_stop
-    return one
 
 
 def _even_ends(per_epoch: int, steps: int) -> list[int]:
     return list(range(per_epoch, steps + 1, per_epoch))
 
 
-def _suggested(stage: Stage, rate: float) -> Stage:
-    """Return the stage with a range test's suggestion in place of its rates."""
-    return stage.model_copy(update={"lr": rate, "head_lr": None if stage.head_lr is None else rate})
+def _suggestions(stage: Stage, test: Stage, config: RangeTestConfig, layers: int) -> list[Stage]:
+    """Return the stage as drawn, and with the smallest and largest rates that a range test may suggest.
+
+    A head that the test divides from the encoder gets a rate of its own.
+    """
+    base = base_rates(test, layers)
+    apart = "head" in base and len(base) > 1
+    highest = max(base.values(), default=1.0) or 1.0
+    share = 1.0 if config.per_group else min(base.values(), default=1.0) / highest
+    rates = (config.lr_min * _LOWEST_SUGGESTION * share, config.lr_max)
+    own = stage.head_lr if stage.head_lr is not None else stage.lr
+    if not apart and stage.head_lr is None:
+        return [stage, *(stage.model_copy(update={"lr": rate}) for rate in rates)]
+    # The names of groups tell apart what has different rates: so that they are told apart, they may not be equal.
+    drawn = stage.model_copy(update={"head_lr": own * (1 + 1e-12) if own == stage.lr else own})
+    heads = [*rates, own]
+    found = [stage.model_copy(update={"lr": rate, "head_lr": head}) for rate in rates for head in heads]
+    return [drawn, *found, *(stage.model_copy(update={"head_lr": head}) for head in heads)]
 
 
 def _bounded(
@@ -213,20 +230,18 @@ def _bounded(
     at = drawn_steps(steps, (warmup, warmup + 1, warmup + 2), points=points)
     functions = [rate_function(way.schedule, steps, _allowed(way)) for way in ways]
     factors = [[function(step) for step in at] for function in functions]
-    raising = [may.high * raised(stage, step) for step in at]
+    tops = [max(rates.values(), default=stage.lr) for rates in base]
+    scales = [[largest_scale(stage, may, step, top) for step in at] for top in tops]
     found: dict[str, dict[str, list[float]]] = {}
     for name in base[0]:
         lr = [base[0][name] * factor for factor in factors[0]]
         low, high = list(lr), list(lr)
-        for rates, factor in zip(base, factors, strict=True):
+        for rates, factor, scale in zip(base, factors, scales, strict=True):
             peak = rates.get(name, base[0][name])
             for position, step in enumerate(at):
-                smallest = plateau_low(stage, peak * may.low, step, evaluations)
-                largest = peak * raising[position]
-                if may.cap is not None:
-                    largest = min(largest, max(may.cap, peak))
+                smallest = plateau_low(stage, peak, step, evaluations) * may.low
                 low[position] = min(low[position], smallest * factor[position])
-                high[position] = max(high[position], largest * factor[position])
+                high[position] = max(high[position], peak * scale[position] * factor[position])
         found[name] = {"steps": [offset + step for step in at], "lr": lr, "low": low, "high": high}
     return found
 
@@ -279,30 +294,32 @@ def gate_words(stage: Stage) -> str:
 
 def _range_test(
     stage: Stage, index: int, counted: Mapping[str, Any], place: _Place, layers: int,
-    tests: Mapping[str, RangeTestConfig], points: int | None,
+    tests: Mapping[str, tuple[Stage, RangeTestConfig]], points: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     from core.training.range_test import rates
 
-    config = tests[stage.name]
+    _, config = tests[stage.name]
     ramp = rates(config)
-    steps = int(counted["steps"])
+    base = base_rates(stage, layers)
+    # Tested one by one the highest comes first and the others stand still; together they keep their proportions.
+    order = sorted(base, key=base.__getitem__, reverse=True)
+    highest = max(base.values(), default=1.0) or 1.0
+    at = drawn_steps(config.steps, points=points)
     groups: dict[str, dict[str, list[float]]] = {}
-    offset = place.last
-    names = list(base_rates(stage, layers)) if config.per_group else ["all"]
-    for position, name in enumerate(names):
-        at = drawn_steps(config.steps, points=points)
-        lr = [ramp[step - 1] for step in at]
-        first = offset + position * config.steps
+    for position, name in enumerate(order):
+        share = 1.0 if config.per_group else base[name] / highest
+        first = place.last + (position * config.steps if config.per_group else 0)
+        lr = [ramp[step - 1] * share for step in at]
         groups[name] = {"steps": [first + step for step in at], "lr": lr, "low": [*lr], "high": [*lr]}
     return place.stage(
-        stage, index, steps, len(names), steps, attempts=1, ends_from=offset + 1, groups=groups, marks=[],
-        reasons=[f"ends when the smoothed loss is {config.stop_factor:g} times its best"],
+        stage, index, config.steps * (len(order) if config.per_group else 1), attempts=1, ends_from=1, groups=groups,
+        marks=[], reasons=[f"ends when the smoothed loss is {config.stop_factor:g} times its best"],
     )  # fmt: skip
 
 
 def _search(
     stage: Stage, index: int, counted: Mapping[str, Any], place: _Place, layers: int,
-    tests: Mapping[str, RangeTestConfig], points: int | None,
+    tests: Mapping[str, tuple[Stage, RangeTestConfig]], points: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     assert stage.search is not None
     trial_steps = int(counted.get("trial_steps") or counted["steps"])
@@ -320,7 +337,7 @@ def _search(
     }  # fmt: skip
     what = ", ".join(name for name, one in stage.search.space.items() if one.fixed is None)
     return place.stage(
-        stage, index, trial_steps, 0, int(counted["steps"]), attempts=1, ends_from=offset + 1, groups=groups, marks=[],
+        stage, index, trial_steps, attempts=1, ends_from=1, groups=groups, marks=[],
         reasons=[f"up to {stage.search.trials} trials with other values of {what}; drawn is one with the stage's own"],
     )  # fmt: skip
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import Plan, Stage
+from core.config import Plan, RangeTestConfig, Stage
 from core.training.bounds import evaluation_steps, reach
 from core.training.counting import count_stages, epoch_ends
 from core.training.curves import gate_words, plan_curve
+from core.training.gates import Place, capped, decide
 from core.training.range_test import rates
 from core.training.schedules import Plateau, rate_function
 
@@ -82,13 +83,15 @@ def test_a_stage_that_is_switched_off_takes_no_steps() -> None:
 
 def test_a_range_test_shows_its_ramp_and_counts_once_for_each_group_that_is_tested_alone() -> None:
     config = {"steps": 20, "lr_min": 1e-5, "lr_max": 0.1}
-    together = drawn({"kind": "range_test", "range_test": config, "head_lr": 1e-3})
-    assert together["steps"] == 20
-    assert together["groups"]["all"]["lr"] == rates(Plan(stages=[{"kind": "range_test", "range_test": config}])
-                                                    .stages[0].range_test)  # fmt: skip
+    together = drawn({"kind": "range_test", "range_test": config, "lr": 1e-4, "head_lr": 1e-3})
+    ramp = rates(RangeTestConfig(**config))
+    assert (together["steps"], together["run_steps"]) == (20, 0)
+    assert together["groups"]["head"]["lr"] == ramp
+    assert together["groups"]["encoder"]["lr"] == pytest.approx([rate / 10 for rate in ramp])
     alone = drawn({"kind": "range_test", "range_test": {**config, "per_group": True}, "head_lr": 1e-3})
     assert alone["steps"] == 40
-    assert alone["groups"]["head"]["steps"] == list(range(21, 41))
+    assert alone["groups"]["head"]["steps"] == list(range(1, 21)), "the highest rate comes first"
+    assert alone["groups"]["encoder"]["steps"] == list(range(21, 41))
 
 
 def test_a_search_counts_its_longest_trials_as_a_limit_and_shows_the_range_of_its_rates() -> None:
@@ -115,6 +118,7 @@ def test_after_a_gate_that_may_decide_at_once_the_next_stage_may_begin_early() -
     assert [gate["step"] for gate in found["gates"]] == [10, 20, 30, 40]
     assert [gate["last"] for gate in found["gates"]] == [False, False, False, True]
     assert first["ends_from"] == 10
+    assert second["run_first_step"] == 41
     assert (second["start_low"], second["first_step"], second["start_high"]) == (11, 41, 41)
     assert not second["certain"]
 
@@ -185,15 +189,76 @@ def test_a_plateau_never_lowers_a_rate_below_its_bound(
             now = plateau.observe(scores[step // every - 1], now)
 
 
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_no_course_of_decisions_leads_a_rate_out_of_its_bounds(data: st.DataObject) -> None:
+    """The decisions are those of the engine itself; what its gates, guards and looks see is drawn at random."""
+    steps, every = 24, 6
+    fields = {
+        "steps": steps, "eval_every": every, "lr": 1e-4, "head_lr": data.draw(st.sampled_from([None, 1e-3])),
+        "gate": data.draw(st.sampled_from([None, {}, {"decide": "first"}])),
+        "on_pass": data.draw(st.sampled_from(["promote", "repeat"])),
+        "on_fail": data.draw(st.sampled_from(["cut", "raise", "rollback"])),
+        "max_retries": data.draw(st.integers(0, 3)), "lr_factor": data.draw(st.sampled_from([2.0, 3.0])),
+        "lr_cap": data.draw(st.sampled_from([None, 5e-5, 3e-4, 2e-3])),
+        "raise_if": data.draw(st.sampled_from([None, {"every": 4, "factor": 2.0}])),
+        "schedule": {"name": data.draw(st.sampled_from(["linear", "constant", "cosine"]))},
+    }  # fmt: skip
+    if fields["on_pass"] == "repeat" and fields["lr_cap"] is None and fields["max_retries"] == 0:
+        fields["max_retries"] = 1
+    stage = Stage(**fields)
+    found = drawn(fields)
+    rate = rate_function(stage.schedule, steps, stage.lr)
+    base = {"encoder": 1e-4, "head": 1e-3} if stage.head_lr else {"all": 1e-4}
+    top, scale, begun, repeating, taken, own = max(base.values()), 1.0, 0, False, 0, 0
+    while True:
+        guard, looked = False, None
+        while own < steps and not guard:
+            own, taken = own + 1, taken + 1
+            for name, part in found["groups"].items():
+                now = base[name] * scale * rate(own)
+                assert part["low"][own - 1] * (1 - 1e-9) <= now <= part["high"][own - 1] * (1 + 1e-9) + 1e-30
+            if stage.raise_if and own % stage.raise_if.every == 0:
+                if looked and data.draw(st.booleans(), label="raise"):
+                    scale = max(scale, capped(scale * stage.raise_if.factor, stage, top))
+                looked = own
+            guard = data.draw(st.integers(0, 15), label="guard") == 0
+        passed = None if guard or stage.gate is None else data.draw(st.booleans(), label="passes")
+        made = decide(stage, Place(scale, top, begun, repeating), guard=guard, passed=passed)
+        if made is None or made.then != "again":
+            break
+        begun, scale, repeating = begun + 1, made.scale, made.action == "repeat"
+        own = own // every * every if made.weights == "back" else 0
+    (one,) = found["stages"]
+    assert 1 + begun <= one["attempts"]
+    assert taken <= one["attempts"] * steps
+    assert (made is not None and made.then == "fail") or taken >= min(steps, 1 + begun)
+
+
 @pytest.mark.parametrize("rate", [3e-7, 1e-4, 0.05])
-def test_whatever_a_range_test_suggests_lies_between_the_bounds(rate: float) -> None:
-    test = {"name": "range", "kind": "range_test", "range_test": {"lr_min": 1e-6, "lr_max": 0.1, "steps": 20}}
-    stage = {"name": "train", "steps": 12, "lr": 1e-3, "schedule": {"name": "cosine_with_min_lr",
-             "options": {"min_lr": 1e-7}}}  # fmt: skip
-    part = drawn(test, {**stage, "lr_from": "range"})["stages"][1]["groups"]["all"]
-    used = drawn({**stage, "lr": rate})["groups"]["all"]["lr"]
-    for low, now, high in zip(part["low"], used, part["high"], strict=True):
-        assert low <= now <= high
+@pytest.mark.parametrize("heads", [(None, None), (1e-2, None), (None, 1e-2), (1e-2, 1e-2)])
+def test_whatever_a_range_test_suggests_lies_between_the_bounds(
+    rate: float, heads: tuple[float | None, float | None]
+) -> None:
+    from core.training.range_stage import suggest
+    from core.training.range_test import Finding
+
+    test = {"name": "range", "kind": "range_test", "head_lr": heads[0],
+            "range_test": {"lr_min": 1e-6, "lr_max": 0.1, "steps": 20}}  # fmt: skip
+    stage = {"name": "train", "steps": 12, "lr": 1e-3, "head_lr": heads[1],
+             "schedule": {"name": "cosine_with_min_lr", "options": {"min_lr": 1e-7}}}  # fmt: skip
+    bounds = drawn(test, {**stage, "lr_from": "range"})["stages"][1]["groups"]
+    layers = {f"layer {at}" for at in range(LAYERS)} | {"embeddings"}
+    units = {"all": layers | {"head"}} if heads[0] is None else {"encoder": layers, "head": {"head"}}
+    base = {"all": 1e-4} if heads[0] is None else {"encoder": 1e-4, "head": 1e-2}
+    suggestion = suggest(Stage(**test), base, units, [Finding("all", rate, "")], LAYERS)
+    assert suggestion is not None
+    used = drawn({**stage, **suggestion})["groups"]
+    assert set(used) <= set(bounds) or set(used) == {"all"}
+    for name, part in used.items():
+        for bound in [bounds[name]] if name in bounds else bounds.values():
+            for low, now, high in zip(bound["low"], part["lr"], bound["high"], strict=True):
+                assert low * (1 - 1e-9) <= now <= high * (1 + 1e-9)
 
 
 def test_a_long_curve_is_drawn_at_few_points_and_ends_where_the_run_ends() -> None:
@@ -220,9 +285,9 @@ def test_a_stage_is_evaluated_at_every_so_many_steps_or_at_ends_of_epochs_and_at
 
 
 def test_a_guard_shortens_what_a_stage_takes_at_least() -> None:
-    may = reach(Stage(max_retries=2), 100, [100], {"all": 1e-4})
+    may = reach(Stage(max_retries=2), 100, [100], 1e-4)
     assert (may.shortest, may.longest) == (3, 300)
-    may = reach(Stage(max_retries=2, on_exhausted="stop"), 100, [100], {"all": 1e-4})
+    may = reach(Stage(max_retries=2, on_exhausted="stop"), 100, [100], 1e-4)
     assert (may.shortest, may.may_stop) == (100, True)
 
 
