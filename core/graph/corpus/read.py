@@ -73,11 +73,12 @@ def read_corpus(
     tokenizer: Any = None,
     check: Callable[[], None] = lambda: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    looking: Callable[[int, int], None] = lambda done, total: None,
 ) -> Corpus:
     """Read a corpus: its sentences, and the words that are nodes.
 
-    The source is streamed, and at most ``max_sentences`` of its texts are kept, drawn evenly; only as many of these
-    are cut (and parsed) as it takes. So no more than that is in memory, whatever the size of the source.
+    The source is streamed to its end, and at most ``max_sentences`` of its texts are kept, drawn evenly; only as many
+    of these are cut (and parsed) as it takes. So no more than that is in memory, whatever the size of the source.
 
     Parameters
     ----------
@@ -89,6 +90,9 @@ def read_corpus(
         Called at least every 64 sentences that are parsed and every 1,000 rows that are read; raises in order to stop.
     progress
         Called with texts that were cut, and about how many there will be.
+    looking
+        Called before that, while a source of more than 1,000 rows is streamed: with the line or row that was reached,
+        and about how many there are (0: not known).
 
     Returns
     -------
@@ -106,7 +110,12 @@ def read_corpus(
     """
     parts_of_speech(config)
     opened = open_corpus(config)
-    drawn = draw(opened.texts(), config.max_sentences, config.seed, check=check)
+
+    def told(line: int, lines: int) -> None:
+        check()
+        looking(line, lines)
+
+    drawn = draw(opened.texts(told), config.max_sentences, config.seed, check=check)
     if not drawn.texts:
         raise DataError(
             "The corpus has no words.",
@@ -211,16 +220,12 @@ def _total(opened: Opened, drawn: Drawn, cut: _Cut) -> tuple[int, bool, list[str
     whole = drawn.complete and cut.texts == len(drawn.texts) and not opened.stopped
     if whole and cut.held == used:
         return used, False, []
-    factor = opened.estimate / opened.rows if opened.stopped and opened.estimate else 1.0
-    total = max(used, round(drawn.seen * factor * cut.held / cut.texts))
-    about = "" if (whole or (opened.kind != "text" and factor == 1.0)) else "about "
+    total = max(used, round(drawn.seen * cut.held / cut.texts))
+    about = "at least " if opened.stopped else "" if whole or opened.kind != "text" else "about "
     texts = f" (in {opened.rows:,} texts)" if opened.kind == "text" and opened.rows != total else ""
-    if opened.stopped and not opened.estimate:
-        about = "at least "
     if used == total and not opened.stopped:
         return total, True, [f"{used:,} sentences, drawn evenly{texts}."]
-    part = "the rows that were looked at" if opened.stopped else "the whole corpus"
-    evenly = "drawn evenly" + (f" from {part}" if opened.stopped else "")
+    evenly = "drawn evenly" + (" from the rows that were looked at" if opened.stopped else "")
     return total, True, [f"{used:,} of {about}{total:,} sentences{texts}, {evenly}."]
 
 

@@ -22,9 +22,10 @@ from core.graph.corpus.trees import read_trees
 
 __all__ = ["Opened", "open_corpus"]
 
-#: Rows that are looked at, of a file and of a hub data set, which comes over a network.
-FILE_ROWS = 2_000_000
+#: Rows that are looked at of a hub data set, which comes over a network. Files are read to their end.
 HUB_ROWS = 200_000
+#: How often reading says how far it is, in rows.
+_TELL_EVERY = 1000
 #: Longer rows are read in pieces of about this many characters.
 PIECE = 1_500
 _HEAD_ROWS = 500
@@ -61,35 +62,41 @@ class Opened:
     language: str
     notices: list[str]
     _rows: Callable[[], Iterator[tuple[int, list[Text] | str]]]
-    _most: int
+    _most: int | None = None
     _lines: Callable[[], float | None] = lambda: None
-    #: Rows read, and the rows that there are if reading stopped before the end (None: not known).
+    #: Rows read, and whether reading stopped before the end.
     rows: int = 0
     stopped: bool = False
-    estimate: int | None = None
     #: Reason → how many rows were left out for it, and the first of them.
     _left_out: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def texts(self) -> Iterator[Text]:
-        """Yield all texts once; afterwards :attr:`rows`, :attr:`stopped` and :attr:`notices` are complete."""
-        line = 0
-        for found in self._rows():
-            if self.rows >= self._most:
+    def texts(self, told: Callable[[int, int], None] = lambda done, total: None) -> Iterator[Text]:
+        """Yield all texts once; afterwards :attr:`rows`, :attr:`stopped` and :attr:`notices` are complete.
+
+        Parameters
+        ----------
+        told
+            Called every 1,000 rows with the line or row that was reached and about how many there are (0: not known);
+            may raise to stop.
+        """
+        lines: int | None = None
+        for line, content in self._rows():
+            if self.rows == self._most:
                 self.stopped = True
                 break
             self.rows += 1
-            line, content = found
+            if self.rows % _TELL_EVERY == 0:
+                if lines is None:
+                    lines = self._most or round(self._lines() or 0)
+                told(line or self.rows, max(line, lines) if lines else 0)
             if isinstance(content, str):
                 self._leave_out(content)
             else:
                 # What has no word is no sentence: left out here, the count of sentences is right before they are cut.
                 yield from (text for text in content if text.has_words())
         if self.stopped:
-            whole = self._lines()
-            self.estimate = round(self.rows * max(1.0, whole / line)) if whole and line else None
-            of = f" of about {self.estimate:,}" if self.estimate else ""
             self.notices.append(
-                f"Only the first {self.rows:,}{of} rows were looked at: the source is longer than what is read."
+                f"Only the first {self.rows:,} rows were looked at: the data set comes over a network, and is longer."
             )
         for reason, (many, first) in self._left_out.items():
             rows = "1 row was" if many == 1 else f"{many:,} rows were"
@@ -116,12 +123,12 @@ def open_corpus(config: CorpusConfig) -> Opened:
     from core.data.samples import sample, sample_names
 
     if config.source in sample_names():
-        return _table(open_sample(config.source), config, FILE_ROWS, language=sample(config.source).language)
+        return _table(open_sample(config.source), config, language=sample(config.source).language)
     if config.source.startswith("hub:"):
         from core.data.readers.hub import open_hub
 
         name = config.source.removeprefix("hub:")
-        return _table(open_hub(name, config.subset, config.split, config.revision), config, HUB_ROWS)
+        return _table(open_hub(name, config.subset, config.split, config.revision), config, most=HUB_ROWS)
     if "\0" in config.source or len(config.source) > 4096:
         raise DataError(
             "The file name is not usable.", where=shown(config.source), expected="a path without NUL characters"
@@ -133,18 +140,16 @@ def open_corpus(config: CorpusConfig) -> Opened:
     with broken(shown(path.name)), path.open("rb") as stream:
         parquet = stream.read(4) == b"PAR1"
     if parquet:
-        return _table(_open_table(config, path), config, FILE_ROWS)
+        return _table(_open_table(config, path), config)
     file = inspect_file(path, config.encoding)
     notices = [f"The encoding was guessed from the bytes: {file.encoding}."] if file.guessed else []
     form = _form(file, config)
     if form == "conllu":
-        opened = Opened(
-            shown(path.name), "trees", "", notices, lambda: ((at, [one]) for at, one in read_trees(file)), FILE_ROWS
-        )
+        opened = Opened(shown(path.name), "trees", "", notices, lambda: ((at, [one]) for at, one in read_trees(file)))
     elif form == "plain":
         opened = _plain(file, notices)
     else:
-        opened = _table(_open_table(config, path), config, FILE_ROWS)
+        opened = _table(_open_table(config, path), config)
     opened._lines = lambda: _line_count(file)
     return opened
 
@@ -174,7 +179,7 @@ def _form(file: TextFile, config: CorpusConfig) -> str:
     return "table"
 
 
-def _table(source: Source, config: CorpusConfig, most: int, *, language: str = "") -> Opened:
+def _table(source: Source, config: CorpusConfig, *, most: int | None = None, language: str = "") -> Opened:
     head = list(islice(source.rows(), _HEAD_ROWS))
     usable = [row.values for row in head if row.values is not None]
     if not usable:
@@ -269,7 +274,7 @@ def _plain(file: TextFile, notices: list[str]) -> Opened:
                     number += 1
                     yield at, _pieces(RawRow(number, at, {"text": text}), "text")
 
-    return Opened(shown(file.path.name), "text", "", notices, rows, FILE_ROWS)
+    return Opened(shown(file.path.name), "text", "", notices, rows)
 
 
 def hard_wrapped(head: str) -> bool:

@@ -173,11 +173,31 @@ def test_the_same_seed_gives_the_same_corpus(tmp_path: Path) -> None:
     assert [one.text for one in other.sentences] != [one.text for one in first.sentences]
 
 
-def test_a_source_that_is_too_long_is_estimated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "FILE_ROWS", 1000)
-    found = corpus(tmp_path, "Die Katze schläft.\n" * 5000, max_sentences=10)
-    assert 4900 <= found.total_sentences <= 5100
-    assert told(found, "Only the first 1,000 of about 5,000 rows were looked at")
+def test_a_long_file_is_drawn_from_to_its_end_and_says_how_far_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("".join(f"Satz Nummer {n}.\n" for n in range(20_000)), encoding="utf-8")
+    told_of: list[tuple[int, int]] = []
+    config = CorpusConfig(source=str(file), language="de", max_sentences=400)
+    found = read_corpus(config, looking=lambda done, total: told_of.append((done, total)))
+    numbers = np.array([int(one.tokens[2]) for one in found.sentences])
+    assert told(found, "400 of about 20,000 sentences, drawn evenly.")
+    # Tenths of the file are hit alike: chi-square over ten cells, exceeded once in a thousand times by chance.
+    assert (((np.bincount(numbers // 2000, minlength=10) - 40) ** 2) / 40).sum() < 27.9
+    assert [done for done, _ in told_of] == list(range(1000, 20_001, 1000))
+    assert all(19_000 < total <= 21_000 for _, total in told_of)
+
+
+def test_rows_without_words_can_be_stopped_as_well(tmp_path: Path) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop() -> None:
+        raise Stop
+
+    file = tmp_path / "a.csv"
+    file.write_text("text\n" + "...\n" * 5000, encoding="utf-8")
+    with pytest.raises(Stop):
+        read_corpus(CorpusConfig(source=str(file), language="de"), check=stop)
 
 
 def test_progress_ends_at_its_total_and_check_can_stop(tmp_path: Path) -> None:
