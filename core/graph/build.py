@@ -1,6 +1,6 @@
-"""From a config to a word graph: corpus, vectors, edges; and the run of kind ``graph``.
+"""From a config to a word graph: corpus, vectors, edges.
 
-The work itself is a worker's: it loads torch inside its functions, and only where an encoder is needed.
+A worker's work: it loads torch inside its functions, and only where an encoder is needed.
 """
 
 from __future__ import annotations
@@ -13,32 +13,14 @@ import numpy as np
 
 from core.config.graph import GraphConfig
 from core.errors import ConfigError, DataError
-from core.graph.file import save_graph
-from core.graph.quality import stability
-from core.graph.requests import Stopped, listen, telling
-from core.graph.sentences import TREES, save_trees
-from core.graph.stats import graph_stats
 from core.graph.types import Corpus, EdgeSet, WordGraph
 from core.settings import Home
-from core.training.context import Outcome, RunContext
-from core.training.files import write_json
 
 if TYPE_CHECKING:
     from core.graph.encoder import Encoder
 
-__all__ = ["NAME", "build_graph", "run"]
+__all__ = ["build_graph"]
 
-#: Name of the graph's file in a run's folder.
-NAME = "graph.graph"
-_PHASES = {
-    "corpus": "reading the corpus", "encoder": "loading the encoder", "vectors": "word vectors", "dep": "dep edges",
-    "cooc": "cooc edges", "sim": "sim edges", "attn": "attn edges", "probe": "trees of the probe",
-    "stability": "resampling the corpus", "file": "writing",
-}  # fmt: skip
-
-#: Resamples by which the stability of edges is measured, and the most sentences with which that takes seconds.
-_ROUNDS = 5
-_RESAMPLED = 20_000
 _Progress = Callable[[str, int, int], None]
 
 
@@ -81,71 +63,6 @@ def build_graph(
     """
     work = _Work(config, Path(cache), check, progress, keep)
     return work.vocabulary() if config.vectors.mode == "vocabulary" else work.corpus_graph()
-
-
-def run(config: GraphConfig, context: RunContext, resume: bool = True) -> Outcome:
-    """Execute a run of kind ``graph``; one that was stopped starts over, with the vectors that it had computed.
-
-    It leaves ``graph.graph`` and ``results.json`` in the run's folder.
-
-    Raises
-    ------
-    BertloomError
-        If corpus or encoder cannot be used.
-    """
-    from core.training.device import exclusive, pick_device, reading_errors
-    from core.training.results import environment
-
-    folder = Path(context.folder)
-    if resume and (folder / NAME).exists() and (folder / "results.json").exists():
-        return Outcome.FINISHED
-    phases: dict[str, Callable[[int, int], None]] = {}
-
-    def progress(phase: str, done: int, total: int) -> None:
-        if phase not in phases:
-            phases[phase] = telling(context, _PHASES[phase])
-        phases[phase](done, total)
-
-    found: dict[str, Any] = {}
-
-    def keep(corpus: Corpus) -> None:
-        save_trees(corpus, folder / TREES)
-        types = [name for name in config.edges if name == "cooc" or (name == "dep" and dep.source == "trees")]
-        if types and len(corpus.sentences) <= _RESAMPLED:
-            progress("stability", 0, 1)
-            found["stability"] = stability(
-                corpus, config.settings, types=types, rounds=_ROUNDS, seed=config.runtime.seed, check=check
-            )
-            progress("stability", 1, 1)
-
-    dep, check = config.settings.dep, listen(context)
-    try:
-        with reading_errors(), exclusive(deterministic=False):
-            graph = build_graph(config, cache=Path(context.cache), check=check, progress=progress, keep=keep)
-            check()
-            progress("file", 0, 1)
-            save_graph(graph, folder / NAME)
-            progress("file", 1, 1)
-    except Stopped as stopped:
-        return stopped.outcome
-    finally:
-        context.flush()
-    stats = graph_stats(graph)
-    for notice in stats["notices"]:
-        context.event("info", notice)
-    metrics = {
-        "graph/words": len(graph), "graph/sentences": len(graph.sentences), "graph/isolated": stats["isolated"],
-        "graph/components": stats["components"]["number"], "graph/largest": stats["components"]["largest"],
-    }  # fmt: skip
-    for name in graph.types:
-        metrics[f"graph/edges_{name}"] = sum(len(one) for one in graph.edges if one.type == name)
-    metrics = {name: float(value) for name, value in metrics.items()}
-    threads = config.runtime.threads
-    around = environment(pick_device(config.runtime.device), {"threads": None if threads == "auto" else threads})
-    write_json(
-        folder / "results.json", {"metrics": metrics, "details": {"graph": stats, **found}, "environment": around}
-    )
-    return Outcome.FINISHED
 
 
 class _Work:
@@ -255,6 +172,7 @@ class _Work:
         found = read_corpus(
             self.config.corpus, tokenizer=tokenizer, check=self.check,
             progress=lambda done, total: self.progress("corpus", done, total),
+            looking=lambda done, total: self.progress("rows", done, total),
         )  # fmt: skip
         self.notices += found.notices
         self.keep(found)

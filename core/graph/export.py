@@ -11,17 +11,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import secrets
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
 from core.errors import ConfigError, ExportError
+from core.graph.atomic import whole_file
 from core.graph.types import EdgeSet, WordGraph
 
 if TYPE_CHECKING:
@@ -131,12 +130,14 @@ def export_graph(
             "Cells that begin with =, +, -, @ or ' have an apostrophe before them, so that no spreadsheet takes them "
             "for formulas."
         )
-    write: Callable[[io.BufferedIOBase], None] = {
+    write: Callable[[BinaryIO], None] = {
         "graphml": lambda stream: _graphml(graph, layer, stream), "gexf": lambda stream: _gexf(graph, layer, stream),
         "json": lambda stream: _json(graph, layer, stream),
         "csv": lambda stream: (_zip if Path(path).suffix == ".zip" else _table)(graph, layer, stream),
     }[format]  # fmt: skip
-    _whole(Path(path), write)
+    advice = "Choose a folder that exists and that you may write to, or free some space."
+    with whole_file(Path(path), "The file", advice=advice, error=ExportError) as stream:
+        write(stream)
     return notices
 
 
@@ -148,24 +149,6 @@ def guarded(cell: str) -> str:
 def unguarded(cell: str) -> str:
     """Return what :func:`guarded` was given."""
     return cell[1:] if cell.startswith("'") else cell
-
-
-def _whole(target: Path, write: Callable[[Any], None]) -> None:
-    partial = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with partial.open("xb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, target)
-    except OSError as error:
-        raise ExportError(
-            f"The file could not be written: {error.strerror or error}.",
-            where=str(target),
-            advice="Choose a folder that exists and that you may write to, or free some space.",
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _graphml(graph: WordGraph, layer: Any, stream: Any) -> None:

@@ -6,33 +6,27 @@ stay in the file until somebody asks for a layer: a graph of 30,000 words opens 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
-import struct
 import zipfile
 from collections.abc import Iterator, MutableMapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import numpy as np
 
 from core.config.graph import EDGE_TYPES
-from core.errors import DataError, StorageError
+from core.errors import DataError
+from core.graph.archive import MEMBERS, SUFFIX, Reader, damaged, foreign
+from core.graph.atomic import whole_file
 from core.graph.types import EXAMPLES, EdgeSet, WordGraph
 
-__all__ = ["SUFFIX", "StoredVectors", "load_graph", "save_graph"]
+__all__ = ["NAME", "SUFFIX", "StoredVectors", "load_graph", "save_graph"]
 
-#: Ending of the name of a graph's file.
-SUFFIX = ".graph"
+#: Name of a graph's file in a run's folder.
+NAME = f"graph{SUFFIX}"
 _FORMAT = "bertloom-graph"
 _VERSION = 1
-_MEMBERS = 4096
-_NPY_HEADER = 1024
 _MOST_WORDS = 1_000_000
-_ADVICE = "Build the graph again, or copy the file anew."
 #: Arrays by edge, with their type and the size of their second axis.
 _BY_EDGE: dict[str, tuple[str, int | None]] = {
     "sources": ("<i4", None), "targets": ("<i4", None), "weights": ("<f4", None),
@@ -50,24 +44,12 @@ def save_graph(graph: WordGraph, path: str | Path) -> None:
     StorageError
         If the file cannot be written; what stood there before stays.
     """
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with partial.open("xb") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                _write(graph, archive)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, target)
-    except OSError as error:
-        raise StorageError(
-            f"The graph could not be written: {error.strerror or error}.",
-            where=str(target),
-            advice="Free some space, or choose a folder that you may write to.",
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+    advice = "Free some space, or choose a folder that you may write to."
+    with (
+        whole_file(Path(path), "The graph", advice=advice) as stream,
+        zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        _write(graph, archive)
 
 
 def _write(graph: WordGraph, archive: zipfile.ZipFile) -> None:
@@ -136,7 +118,7 @@ class StoredVectors(MutableMapping[int, np.ndarray]):
         if layer not in self._read:
             if layer not in self._shapes:
                 raise KeyError(layer)
-            with _Reader.open(self._path) as reader:
+            with Reader.open(self._path) as reader:
                 if reader.stamp != self._stamp:
                     raise DataError(
                         "The graph's file has changed since it was opened.",
@@ -145,7 +127,7 @@ class StoredVectors(MutableMapping[int, np.ndarray]):
                     )
                 vectors = reader.array(f"vectors/{layer}.npy", "<f2", self._shapes[layer])
             if not bool(np.isfinite(vectors).all()):
-                _damaged(self._path, f"vectors of layer {layer} that are no numbers")
+                damaged(self._path, f"vectors of layer {layer} that are no numbers")
             self._read[layer] = vectors
         return self._read[layer]
 
@@ -174,10 +156,10 @@ def load_graph(path: str | Path) -> WordGraph:
         the file was replaced.
     """
     file = Path(path)
-    with _Reader.open(file) as reader:
+    with Reader.open(file) as reader:
         about = reader.json("graph.json", dict)
         if about.get("format") != _FORMAT:
-            _foreign(file)
+            foreign(file)
         if about.get("version") != _VERSION:
             raise DataError(
                 f"The graph's file has version {str(about.get('version'))[:20]}, which this Bertloom cannot read.",
@@ -191,7 +173,7 @@ def load_graph(path: str | Path) -> WordGraph:
 class _Loader:
     """Reads the parts of a graph and checks that they fit together."""
 
-    def __init__(self, reader: _Reader, about: dict[str, Any]) -> None:
+    def __init__(self, reader: Reader, about: dict[str, Any]) -> None:
         self.reader = reader
         self.about = about
         self.words = self._number(about.get("words"), _MOST_WORDS)
@@ -211,7 +193,7 @@ class _Loader:
         if len(layers) != len(widths) or layers != sorted(set(layers)):
             self._bad("layers and widths that do not fit together")
         edges = self.about.get("edges")
-        if not isinstance(edges, list) or len(edges) > _MEMBERS:
+        if not isinstance(edges, list) or len(edges) > MEMBERS:
             self._bad("no list of edge sets")
         found = self.about.get("about")
         return WordGraph(
@@ -292,7 +274,7 @@ class _Loader:
 
     def _numbers(self, name: str) -> list[int]:
         values = self.about.get(name)
-        if not isinstance(values, list) or len(values) > _MEMBERS:
+        if not isinstance(values, list) or len(values) > MEMBERS:
             self._bad(f"no list of {name}")
         return [self._number(value, 1_000_000) for value in values]
 
@@ -302,112 +284,4 @@ class _Loader:
         return list(values)
 
     def _bad(self, what: str) -> NoReturn:
-        _damaged(self.reader.path, what)
-
-
-class _Reader:
-    """An opened archive whose members are read only where they are as large as they must be."""
-
-    def __init__(self, path: Path, archive: zipfile.ZipFile, stamp: tuple[int, int]) -> None:
-        self.path = path
-        self.stamp = stamp
-        self._archive = archive
-        members = archive.infolist()
-        # members that share bytes, or are packed, could be larger than the file: neither is ever written
-        if len(members) > _MEMBERS or any(one.compress_type != zipfile.ZIP_STORED for one in members):
-            _foreign(path)
-        if sum(one.file_size for one in members) > stamp[0] or any(
-            one.compress_size != one.file_size for one in members
-        ):
-            _damaged(path, "parts that are larger than the whole")
-
-    @classmethod
-    @contextlib.contextmanager
-    def open(cls, path: Path) -> Iterator[_Reader]:
-        """Open an archive, and tell whatever goes wrong with it as a DataError."""
-        try:
-            with path.open("rb") as stream:
-                state = os.fstat(stream.fileno())
-                with zipfile.ZipFile(stream) as archive:
-                    yield cls(path, archive, (state.st_size, state.st_mtime_ns))
-        except FileNotFoundError as error:
-            raise DataError(
-                "There is no such graph file.", where=str(path), advice="`bertloom graph build` writes one."
-            ) from error
-        except OSError as error:
-            raise DataError(f"The graph's file cannot be read: {error.strerror or error}.", where=str(path)) from error
-        except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, OverflowError, struct.error) as error:
-            raise DataError(
-                f"The graph's file is cut, damaged, or something else: {str(error)[:200]}.",
-                where=str(path),
-                expected=f"a {SUFFIX} file of `bertloom graph build`",
-                advice=_ADVICE,
-            ) from error
-
-    def json(self, name: str, kind: type) -> Any:
-        try:
-            value = json.loads(self._bytes(name).decode("utf-8", "surrogatepass"))
-        except (ValueError, RecursionError) as error:
-            _damaged(self.path, f"a part {name} that is not JSON", error)
-        if not isinstance(value, kind):
-            _damaged(self.path, f"a part {name} that holds something else")
-        return value
-
-    def array(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> np.ndarray:
-        """Return an array (a copy of its own) of exactly this type; None in `shape` takes any size."""
-        stream = BytesIO(self._bytes(name))
-        found = self._header(name, stream, dtype, shape)
-        return np.frombuffer(stream.getbuffer()[stream.tell() :], dtype=dtype).reshape(found).copy()
-
-    def check(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> None:
-        """Check type, shape and size of an array without reading it."""
-        member = self._member(name)
-        with self._archive.open(member) as stream:
-            head = BytesIO(stream.read(_NPY_HEADER))
-        self._header(name, head, dtype, shape, size=member.file_size)
-
-    def _header(
-        self, name: str, stream: BytesIO, dtype: str, shape: tuple[int | None, ...], size: int | None = None
-    ) -> tuple[int, ...]:
-        try:
-            version = np.lib.format.read_magic(stream)
-            if version != (1, 0):
-                raise ValueError("unknown version")
-            found, fortran, kind = np.lib.format.read_array_header_1_0(stream, max_header_size=_NPY_HEADER)
-        except Exception as error:  # numpy reads the header as Python source: whatever it holds, it is no array
-            _damaged(self.path, f"a part {name} that is not an array", error)
-        fits = len(found) == len(shape) and all(
-            want is None or want == have for want, have in zip(shape, found, strict=True)
-        )
-        data = int(np.prod([int(one) for one in found], dtype=object)) * np.dtype(dtype).itemsize
-        whole = len(stream.getbuffer()) if size is None else size
-        if (fortran and data > 0) or kind != np.dtype(dtype) or not fits or data != whole - stream.tell():
-            _damaged(self.path, f"an array {name} of another type or shape than it must have")
-        return tuple(int(one) for one in found)
-
-    def _member(self, name: str) -> zipfile.ZipInfo:
-        try:
-            return self._archive.getinfo(name)
-        except KeyError as error:
-            if name == "graph.json":
-                _foreign(self.path)
-            _damaged(self.path, f"no part {name}", error)
-
-    def _bytes(self, name: str) -> bytes:
-        return self._archive.read(self._member(name))
-
-
-def _damaged(path: Path, what: str, cause: BaseException | None = None) -> NoReturn:
-    raise DataError(
-        f"The graph's file is damaged: it has {what}.", where=str(path), expected="a file that Bertloom wrote",
-        advice=_ADVICE,
-    ) from cause  # fmt: skip
-
-
-def _foreign(path: Path) -> NoReturn:
-    raise DataError(
-        "The file is not a word graph.",
-        where=str(path),
-        expected=f"a {SUFFIX} file of `bertloom graph build`",
-        advice="A corpus or a model is read by `bertloom graph build --corpus … --model …`.",
-    )
+        damaged(self.reader.path, what)

@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from core.errors import DataError, StorageError
+from core.errors import DataError
+from core.graph.atomic import whole_file
 from core.graph.types import Corpus
 
 __all__ = ["TREES", "load_tree", "save_trees"]
@@ -24,23 +25,14 @@ def save_trees(corpus: Corpus, path: Path) -> None:
     StorageError
         If the disk takes nothing.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", errors="surrogatepass") as file:
-            for one in corpus.sentences:
-                line = {
-                    "tokens": one.tokens, "heads": None if one.heads is None else [int(head) for head in one.heads],
-                    "relations": one.relations, "tags": one.tags,
-                }  # fmt: skip
-                file.write(json.dumps(line) + "\n")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(
-            f"The sentences of the graph cannot be written: {error.strerror or error}.", where=str(path),
-            advice="Free some disk space.",
-        ) from error  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path, "The sentences of the graph", advice="Free some disk space.") as stream:
+        for one in corpus.sentences:
+            line = {
+                "tokens": one.tokens, "heads": None if one.heads is None else [int(head) for head in one.heads],
+                "relations": one.relations, "tags": one.tags,
+            }  # fmt: skip
+            stream.write(json.dumps(line).encode("ascii") + b"\n")
 
 
 def load_tree(path: Path, index: int) -> dict[str, Any] | None:

@@ -159,7 +159,7 @@ def _compute(
     per_token = np.concatenate([[0], np.cumsum(wanted)])
     needed = np.flatnonzero(per_token[aligned.tokens[1:]] > per_token[aligned.tokens[:-1]])
     sums = {layer: torch.zeros(len(corpus.words), width) for layer, width in zip(layers, widths, strict=True)}
-    for batch in encoder.states(aligned, layers, only=needed, check=check, progress=progress):
+    for batch in encoder.states(aligned, layers, only=needed, keep=wanted, check=check, progress=progress):
         tokens = np.concatenate([np.arange(aligned.tokens[one], aligned.tokens[one + 1]) for one in batch.sentences])
         rows = np.flatnonzero(wanted[tokens])
         target, source = torch.from_numpy(nodes[tokens[rows]]), torch.from_numpy(rows)

@@ -17,7 +17,7 @@ __all__ = ["KINDS", "known", "resolve"]
 
 KINDS: dict[str, str] = {
     "train": "core.training:train",
-    "graph": "core.graph.build:run",
+    "graph": "core.graph.run:run",
     "probe": "core.graph.probe.run:run",
     "link": "core.graph.link.run:run",
     "claim": "core.studies.run:run",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.config.graph import AttnEdges
-from core.graph.encoder import ATTENTION_LENGTH, Encoder
+from core.graph.states import ATTENTION_LENGTH, Encoder
 from core.graph.types import EXAMPLES, Corpus, EdgeSet
 
 __all__ = ["MOST_NUMBERS", "attn_edges"]

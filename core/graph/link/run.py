@@ -15,23 +15,19 @@ import numpy as np
 from core.config.graph import GraphConfig, LinkConfig
 from core.errors import ConfigError, DataError
 from core.graph.encoder import Encoder, load_encoder
-from core.graph.file import load_graph, save_graph
+from core.graph.file import NAME, load_graph, save_graph
 from core.graph.link.calibration import Calibration, fit, reliability
 from core.graph.link.features import Material, corpus_of, material_of, relations_of
 from core.graph.link.network import LinkNetwork
 from core.graph.link.table import TITLES, Scored, compare_methods
 from core.graph.link.train import NetworkSetting, Task, score_pairs, train_network
-from core.graph.requests import Stopped, listen, telling
+from core.graph.requests import Leaves, execute
 from core.graph.types import EdgeSet, WordGraph
 from core.settings import confine
 from core.training.context import Outcome, RunContext
-from core.training.device import exclusive, reading_errors, set_threads
-from core.training.files import write_json
+from core.training.device import set_threads
 
-__all__ = ["GRAPH", "Linked", "gnn_edges", "graph_file", "link_graph", "run", "with_edges"]
-
-#: Name of a graph's file in a run's folder.
-GRAPH = "graph.graph"
+__all__ = ["Linked", "gnn_edges", "graph_file", "link_graph", "run", "with_edges"]
 
 _Progress = Callable[[int, int], None]
 
@@ -100,32 +96,22 @@ def run(config: LinkConfig, context: RunContext, resume: bool = True) -> Outcome
         If the graph, its corpus or its encoder cannot be used.
     """
     folder = Path(context.folder)
-    if resume and (folder / "results.json").exists():
-        return Outcome.FINISHED
-    try:
-        with reading_errors(), exclusive(deterministic=False):
-            graph = load_graph(graph_file(config.graph, folder))
-            found = link_graph(
-                config, graph, cache=Path(context.cache), check=listen(context),
-                phase=lambda name: telling(context, name),
-                log=lambda step, values: context.metrics(step, values),
-            )  # fmt: skip
-            save_graph(with_edges(graph, found), folder / GRAPH)
-    except Stopped as stopped:
-        return stopped.outcome
-    finally:
-        context.flush()
-    result = found.result
-    for notice in result["notices"]:
-        context.event("info", notice)
-    context.event("eval", result["verdict"])
-    scores = result["kinds"][result["headline"]]
-    named = {f"link/{name}": scores["methods"]["network"][name] for name in ("auc", "mrr", "hits")}
-    named["link/auc_best_baseline"] = scores["methods"][scores["best_baseline"]]["auc"]
-    named["link/auc_difference"] = scores["difference"][0]
-    named["link/gnn_edges"] = float(len(found.edges))
-    write_json(folder / "results.json", {"metrics": named, "details": {"link": result}})
-    return Outcome.FINISHED
+
+    def work(check: Callable[[], None], phase: Callable[[str], _Progress]) -> Leaves:
+        graph = load_graph(graph_file(config.graph, folder))
+        found = link_graph(
+            config, graph, cache=Path(context.cache), check=check, phase=phase, log=context.metrics
+        )  # fmt: skip
+        save_graph(with_edges(graph, found), folder / NAME)
+        result = found.result
+        scores = result["kinds"][result["headline"]]
+        named = {f"link/{name}": scores["methods"]["network"][name] for name in ("auc", "mrr", "hits")}
+        named["link/auc_best_baseline"] = scores["methods"][scores["best_baseline"]]["auc"]
+        named["link/auc_difference"] = scores["difference"][0]
+        named["link/gnn_edges"] = len(found.edges)
+        return Leaves(named, {"link": result}, result["notices"], ("eval", result["verdict"], None))
+
+    return execute(context, work, config.runtime, resume=resume)
 
 
 def graph_file(name: str, folder: Path) -> Path:
@@ -140,7 +126,7 @@ def graph_file(name: str, folder: Path) -> Path:
     if name and path.is_file():
         return path
     if name and "/" not in name and "\\" not in name:
-        beside = confine(folder.parent / name, folder.parent) / GRAPH
+        beside = confine(folder.parent / name, folder.parent) / NAME
         if beside.is_file():
             return beside
     raise ConfigError(

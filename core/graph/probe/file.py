@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import DataError, StorageError
+from core.errors import DataError
+from core.graph.atomic import whole_file
 
 __all__ = ["NAME", "ProbeFile", "load_probe", "save_probe"]
 
@@ -52,17 +51,10 @@ def save_probe(path: Path, projections: dict[int, np.ndarray], about: dict[str, 
         If it cannot be written.
     """
     arrays = {f"projection_{layer}": np.asarray(one, dtype=np.float32) for layer, one in projections.items()}
-    partial = path.with_name(f".partial-{uuid.uuid4().hex[:8]}.npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        words = json.dumps({"format": _FORMAT, **about}, ensure_ascii=False)
-        np.savez(partial, about=np.frombuffer(words.encode(), dtype=np.uint8), **arrays)  # type: ignore[arg-type]
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StorageError(
-            f"The probe could not be written: {error.strerror or error}.", where=str(path), advice="Free some space."
-        ) from error
+    words = json.dumps({"format": _FORMAT, **about}, ensure_ascii=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path, "The probe", advice="Free some space.") as stream:
+        np.savez(stream, about=np.frombuffer(words.encode(), dtype=np.uint8), **arrays)  # type: ignore[arg-type]
 
 
 def load_probe(path: Path | str) -> ProbeFile:

@@ -21,11 +21,10 @@ from core.graph.probe.scores import LENGTHS, chain_scores, score
 from core.graph.probe.states import TokenStates, token_states
 from core.graph.probe.train import Probe, Setting, predicted_distances, train_probes
 from core.graph.probe.trees import is_tree, tree_distances, word_mask
-from core.graph.requests import Stopped, listen, telling
+from core.graph.requests import Leaves, execute
 from core.graph.types import Corpus, Sentence
 from core.training.context import Outcome, RunContext
-from core.training.device import exclusive, reading_errors, set_threads
-from core.training.files import write_json
+from core.training.device import set_threads
 
 __all__ = ["probe_corpus", "run"]
 
@@ -102,33 +101,19 @@ def run(config: ProbeConfig, context: RunContext, resume: bool = True) -> Outcom
     BertloomError
         If corpus or encoder cannot be used.
     """
-    folder = Path(context.folder)
-    if resume and (folder / "results.json").exists():
-        return Outcome.FINISHED
-    try:
-        with reading_errors(), exclusive(deterministic=False):
-            found = probe_corpus(
-                config, cache=Path(context.cache), check=listen(context),
-                phase=lambda name: telling(context, name),
-                log=lambda step, values: context.metrics(step, values), out=folder / NAME,
-            )  # fmt: skip
-    except Stopped as stopped:
-        return stopped.outcome
-    finally:
-        context.flush()
-    best = found["best"]
-    for notice in found["notices"]:
-        context.event("info", notice)
-    chain = found["chain"]["uuas"]
-    words = f"Layer {best['layer']} holds the trees best: UUAS {best['uuas']:.3f}, linear chain {chain:.3f}."
-    context.event("best", words, data=best)
-    metrics = {
-        "probe/uuas_best": best["uuas"], "probe/layer_best": best["layer"], "probe/uuas_chain": chain,
-        "probe/dspr_best": best["dspr"],
-    }  # fmt: skip
-    named = {name: value for name, value in metrics.items() if value is not None}
-    write_json(folder / "results.json", {"metrics": named, "details": {"probe": found}})
-    return Outcome.FINISHED
+    out = Path(context.folder) / NAME
+
+    def work(check: Callable[[], None], phase: Callable[[str], _Progress]) -> Leaves:
+        found = probe_corpus(config, cache=Path(context.cache), check=check, phase=phase, log=context.metrics, out=out)
+        best, chain = found["best"], found["chain"]["uuas"]
+        words = f"Layer {best['layer']} holds the trees best: UUAS {best['uuas']:.3f}, linear chain {chain:.3f}."
+        metrics = {
+            "probe/uuas_best": best["uuas"], "probe/layer_best": best["layer"], "probe/uuas_chain": chain,
+            "probe/dspr_best": best["dspr"],
+        }  # fmt: skip
+        return Leaves(metrics, {"probe": found}, found["notices"], ("best", words, best))
+
+    return execute(context, work, config.runtime, resume=resume)
 
 
 class _Work:
@@ -142,7 +127,7 @@ class _Work:
 
     def result(self, out: Path | None) -> dict[str, Any]:
         config = self.config
-        corpus = read_corpus(config.corpus, check=self.check, progress=self.phase("corpus"))
+        corpus = read_corpus(config.corpus, check=self.check, looking=self.phase("rows"), progress=self.phase("corpus"))
         self.notices += corpus.notices
         material = _with_trees(corpus)
         encoder = self._encoder(random=False)

@@ -13,8 +13,9 @@ import pytest
 
 from core.config import GraphConfig
 from core.errors import ConfigError, DataError, ModelError
-from core.graph.build import NAME, build_graph, run
+from core.graph.build import build_graph
 from core.graph.file import load_graph
+from core.graph.run import NAME, run
 from core.graph.types import WordGraph
 from core.training.context import MemoryContext, Outcome, Request
 from tests.tiny import tiny_encoder

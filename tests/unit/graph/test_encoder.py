@@ -11,7 +11,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from core.config.plan import ModelConfig
 from core.errors import ConfigError, ModelError
-from core.graph import encoder as module
+from core.graph import states as module
 from core.graph.encoder import Encoder, load_encoder
 from tests.tiny import FAMILIES, tiny_encoder
 
@@ -109,10 +109,34 @@ def test_batches_are_bounded_and_hold_every_sentence_once(
     assert told[-1] == (50, 50)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_states_of_some_tokens_at_some_layers_are_those_of_all(folder: Callable[[str], Path], family: str) -> None:
+    encoder = load(folder(family), max_length=128)
+    aligned = encoder.align(SENTENCES)
+    keep = np.arange(int(aligned.tokens[-1])) % 3 == 1
+    for layers in ([0], [0, 1], [2]):
+        whole = by_sentence(encoder, SENTENCES, layers=layers)
+        some = by_sentence(encoder, SENTENCES, layers=layers, keep=keep)
+        for index, states in whole.items():
+            own = keep[aligned.tokens[index] : aligned.tokens[index + 1]]
+            for layer in layers:
+                np.testing.assert_allclose(some[index][layer][own], states[layer][own], atol=1e-5)
+                assert not some[index][layer][~own].any()
+
+
+def test_layers_above_the_highest_that_is_wanted_are_not_run(folder: Callable[[str], Path]) -> None:
+    encoder = load(folder("bert"))
+    run = []
+    for number, layer in enumerate(encoder.model.encoder.layer, 1):
+        layer.attention.self.register_forward_hook(lambda *_, number=number: run.append(number))
+    by_sentence(encoder, SENTENCES, layers=[0, 1])
+    assert set(run) == {1}
+
+
 def test_all_layers_come_from_one_pass_a_sentence(folder: Callable[[str], Path]) -> None:
     encoder = load(folder("bert"))
     rows = []
-    encoder.model.register_forward_hook(lambda _, __, output: rows.append(len(output[0])))
+    encoder.model.embeddings.register_forward_hook(lambda _, __, output: rows.append(len(output)))
     by_sentence(encoder, SENTENCES)
     assert sum(rows) == 4
 

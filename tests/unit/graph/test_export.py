@@ -164,7 +164,7 @@ def test_a_failed_export_leaves_what_was_there(tmp_path: Path, monkeypatch: pyte
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("core.graph.export.os.fsync", full)
+    monkeypatch.setattr("core.graph.atomic.os.fsync", full)
     with pytest.raises(ExportError, match="No space left"):
         export_graph(small_graph(), target, "json")
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.json"]

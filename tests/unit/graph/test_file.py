@@ -141,7 +141,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(file: Path, m
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("core.graph.file.os.fsync", full)
+    monkeypatch.setattr("core.graph.atomic.os.fsync", full)
     other = small_graph(about={"another": 1})
     with pytest.raises(StorageError, match="No space left"):
         save_graph(other, file)
