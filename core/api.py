@@ -24,8 +24,9 @@ from core.runs.sources import absolute_data, absolute_sources, data_uses_hub, li
 from core.runs.store import Store
 from core.settings import Home
 from core.settings import home as default_home
+from core.studies.desk import ClaimDesk
 
-__all__ = ["DataDesk", "GraphDesk", "ModelDesk", "RunDesk", "Studio"]
+__all__ = ["ClaimDesk", "DataDesk", "GraphDesk", "ModelDesk", "RunDesk", "Studio"]
 
 
 class Studio:
@@ -59,6 +60,7 @@ class Studio:
         submitter = self._manager.token if self._manager else None
         self.runs = RunDesk(self._store, self._helper, submitter)
         self.graphs = GraphDesk(self._store, self._helper, submitter)
+        self.claims = ClaimDesk(self._store, self.runs, self.estimate)
         self.presets = Presets(self.home)
         if self._manager is not None:
             self._manager.start()

@@ -23,7 +23,7 @@ from core.runs.records import RunRecord, Status
 if TYPE_CHECKING:
     from core.api import Studio
 
-__all__ = ["register"]
+__all__ = ["follow", "register"]
 
 RunArgument = Annotated[str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name.")]
 
@@ -63,7 +63,7 @@ def run(
             run_id = studio.runs.submit(config, kind=kind_of(config), now=now)
             if not as_json:
                 note(f"Run {run_id} · {config.name}")
-            record = _follow(studio, run_id, quiet=as_json)
+            record = follow(studio, run_id, quiet=as_json)
             _finish(studio, record, as_json)
         finally:
             studio.close()
@@ -76,12 +76,12 @@ def resume(run_id: RunArgument, as_json: bool = JsonOption) -> None:
         try:
             record = studio.runs.find(run_id)
             studio.runs.resume(record.id)
-            _finish(studio, _follow(studio, record.id, quiet=as_json), as_json)
+            _finish(studio, follow(studio, record.id, quiet=as_json), as_json)
         finally:
             studio.close()
 
 
-def _follow(studio: Studio, run_id: str, *, quiet: bool) -> RunRecord:
+def follow(studio: Studio, run_id: str, *, quiet: bool) -> RunRecord:
     """Wait for a run, with a progress bar; Ctrl-C cancels the run and waits for its checkpoint."""
     columns = (
         SpinnerColumn(),

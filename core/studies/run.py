@@ -19,7 +19,7 @@ from core.studies.shelf import Arm, Claim, claim_named
 from core.studies.verdicts import judge
 from core.training.context import ChildContext, Outcome, Request, RunContext
 
-__all__ = ["Job", "jobs_of", "run"]
+__all__ = ["Job", "jobs_of", "run", "train_job"]
 
 Trainer = Callable[..., Outcome]
 
@@ -92,7 +92,7 @@ def run(config: ClaimConfig, context: RunContext, *, resume: bool = True, traine
             eta_s=clock.left([one for one in jobs[number:] if one.key not in done]),
         )  # fmt: skip
         started = time.monotonic()
-        outcome, record = _train(job, config, context, trainer)
+        outcome, record = train_job(job, config, context, trainer)
         if record is None:
             return outcome
         clock.note(job, time.monotonic() - started)
@@ -105,8 +105,8 @@ def run(config: ClaimConfig, context: RunContext, *, resume: bool = True, traine
     return Outcome.FINISHED
 
 
-def _train(
-    job: Job, config: ClaimConfig, context: RunContext, trainer: Trainer | None
+def train_job(
+    job: Job, config: ClaimConfig, context: RunContext, trainer: Trainer | None = None
 ) -> tuple[Outcome, ArmRun | None]:
     """Train one arm with one seed as a part of the run; no record where a person stopped it."""
     plan = plan_of(config, job.part, job.arm, job.seed)
