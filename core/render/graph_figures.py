@@ -73,7 +73,7 @@ def layered_figure(data: Mapping[str, Any], look: Look, *, height: int = 620) ->
                 "title": {"text": "layer"}, "tickvals": layers, "gridcolor": look.grid, "color": look.text,
                 "showbackground": False, "zeroline": False, "showspikes": False,
             },
-            "camera": {"eye": {"x": 1.2, "y": 1.2, "z": 0.55}},
+            "camera": {"eye": {"x": 1.35, "y": 1.35, "z": 0.6}, "center": {"x": 0, "y": 0, "z": -0.08}},
         },
         legend={"y": -0.02}, margin={"l": 0, "r": 0, "t": 44, "b": 0}, hovermode="closest",
     )  # fmt: skip
@@ -218,7 +218,9 @@ def layers_figure(rows: Sequence[Mapping[str, Any]], look: Look, *, height: int 
     figure.add_trace(
         go.Scatter(
             x=[row["layer"] for row in rows], y=[row["cost"] if row["words"] else None for row in rows],
-            mode="lines+markers+text", text=shown, textposition="top center", cliponaxis=False,
+            mode="lines+markers+text", text=shown, cliponaxis=False,
+            # Every second label below the line: neighbours would cover each other.
+            textposition=_sides(shown),
             customdata=[" → ".join(safe_text(word, 24) for word in row["words"]) for row in rows],
             hovertemplate="%{customdata}, cost %{y:.3f}<extra></extra>", connectgaps=False,
             line={"color": look.roles.get("path", look.colour(0)), "width": 2}, marker={"size": 9}, showlegend=False,
@@ -245,6 +247,14 @@ def layers_figure(rows: Sequence[Mapping[str, Any]], look: Look, *, height: int 
     if rows:
         figure.update_xaxes(range=[min(row["layer"] for row in rows) - 0.6, max(row["layer"] for row in rows) + 0.6])
     return figure
+
+
+def _sides(labels: Sequence[str]) -> list[str]:
+    found, above = [], True
+    for label in labels:
+        found.append("top center" if above else "bottom center")
+        above = above != bool(label)
+    return found
 
 
 def arcs_figure(tokens: Sequence[str], trees: Sequence[Mapping[str, Any]], look: Look, *, height: int = 380) -> Figure:

@@ -16,7 +16,8 @@ from core.config.graph import GraphConfig
 from core.errors import DataError
 from core.runs.records import Status
 from pages.ui.graph import shapes
-from pages.ui.graph.ask import default_pair
+from pages.ui.graph.ask import across_words, default_pair
+from pages.ui.graph.compare import _first_layers
 from pages.ui.graph.looks import EDGE_LOOKS, type_colour
 from pages.ui.graph.query_bar import MOST_OPTIONS, word_options
 from pages.ui.graph.state import Query, from_params, to_params
@@ -236,6 +237,31 @@ def test_a_path_may_lead_across_layers(open_explorer: Callable[..., AppTest]) ->
     assert "the (" in words(app)
 
 
+def test_a_path_across_layers_begins_and_ends_where_it_is_told(
+    open_explorer: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    app = open_explorer(graph=READY, from_="the", to="cat", across="yes", first="0", last="2", kappa="0.5")
+    query = next(asked for kind, asked in studio.graphs.asked if kind == "paths")
+    assert (query.from_layer, query.to_layer, query.kappa) == (0, 2, 0.5)
+    assert "### the (0" in words(app)
+    control(app, "toggle", "across").set_value(False).run()
+    assert not {"across", "first", "last", "kappa"} & set(address(app))
+
+
+def test_a_first_question_across_layers_says_what_it_computes() -> None:
+    graph = small_graph()
+    said = across_words(graph)
+    assert f"Laying 3 layers of {len(graph)} words over one another" in said
+    assert "once" in said
+
+
+def test_layers_that_are_compared_first_differ_in_one_graph_and_agree_in_two() -> None:
+    assert _first_layers([0, 1, 2], [0, 1, 2], 1, same=True) == (1, 2)
+    assert _first_layers([0, 1, 2], [0, 1, 2], 2, same=True) == (2, 0)
+    assert _first_layers([0, 1, 2], [0, 1, 2], 1, same=False) == (1, 1)
+    assert _first_layers([0, 5, 9], [0, 3], None, same=False) == (5, 3)
+
+
 def test_hostile_words_are_shown_as_they_are(open_explorer: Callable[..., AppTest]) -> None:
     wild = "<img/src=x>**bold**[link](http://x)"
     app = open_explorer(graphs=FakeGraphs(small_graph([f"the {wild} cat"])), graph=READY, from_=wild, to="cat")
@@ -263,6 +289,7 @@ def test_a_desk_that_refuses_is_explained(
     [
         Query(),
         Query(graph="g", start="a&b=c", end="#?%", layer=3, between=0, k=7, hub=0.25, directed=False, across=True),
+        Query(across=True, first=0, last=2, kappa=1.5),
         Query(avoid=("of", "the"), through=("is",), weights=(("dep", 0.0), ("sim", 0.35)), view="overview"),
     ],
 )

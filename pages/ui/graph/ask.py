@@ -63,6 +63,9 @@ def core_query(query: Query, types: Sequence[str]) -> PathQuery:
             hub_penalty=query.hub,
             directed=query.directed,
             across_layers=query.across,
+            from_layer=query.first if query.across else None,
+            to_layer=query.last if query.across else None,
+            kappa=query.kappa if query.across else None,
         )
     except ValidationError as error:
         found = problems(error)

@@ -39,10 +39,11 @@ def compare_panel(studio: Studio, now: Explorer, graph: WordGraph, known: list[d
     if not layers:
         st.caption("This graph has no layers.")
         return
+    one, two = _first_layers(layers, others, now.query.layer, same=other == now.query.graph)
     with row[1]:
-        here = st.selectbox("Layer here", layers, key="graph_layer_a", index=0)
+        here = st.selectbox("Layer here", layers, key=f"graph_layer_a_{other}", index=layers.index(one))
     with row[2]:
-        there = st.selectbox("Layer there", others, key=f"graph_layer_b_{other}", index=len(others) - 1)
+        there = st.selectbox("Layer there", others, key=f"graph_layer_b_{other}", index=others.index(two))
     found = once(
         "compare", [question(now.query), other, here, there],
         lambda: desk.compare(now.query.graph, other, here, there, core_query(now.query, graph.types)),
@@ -58,6 +59,14 @@ def compare_panel(studio: Studio, now: Explorer, graph: WordGraph, known: list[d
                        x_title="layer there", y_title="layer here"),
             theme=None, config=CONFIG, key="graph_cka_figure", alt="Linear CKA of layers",
         )  # fmt: skip
+
+
+def _first_layers(layers: list[int], others: list[int], asked: int | None, *, same: bool) -> tuple[int, int]:
+    """Return which layers are compared first: the one that is asked, beside the last; of two graphs the same one."""
+    here = asked if asked in layers else layers[len(layers) // 2]
+    if not same:
+        return here, here if here in others else others[len(others) // 2]
+    return here, others[-1] if here != others[-1] else others[0]
 
 
 def _paths(rows: list[dict[str, Any]]) -> None:
@@ -101,5 +110,6 @@ def _edges(found: Any) -> None:
                 for edge in (part.get(name) or [])[:30]
             ]
             with column:
-                st.caption(title)
-                st.dataframe(rows, hide_index=True, width="stretch", height=220)
+                st.caption(title if rows else f"{title}: none")
+                if rows:
+                    st.dataframe(rows, hide_index=True, width="stretch", height=220)

@@ -31,7 +31,7 @@ _LABELS: dict[str, str] = {
     "settings.attn.heads": "Heads", "settings.attn.k": "Edges a word",
     "settings.attn.min_count": "Sentences of a pair, at least", "probe_run": "Probe",
     "runtime.backend": "Runs in", "runtime.device": "Device", "runtime.threads": "Threads", "runtime.seed": "Seed",
-    "rank": "Rank of the projection", "epochs": "Epochs, at most", "lr": "Learning rate", "held_out": "Held-out share",
+    "rank": "Rank of the projection", "epochs": "Epochs", "lr": "Learning rate", "held_out": "Held-out share",
     "random_encoder": "Also random weights", "network": "Network", "hidden": "Width", "dropout": "Dropout",
     "calibration": "Calibration", "min_probability": "Smallest probability",
 }  # fmt: skip

@@ -153,7 +153,10 @@ def sentence_trees(studio: Studio, now: Explorer, answer: Mapping[str, Any], pla
         "Sentence", offered, key="graph_sentence", help="Sentences that hold a hop of the path come first.",
         format_func=lambda index: f"{index + 1} · {' '.join(sentences[index].split())[:110]}",
     )  # fmt: skip
-    found = once("sentence", [now.query.graph, chosen], lambda: studio.graphs.sentence(now.query.graph, chosen))
+    found = once(
+        "sentence", [now.query.graph, chosen], lambda: studio.graphs.sentence(now.query.graph, chosen),
+        words="Looking up the sentence's trees; a probe has to read it first",
+    )  # fmt: skip
     trees = list(found.get("trees") or [])
     if not trees and found.get("heads") is not None:
         trees = [

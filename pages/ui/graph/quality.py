@@ -10,8 +10,8 @@ import streamlit as st
 from core.api import Studio
 from core.errors import BertloomError
 from core.graph.types import WordGraph
-from core.render.graph_measures import similarity_figure
 from core.render.look import CONFIG
+from core.render.measure_figures import similarity_figure
 from pages.ui.components import error_box
 from pages.ui.format import count, number, percent, plain
 from pages.ui.graph.ask import once

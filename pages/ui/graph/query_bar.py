@@ -132,6 +132,31 @@ def _conditions(now: Explorer, graph: WordGraph, options: list[str]) -> dict[str
             "Across layers", value=now.first("across", query.across), key=now.key("across"),
             help="The path may change layers; a change costs more the more a word's vector turns.",
         )  # fmt: skip
+        values |= _across(now, graph) if values["across"] else {"first": None, "last": None, "kappa": None}
+    return values
+
+
+def _across(now: Explorer, graph: WordGraph) -> dict[str, Any]:
+    """Draw where a path across layers begins and ends, and what changing the layer costs."""
+    layers: list[int | None] = [None, *graph.layers]
+    row = st.columns(3, gap="medium")
+    values: dict[str, Any] = {}
+    for column, (name, label, usual) in zip(
+        row, (("first", "Start in layer", now.query.first), ("last", "End in layer", now.query.last)), strict=False
+    ):
+        value = usual if usual in layers else None
+        with column:
+            values[name] = st.selectbox(
+                label, layers, key=now.key(name), index=layers.index(now.first(name, value)),
+                format_func=lambda one: "any" if one is None else str(one),
+            )  # fmt: skip
+    with row[2]:
+        values["kappa"] = st.number_input(
+            "Cost κ of a change", 0.0, 1000.0, value=now.first("kappa", now.query.kappa), step=0.1,
+            key=now.key("kappa"), placeholder="median",
+            help="Changing the layer costs κ · (1 − cosine of the word's two vectors). Empty: the median cost of an "
+            "edge inside layers.",
+        )  # fmt: skip
     return values
 
 

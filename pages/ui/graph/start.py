@@ -54,7 +54,7 @@ def start_page(studio: Studio) -> None:
     if problem is not None:
         error_box(problem, title="The form could not be filled from this address")
     # The YAML shows what the form holds in the end; its place is above.
-    box = actions.popover("Settings", icon=":material/description:", key="graph_yaml_box", help="As YAML, and from it.")
+    box = actions.popover("Settings file", icon=":material/description:", key="graph_yaml_box")
     demo, own, other = st.tabs(_TABS, key=_TAB, on_change="rerun")
     if now.origin and not demo.open:
         st.caption(f":material/subdirectory_arrow_right: Settings from {plain(now.origin, 120)}.")

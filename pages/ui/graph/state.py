@@ -44,6 +44,10 @@ class Query:
         Whether edges lead one way.
     across
         Whether the path may change layers.
+    first, last
+        Across layers: the layer to start and to end in; None for any.
+    kappa
+        Across layers: cost of changing the layer at cosine 0; None for the median cost inside layers.
     weights
         Edge type → mixing weight; types that are missing weigh 1.
     view, size, most
@@ -63,6 +67,9 @@ class Query:
     hub: float = 0.0
     directed: bool = True
     across: bool = False
+    first: int | None = None
+    last: int | None = None
+    kappa: float | None = None
     weights: tuple[tuple[str, float], ...] = ()
     view: View = "path"
     size: Size = "degree"
@@ -78,10 +85,11 @@ class Query:
 NAMES: dict[str, str] = {
     "graph": "graph", "start": "from", "end": "to", "layer": "layer", "between": "between", "k": "k",
     "avoid": "avoid", "through": "through", "hub": "hub", "directed": "directed", "across": "across",
-    "weights": "weights", "view": "view", "size": "size", "most": "words", "word": "word",
+    "first": "first", "last": "last", "kappa": "kappa", "weights": "weights", "view": "view",
+    "size": "size", "most": "words", "word": "word",
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {"view": get_args(View), "size": get_args(Size)}
-_MOST = {"between": 6, "k": 20, "layer": 1000}
+_MOST = {"between": 6, "k": 20, "layer": 1000, "first": 1000, "last": 1000}
 _LONGEST = 5000
 
 
@@ -132,8 +140,8 @@ def _read(name: str, text: str) -> Any:
         if text not in ("60", "120", "250", "500"):
             raise ValueError(text)
         return int(text)
-    if name == "hub":
-        return _number(text, 0.0, 5.0)
+    if name in ("hub", "kappa"):
+        return _number(text, 0.0, 5.0 if name == "hub" else 1000.0)
     if name in ("directed", "across"):
         if text not in ("yes", "no"):
             raise ValueError(text)

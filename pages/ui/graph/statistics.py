@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from core.api import Studio
-from core.render.graph_measures import degree_figure
 from core.render.look import CONFIG
+from core.render.measure_figures import degree_figure
 from pages.ui.components import Card, card_row
 from pages.ui.format import count, number, percent, plain
 from pages.ui.graph.ask import once

@@ -22,6 +22,8 @@ def to_widget(key: Key, value: Any) -> Any:
         return bool(value)
     if key.kind == "number":
         return None if value is None else float(value)
+    if key.path == "name" and value == key.default:
+        return ""  # called after the corpus
     if key.kind in ("text", "value"):
         return "" if value is None else str(value)
     return value
