@@ -9,11 +9,13 @@ import streamlit as st
 from core.errors import BertloomError, RunError
 from core.runs.records import RunRecord
 from pages.ui import keys
+from pages.ui.claims_view import claim_view
 from pages.ui.components import empty_state, error_box, paint_header, status_markdown
 from pages.ui.format import plain
 from pages.ui.live import live_plot
 from pages.ui.run_dialogs import open_dialog
 from pages.ui.run_figures_tab import figures_tab, happened
+from pages.ui.run_findings import run_findings
 from pages.ui.run_head import head, primary_metric
 from pages.ui.run_results import results_tab
 from pages.ui.run_tabs import export_tab, log_tab, plan_tab, try_tab
@@ -67,7 +69,9 @@ def _tabs(run: RunRecord) -> None:
     # Only the open tab's content runs, so that figures and predictions cost nothing until they are looked at.
     draws: tuple[Callable[[RunRecord], None], ...] = (results_tab, try_tab, plan_tab, log_tab, export_tab)
     titles: tuple[str, ...] = _TABS
-    if run.kind != "train":
+    if run.kind == "claim":
+        draws, titles = (plan_tab, log_tab), (_TABS[2], _TABS[3])
+    elif run.kind != "train":
         draws, titles = (figures_tab, plan_tab, log_tab), (_TABS[0], _TABS[2], _TABS[3])
     for tab, draw in zip(st.tabs(titles, key=f"run_tabs_{len(titles)}", on_change="rerun"), draws, strict=True):
         if tab.open:
@@ -97,8 +101,12 @@ def main() -> None:
     _trouble(run)
     if run.kind == "graph":
         happened(run)  # nothing is learnt, so there are no curves
+    elif run.kind == "claim":
+        claim_view(run)
     else:
         live_plot(run, metric=primary_metric(run))
+    if run.kind == "train":
+        run_findings(run)
     _tabs(run)
     open_dialog(run)
 

@@ -83,14 +83,39 @@ class Judged:
             "arms": [dict(vars(one)) for one in self.standings],
             "comparisons": [
                 {**one.as_dict(), "measure": contrast.measure, "arm": contrast.arm, "reference": contrast.reference,
+                 "expected": sorted(map(str, contrast.expected)),
                  "agrees": one.verdict in contrast.expected if contrast.expected else None}
                 for contrast, one in zip(self.contrasts, self.comparisons, strict=True)
             ],
         }  # fmt: skip
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Judged:
+        """Return a verdict from what :meth:`as_dict` gave."""
+        contrasts, comparisons = [], []
+        for one in values["comparisons"]:
+            expected = frozenset(Verdict(name) for name in one["expected"])
+            contrasts.append(Contrast(one["arm"], one["reference"], one["measure"], expected))
+            fields: dict[str, Any] = {
+                name: tuple(value) if isinstance(value := one[name], list) else value
+                for name in Comparison.__dataclass_fields__
+            }
+            fields["verdict"] = Verdict(one["verdict"])
+            comparisons.append(Comparison(**fields))
+        return cls(
+            values["part"], ClaimVerdict(values["verdict"]), values["words"], values["target"], values["majority"],
+            tuple(Standing(**arm) for arm in values["arms"]), tuple(contrasts), tuple(comparisons), values["complete"],
+        )  # fmt: skip
+
 
 def judge(
-    claim: Claim, records: Sequence[ArmRun], seeds: Sequence[int], *, parts: Sequence[Part], delta: float = 0.01
+    claim: Claim,
+    records: Sequence[ArmRun],
+    seeds: Sequence[int],
+    *,
+    parts: Sequence[Part],
+    delta: float = 0.01,
+    compared: bool = True,
 ) -> list[Judged]:
     """Judge a claim for each part.
 
@@ -106,6 +131,8 @@ def judge(
         The parts that were planned.
     delta
         Margin of scores.
+    compared
+        Whether arms are compared. Without it there are only their means, for a look before all runs are there.
 
     All comparisons of the claim, of all parts, are one family for Holm's correction. A run that failed counts with the
     majority's score and with all its steps, for anybody gets that score without training; it is counted as failed
@@ -113,13 +140,14 @@ def judge(
     """
     by_part = {part: _by_arm([one for one in records if one.part == part], seeds) for part in parts}
     pairs: list[Pair] = []
-    for part in parts:
+    for part in parts if compared else ():
         pairs += [_pair(contrast, claim, part, by_part[part], delta) for contrast in claim.designs[part].contrasts]
-    compared = iter(compare(pairs))
+    results = iter(compare(pairs))
     found = []
     for part in parts:
-        arms, contrasts, named = by_part[part], claim.designs[part].contrasts, claim.designs[part].arms
-        comparisons = tuple(next(compared) for _ in contrasts)
+        arms, named = by_part[part], claim.designs[part].arms
+        contrasts = claim.designs[part].contrasts if compared else ()
+        comparisons = tuple(next(results) for _ in contrasts)
         complete = all(len(arms.get(arm.name, {})) == len(seeds) for arm in named)
         verdict = _together(claim, contrasts, comparisons, complete)
         target = _target(claim, part, arms)
@@ -258,6 +286,8 @@ def _words(
         return "Nothing is claimed here."
     if not complete:
         return "Not all runs are there yet."
+    if not comparisons:
+        return "The arms are not compared yet."
     if verdict is ClaimVerdict.NONE:
         few = min((one.seeds for one in comparisons), default=0)
         return (

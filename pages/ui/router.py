@@ -59,8 +59,11 @@ def _navigation() -> st.Page:
     explorer = st.Page(
         _PAGES / "graph_explorer.py", title="Graph explorer", icon=":material/hub:", url_path="graph_explorer"
     )
-    st.session_state[keys.PAGES] = {"runs": home, "run": run, "planner": planner, "explorer": explorer}
-    return st.navigation({"Runs": [home, run], "Explore": [explorer], "Plan": [planner]}, position="sidebar")
+    claims = st.Page(_PAGES / "claims.py", title="Claims", icon=":material/science:", url_path="claims")
+    st.session_state[keys.PAGES] = {
+        "runs": home, "run": run, "planner": planner, "explorer": explorer, "claims": claims,
+    }  # fmt: skip
+    return st.navigation({"Runs": [home, run], "Explore": [explorer], "Plan": [planner, claims]}, position="sidebar")
 
 
 @st.fragment(run_every=3)

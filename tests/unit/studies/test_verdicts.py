@@ -137,6 +137,20 @@ def test_a_verdict_can_be_written_as_json() -> None:
     assert len(written["arms"]) == 3
 
 
+def test_a_verdict_survives_json() -> None:
+    found = _judged("raise-to-1e-3", _fits(5e-5))
+    assert Judged.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+
+
+def test_before_all_runs_are_there_arms_have_means_but_are_not_compared() -> None:
+    claim, of = claim_named("raise-to-1e-3"), config("raise-to-1e-3", parts=["full"])
+    found = judge(claim, records(claim, of, _fits(5e-5))[:4], of.seed_list, parts=["full"], compared=False)[0]
+    assert found.verdict is ClaimVerdict.NONE
+    assert found.comparisons == ()
+    assert found.standings[0].mean is not None
+    assert found.words == "Not all runs are there yet."
+
+
 def test_records_survive_json() -> None:
     one = records(claim_named("raise-to-1e-3"), config("raise-to-1e-3", seeds=1), _fits(1e-3))[0]
     assert ArmRun.from_dict(json.loads(json.dumps(one.as_dict()))) == one
