@@ -99,14 +99,14 @@ def main() -> None:
     head(run.id)
     paint_header()
     _trouble(run)
+    if run.kind == "train":
+        run_findings(run)
     if run.kind == "graph":
         happened(run)  # nothing is learnt, so there are no curves
     elif run.kind == "claim":
         claim_view(run)
     else:
         live_plot(run, metric=primary_metric(run))
-    if run.kind == "train":
-        run_findings(run)
     _tabs(run)
     open_dialog(run)
 

@@ -163,7 +163,7 @@ def differences(items: Sequence[Difference], look: Look, *, title: str, unit: Un
     import plotly.graph_objects as go
 
     figure = base_figure(
-        title, f"difference in {unit} (thick: 95 %, thin: corrected for all comparisons)", "", look,
+        title, f"{unit} (thick 95 %, thin corrected)", "", look,
         height=130 + 62 * max(1, len(items)),
     )  # fmt: skip
     figure.add_vrect(x0=-margin, x1=margin, fillcolor=_faint(look.text, 0.08), line_width=0, layer="below")
@@ -187,8 +187,12 @@ def differences(items: Sequence[Difference], look: Look, *, title: str, unit: Un
                     name="over test rows", legendgroup="documents", showlegend=at == 0, hovertemplate=hover,
                 )
             )  # fmt: skip
-    figure.update_layout(hovermode="closest", showlegend=True)
-    figure.update_layout(legend={"y": -0.5 if len(items) < 3 else -0.3})
+    figure.update_layout(
+        hovermode="closest", showlegend=True, legend={"y": -0.5 if len(items) < 3 else -0.3}
+    )  # fmt: skip
+    every = [0.0, *(bound for item in items for bound in (*item.corrected, *item.interval, *(item.documents or ())))]
+    room = 0.06 * (max(every) - min(every)) or margin
+    figure.update_xaxes(range=[min(-margin, min(every) - room), max(margin, max(every) + room)])
     figure.update_yaxes(
         tickvals=list(range(len(items))), ticktext=[safe_text(item.title, 48) for item in items], showgrid=False,
         range=[len(items) - 0.4, -0.6],
@@ -229,6 +233,16 @@ def rate_figure(series: Mapping[str, Sequence[RatePoint]], look: Look, *, title:
                 hovertemplate="%{y:.1%}, %{customdata[0]} seeds, %{customdata[1]} failed",
             )
         )  # fmt: skip
+        lost = [point for point in points if point.failed and baseline is not None]
+        if lost:
+            figure.add_trace(
+                go.Scatter(
+                    x=[point.rate for point in lost], y=[baseline] * len(lost), name=safe_text(f"{name}: failed", 32),
+                    mode="markers", marker={"size": 11, "symbol": "x-thin", "line": {"width": 2.5, "color": colour}},
+                    customdata=[[point.failed, point.seeds] for point in lost],
+                    hovertemplate="%{customdata[0]} of %{customdata[1]} runs failed",
+                )
+            )  # fmt: skip
     if baseline is not None:
         colour = look.roles.get("baseline", look.text)
         figure.add_hline(

@@ -117,12 +117,18 @@ def _card(studio: Studio, chosen: Setup, one: Mapping[str, Any]) -> None:
     question = config.model_dump(mode="json")
     job = peek(f"claim_{one['name']}", question)
     st.caption(plain(_told(runs, job)))
-    row = st.container(horizontal=True, gap="small")
-    if row.button("Test it", icon=":material/science:", type="primary", key=f"claim_test_{one['name']}",
-                  help=f"Trains {runs} runs one after the other and opens their page."):  # fmt: skip
+    row = st.container(horizontal=True, gap="small", vertical_alignment="center")
+    test = row.button(
+        "Test it", icon=":material/science:", key=f"claim_test_{one['name']}",
+        help=f"Trains {runs} runs one after the other and opens their page.",
+    )  # fmt: skip
+    if test:
         _start(studio, config)
-    if row.button("How long?", icon=":material/timer:", key=f"claim_time_{one['name']}", disabled=job is not None,
-                  help="Tries a few steps of one arm of each part, without training."):  # fmt: skip
+    time = row.button(
+        "How long?", icon=":material/timer:", type="tertiary", key=f"claim_time_{one['name']}",
+        disabled=job is not None, help="Tries a few steps of one arm of each part, without training.",
+    )  # fmt: skip
+    if time:
         ask(f"claim_{one['name']}", question, lambda: studio.claims.estimate(config))
         st.rerun()
     if one["last"] is not None:
@@ -137,9 +143,9 @@ def _last(last: Mapping[str, Any] | None) -> None:
         st.caption("Not tested yet on this home.")
     elif last["verdicts"]:
         badges = "&ensp;".join(verdict_badge(verdict, part) for part, verdict in last["verdicts"].items())
-        st.markdown(f"{badges}&ensp;:gray[{relative(last['time'])}]")
+        st.markdown(f"{badges}&ensp;:small[:gray[{relative(last['time'])}]]")
     else:
-        st.markdown(f"{status_markdown(Status(last['status']))}&ensp;:gray[{relative(last['time'])}]")
+        st.markdown(f"{status_markdown(Status(last['status']))}&ensp;:small[:gray[{relative(last['time'])}]]")
 
 
 def _told(runs: int, job: Any) -> str:

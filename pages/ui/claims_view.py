@@ -116,7 +116,7 @@ def _part(claim: Claim, one: Judged, records: Sequence[ArmRun]) -> None:
             )  # fmt: skip
         for measure in claim.measures:
             _differences(one, measure)
-        st.dataframe(_arms(one), hide_index=True, width="stretch", key=f"claim_arms_{one.part}")
+        st.dataframe(_arms(one, claim.measures), hide_index=True, width="stretch", key=f"claim_arms_{one.part}")
         if any(arm.failed for arm in one.standings):
             st.caption("A run that failed (diverged) counts with the majority's score and with all its steps.")
 
@@ -162,7 +162,7 @@ def _scaled(bounds: tuple[float, float], scale: float) -> tuple[float, float]:
     return bounds[0] * scale, bounds[1] * scale
 
 
-def _arms(one: Judged) -> list[dict[str, Any]]:
+def _arms(one: Judged, measures: Sequence[Measure]) -> list[dict[str, Any]]:
     """Return the arms as rows of a table; columns that say nothing are left out."""
     rows = []
     for arm in one.standings:
@@ -175,7 +175,7 @@ def _arms(one: Judged) -> list[dict[str, Any]]:
                 "arm": arm.title, "seeds": arm.seeds, "failed": arm.failed,
                 "score on test (mean ± sd)": f"{100 * arm.mean:.1f}{spread} %" if arm.mean is not None else "",
                 "steps to the target": reached if one.target is not None else "",
-                "memory": amount("memory", arm.memory_mb) if arm.memory_mb is not None else "",
+                "memory": amount("memory", arm.memory_mb) if arm.memory_mb is not None and "memory" in measures else "",
                 "seconds a run": duration(arm.seconds) if arm.seconds is not None else "",
             }
         )  # fmt: skip
