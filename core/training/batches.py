@@ -15,7 +15,9 @@ import numpy as np
 
 from core.config import Stage
 
-__all__ = ["BatchSettings", "evaluation_batches", "iterate", "micro_batches", "plan_epoch", "total_steps"]
+__all__ = [
+    "BatchSettings", "evaluation_batches", "iterate", "micro_batches", "plan_epoch", "stage_seed", "total_steps",
+]  # fmt: skip
 
 #: Batches whose examples are sorted together. More: less padding; fewer: more random.
 CHUNK = 50
@@ -46,6 +48,23 @@ class BatchSettings:
     def of(cls, stage: Stage) -> BatchSettings:
         """Take the settings of a stage."""
         return cls(stage.batch_size, stage.batch_tokens, stage.bucketing)
+
+
+def stage_seed(stage: Stage, index: int, seed: int) -> int:
+    """Return the seed of a stage's order, dropout and re-initialisation.
+
+    Parameters
+    ----------
+    stage
+        The stage; its own seed is taken if it names one.
+    index
+        Its place among the stages that are executed, from 0. The first has the run's seed.
+    seed
+        The run's seed, from which later stages derive theirs.
+    """
+    if stage.seed is not None:
+        return stage.seed
+    return seed if index == 0 else int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint32)[0])
 
 
 def plan_epoch(lengths: Sequence[int] | np.ndarray, settings: BatchSettings, seed: int, epoch: int) -> list[np.ndarray]:

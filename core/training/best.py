@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from core.errors import StorageError
+from core.training.material import Material
 from core.training.prepare import Prepared
 from core.training.results import save_best
 
@@ -18,12 +19,12 @@ _ROW_DECAY = "|row_decay"
 
 
 class Weights:
-    """Takes copies of the trained parameters and puts them back.
+    """Takes copies of a stage's trained parameters and puts them back.
 
     Parameters
     ----------
     prepared
-        The run.
+        The stage.
     names
         Names of the trained parameters.
     """
@@ -54,7 +55,7 @@ class Weights:
 class _Waiting:
     metrics: dict[str, float]
     step: int
-    #: None as long as the model itself still has these weights.
+    #: Every parameter by name; None as long as the model itself still has these weights.
     weights: dict[str, torch.Tensor] | None = None
 
 
@@ -63,19 +64,16 @@ class BestModel:
 
     Parameters
     ----------
-    prepared
-        The run.
-    weights
-        Its weights.
+    material
+        The run's model.
     folder
         Model folder to write.
     event
         Told when the disk takes nothing.
     """
 
-    def __init__(self, prepared: Prepared, weights: Weights, folder: Path, event: Callable[..., None]):
-        self._prepared = prepared
-        self._weights = weights
+    def __init__(self, material: Material, folder: Path, event: Callable[..., None]):
+        self._material = material
         self._event = event
         self._waiting: _Waiting | None = None
         self.folder = folder
@@ -94,27 +92,38 @@ class BestModel:
         waiting = self._waiting
         if waiting is None:
             return True
-        now: dict[str, torch.Tensor] | None = None
-        if waiting.weights is not None:
-            now = self._weights.take()
-            self._weights.put(waiting.weights)
-        try:
-            save_best(self._prepared, self.folder, waiting.metrics)
-            self._waiting = None
-            return True
-        except StorageError as error:
-            if must:
-                raise
-            if waiting.weights is None:
-                waiting.weights = self._weights.take()
-                message = f"The best model could not be written yet. {error.message()}"
-                self._event("warning", message, step=waiting.step)
-            return False
-        finally:
-            if now is not None:
-                self._weights.put(now)
+        with self._material.whole():
+            now: dict[str, torch.Tensor] | None = None
+            if waiting.weights is not None:
+                now = _copies(self._material)
+                _put(self._material, waiting.weights)
+            try:
+                save_best(self._material, self.folder, waiting.metrics)
+                self._waiting = None
+                return True
+            except StorageError as error:
+                if must:
+                    raise
+                if waiting.weights is None:
+                    waiting.weights = _copies(self._material)
+                    message = f"The best model could not be written yet. {error.message()}"
+                    self._event("warning", message, step=waiting.step)
+                return False
+            finally:
+                if now is not None:
+                    _put(self._material, now)
 
     def write_last(self, step: int) -> None:
         """Take the model as it is now for the best: without a gate nothing else can decide."""
         self._waiting = _Waiting({}, step)
         self.write(must=True)
+
+
+def _copies(material: Material) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in material.model.named_parameters()}
+
+
+def _put(material: Material, weights: dict[str, torch.Tensor]) -> None:
+    with torch.no_grad():
+        for name, parameter in material.model.named_parameters():
+            parameter.copy_(weights[name])

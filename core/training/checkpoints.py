@@ -1,10 +1,8 @@
 """Resume checkpoints: everything a run needs to go on bit for bit, in folders that are complete or not there.
 
-``checkpoints/<step>/`` holds ``model.safetensors`` (the trained parameters; frozen ones are rebuilt from plan and
-seed and
-their fingerprint is compared), ``optimizer.safetensors``, ``random.safetensors``, ``state.json`` and a manifest with
-sizes
-and checksums. Nothing is unpickled.
+``checkpoints/<step>/`` holds ``model.safetensors`` (every parameter that a stage so far has trained; all others are
+rebuilt from plan and seed, and their fingerprint is compared), ``optimizer.safetensors``, ``random.safetensors``,
+``state.json`` and a manifest with sizes and checksums. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -22,11 +20,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.errors import StorageError
-from core.training.files import atomic_folder, manifest_ok, remove, sweep, write_manifest
+from core.training.files import atomic_folder, manifest_ok, recover, remove, sweep, write_manifest
 
-__all__ = ["FORMAT", "Checkpoints", "Loaded", "random_state", "restore_random_state"]
+__all__ = [
+    "FORMAT", "Checkpoints", "Loaded", "random_state", "read_folder", "restore_random_state", "write_folder",
+]  # fmt: skip
 
-FORMAT = 1
+FORMAT = 2
 _RETRY_S = 30.0
 
 
@@ -79,6 +79,45 @@ def restore_random_state(tensors: dict[str, torch.Tensor], scalars: dict[str, An
             torch.cuda.set_rng_state(tensors[f"cuda.{index}"], index)
 
 
+def write_folder(
+    target: Path,
+    step: int,
+    tensors: dict[str, torch.Tensor],
+    optimizer: dict[str, torch.Tensor],
+    state: dict[str, Any],
+    *,
+    random: tuple[dict[str, torch.Tensor], dict[str, Any]] | None = None,
+) -> None:
+    """Write a state into a folder that is complete or not there, with that of the random generators (as they are now).
+
+    Raises
+    ------
+    StorageError
+        If the disk is too full or refuses; what stood there before stays.
+    """
+    random_tensors, random_scalars = random or random_state()
+    need = sum(tensor.numel() * tensor.element_size() for part in (tensors, optimizer) for tensor in part.values())
+    with atomic_folder(target, need=need + (1 << 20)) as partial:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial / "model.safetensors")
+        save_file({name: tensor.contiguous() for name, tensor in optimizer.items()}, partial / "optimizer.safetensors")
+        save_file(random_tensors, partial / "random.safetensors")
+        content = {"format": FORMAT, "step": step, "random": random_scalars, **state}
+        (partial / "state.json").write_text(json.dumps(content), encoding="utf-8")
+        write_manifest(partial)
+
+
+def read_folder(path: Path, device: torch.device) -> Loaded:
+    """Read what :func:`write_folder` wrote; the manifest is not looked at."""
+    state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    return Loaded(
+        state["step"],
+        load_file(path / "model.safetensors", device=str(device)),
+        load_file(path / "optimizer.safetensors", device="cpu"),
+        load_file(path / "random.safetensors", device="cpu"),
+        state,
+    )
+
+
 class Checkpoints:
     """The checkpoints of one run.
 
@@ -99,12 +138,13 @@ class Checkpoints:
         self._every_steps = every_steps
         self._saved_at = time.monotonic()
         self._saved_step = 0
+        self._saved_place: Any = None
         self._retry_at = 0.0
         self._told = False
 
-    def mark(self, step: int) -> None:
+    def mark(self, step: int, place: Any = None) -> None:
         """Take `step` as saved: after a resume the next checkpoint is due from here."""
-        self._saved_step, self._saved_at = step, time.monotonic()
+        self._saved_step, self._saved_place, self._saved_at = step, place, time.monotonic()
 
     def postpone(self) -> None:
         """Try again half a minute later."""
@@ -123,25 +163,14 @@ class Checkpoints:
     ) -> bool:
         """Write the checkpoint of a step; return whether it stands on the disk.
 
-        A disk that is full or refuses is told once as a warning and tried again half a minute later; the last good
-        checkpoint stays.
+        At one step a run can be at several places, for example at a stage's end and at the next one's beginning:
+        ``state["place"]`` tells them apart. A disk that is full or refuses is told once as a warning and tried again
+        half a minute later; the last good checkpoint stays.
         """
-        if step == self._saved_step and self._path(step).exists():
+        if step == self._saved_step and state.get("place") == self._saved_place and self._path(step).exists():
             return True
-        random_tensors, random_scalars = random_state()
-        need = sum(tensor.numel() * tensor.element_size() for part in (tensors, optimizer) for tensor in part.values())
         try:
-            with atomic_folder(self._path(step), need=need + (1 << 20)) as partial:
-                save_file(
-                    {name: tensor.contiguous() for name, tensor in tensors.items()}, partial / "model.safetensors"
-                )
-                save_file(
-                    {name: tensor.contiguous() for name, tensor in optimizer.items()}, partial / "optimizer.safetensors"
-                )
-                save_file(random_tensors, partial / "random.safetensors")
-                content = {"format": FORMAT, "step": step, "random": random_scalars, **state}
-                (partial / "state.json").write_text(json.dumps(content), encoding="utf-8")
-                write_manifest(partial)
+            write_folder(self._path(step), step, tensors, optimizer, state)
         except StorageError as error:
             self.postpone()
             if not self._told:
@@ -153,7 +182,7 @@ class Checkpoints:
                 self._told = True
             return False
         self._told, self._retry_at = False, 0.0
-        self.mark(step)
+        self.mark(step, state.get("place"))
         for other in self.steps():
             if other != step:
                 remove(self._path(other))
@@ -169,26 +198,22 @@ class Checkpoints:
     def load(self, device: torch.device) -> Loaded | None:
         """Read the newest checkpoint that is whole; damaged ones are told, removed, and the one before is taken."""
         sweep(self.folder)
+        for path in list(self.folder.glob("*.old")) if self.folder.is_dir() else []:
+            recover(path.with_name(path.name.removesuffix(".old")))  # one of the same step was being replaced
         for step in self.steps():
             path = self._path(step)
             if not manifest_ok(path):
                 self._event("warning", f"The checkpoint of step {step} is damaged and was removed.", step=step)
                 remove(path)
                 continue
-            state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-            if state.get("format") != FORMAT:
+            found = read_folder(path, device)
+            if found.state.get("format") != FORMAT:
                 self._event(
                     "warning", f"The checkpoint of step {step} has an unknown format and is not used.", step=step
                 )
                 continue
-            self.mark(step)
-            return Loaded(
-                step,
-                load_file(path / "model.safetensors", device=str(device)),
-                load_file(path / "optimizer.safetensors", device="cpu"),
-                load_file(path / "random.safetensors", device="cpu"),
-                state,
-            )
+            self.mark(step, found.state.get("place"))
+            return found
         return None
 
     def clear(self) -> None:

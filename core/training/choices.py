@@ -83,7 +83,7 @@ def typical_batch(engine: Engine) -> np.ndarray:
     """Return the batch of the first epoch whose number of sub-words is the median."""
     prepared = engine.prepared
     lengths = prepared.lengths
-    batches = plan_epoch(lengths, BatchSettings.of(prepared.stage), prepared.plan.runtime.seed, 0)
+    batches = plan_epoch(lengths, BatchSettings.of(prepared.stage), prepared.seed, 0)
     return sorted(batches, key=lambda batch: int(lengths[batch].sum()))[len(batches) // 2]
 
 
@@ -220,7 +220,7 @@ def choose(
     if affordable < 2:
         return best, timings
     engine.train_mode()
-    seed = engine.prepared.plan.runtime.seed
+    seed = engine.prepared.seed
 
     def measure(choice: Choice, to_beat: float | None) -> float:
         _apply(engine, choice)

@@ -11,12 +11,13 @@ import torch
 
 from core.config import TaskConfig
 from core.data.tasks.base import Encoded
+from core.data.tasks.scores import softmax
 from core.training.batches import evaluation_batches
 
 if TYPE_CHECKING:
     from core.training.engine import Engine
 
-__all__ = ["EVALUATION_TOKENS", "Forward", "distinct_predictions", "role_logits", "score_roles"]
+__all__ = ["EVALUATION_TOKENS", "Forward", "distinct_predictions", "entropy_share", "role_logits", "score_roles"]
 
 #: Sub-words of an evaluation batch, padding included.
 EVALUATION_TOKENS = 4096
@@ -76,6 +77,32 @@ def distinct_predictions(logits: Sequence[np.ndarray], task: TaskConfig) -> int:
         least = math.log(task.threshold / (1 - task.threshold))
         return len({tuple((one >= least).tolist()) for one in logits})
     return len({int(index) for one in logits for index in np.atleast_1d(one.argmax(-1))})
+
+
+def entropy_share(logits: Sequence[np.ndarray], encoded: Encoded, task: TaskConfig) -> float:
+    """Return the mean entropy of the predictions as a share of its maximum, 0 (certain) to 1 (no idea).
+
+    Parameters
+    ----------
+    logits
+        For each feature shape (classes,), or (length, classes) of which the positions of words count.
+    encoded
+        The role.
+    task
+        With several labels the entropy is that of each label's yes or no.
+    """
+    places = [
+        one if one.ndim == 1 else one[feature["positions"]]
+        for one, feature in zip(logits, encoded.features, strict=True)
+    ]
+    values = np.concatenate([np.atleast_2d(one) for one in places]).astype(np.float64)
+    if task.multi_label:
+        values = np.stack([values, np.zeros_like(values)], axis=-1)  # a sigmoid is the softmax of (x, 0)
+    if not values.size or values.shape[-1] < 2:
+        return 1.0
+    shares = softmax(values)
+    entropy = -(shares * np.log(np.maximum(shares, 1e-300))).sum(axis=-1)
+    return float(entropy.mean() / math.log(values.shape[-1]))
 
 
 def score_roles(engine: Engine, check: Callable[[], None]) -> tuple[dict[str, float], dict[str, Any]]:

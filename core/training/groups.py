@@ -73,18 +73,18 @@ def _shorthand(pattern: str, layers: int) -> set[str] | None:
     return {f"layer {index}" for index in range(first, last + 1) if index < layers}
 
 
-def _rules(stage: Stage, layers: int) -> dict[str, _Rule]:
+def _rules(stage: Stage, layers: int, where: str) -> dict[str, _Rule]:
     """Return the rule of each unit from the stage's rates, layer decay and freezing, before patterns."""
     if stage.freeze_layers > layers:
         raise ConfigError(
             f"freeze_layers is {stage.freeze_layers}, but the encoder has {layers} layers.",
-            where="stages.0.freeze_layers",
+            where=f"{where}.freeze_layers",
             expected=f"0 to {layers}",
         )
     if stage.reinit_top_n > layers:
         raise ConfigError(
             f"reinit_top_n is {stage.reinit_top_n}, but the encoder has {layers} layers.",
-            where="stages.0.reinit_top_n",
+            where=f"{where}.reinit_top_n",
             expected=f"0 to {layers}",
         )
     rules: dict[str, _Rule] = {}
@@ -136,7 +136,7 @@ def _merge(rates: Sequence[tuple[str, float]], layers: int) -> dict[str, str]:
     return named
 
 
-def base_rates(stage: Stage, layers: int) -> dict[str, float]:
+def base_rates(stage: Stage, layers: int, *, where: str = "stages.0") -> dict[str, float]:
     """Return the base learning rate of every trained group, by name, without a model.
 
     Regular expressions among the groups cannot be resolved without parameter names; one with a rate stands under its
@@ -149,8 +149,10 @@ def base_rates(stage: Stage, layers: int) -> dict[str, float]:
         The stage.
     layers
         Number of the encoder's layers.
+    where
+        Path of the stage in the plan, which errors name.
     """
-    rules = _rules(stage, layers)
+    rules = _rules(stage, layers, where)
     taken: set[str] = set()
     extra: dict[str, float] = {}
     for group in stage.groups:
@@ -172,7 +174,7 @@ def base_rates(stage: Stage, layers: int) -> dict[str, float]:
 
 
 def resolve(
-    parameters: Iterable[tuple[str, int]], units: dict[str, str], layers: int, stage: Stage
+    parameters: Iterable[tuple[str, int]], units: dict[str, str], layers: int, stage: Stage, *, where: str = "stages.0"
 ) -> tuple[list[GroupSpec], list[str]]:
     """Divide a model's parameters into groups.
 
@@ -187,6 +189,8 @@ def resolve(
         Number of the encoder's layers.
     stage
         Rates, decay, freezing and patterns.
+    where
+        Path of the stage in the plan, which errors name.
 
     Returns
     -------
@@ -201,10 +205,10 @@ def resolve(
         If a pattern matches nothing or is no regular expression, or nothing is left to train.
     """
     listed = list(parameters)
-    rules = _rules(stage, layers)
+    rules = _rules(stage, layers, where)
     matched: dict[str, ParameterGroup] = {}
     for position, group in enumerate(stage.groups):
-        hits = _matches(group, position, [name for name, _ in listed], units, layers)
+        hits = _matches(group, f"{where}.groups.{position}.pattern", [name for name, _ in listed], units, layers)
         for name in hits:
             matched.setdefault(name, group)
     found: dict[str, _Rule] = {}
@@ -232,14 +236,13 @@ def resolve(
     if not specs:
         raise ConfigError(
             "Every parameter is frozen: nothing is left to train.",
-            where="stages.0",
+            where=where,
             advice="Leave at least the head trainable.",
         )
     return list(specs.values()), frozen
 
 
-def _matches(group: ParameterGroup, position: int, names: list[str], units: dict[str, str], layers: int) -> list[str]:
-    where = f"stages.0.groups.{position}.pattern"
+def _matches(group: ParameterGroup, where: str, names: list[str], units: dict[str, str], layers: int) -> list[str]:
     chosen = _shorthand(group.pattern, layers)
     if chosen is not None:
         hits = [name for name in names if units[name] in chosen]

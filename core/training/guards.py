@@ -9,7 +9,7 @@ from typing import Any
 from core.config import EarlyStopping, GuardConfig
 from core.errors import TrainingDiverged
 
-__all__ = ["BestKeeper", "LossGuard", "SingleClassGuard"]
+__all__ = ["BestKeeper", "LossGuard", "SingleClassGuard", "judge_entropy"]
 
 
 @dataclass
@@ -109,6 +109,34 @@ class SingleClassGuard:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the state of a checkpoint."""
         self.count = state["count"]
+
+
+def judge_entropy(config: GuardConfig, step: int, share: float, *, better: bool) -> None:
+    """Look at the mean entropy of the predictions: certain of everything and right about nothing is a collapse.
+
+    Parameters
+    ----------
+    config
+        The guards.
+    step
+        Step of the evaluation.
+    share
+        Mean entropy of the predictions as a share of its maximum.
+    better
+        Whether the score is above the majority's.
+
+    Raises
+    ------
+    TrainingDiverged
+        If the guard holds.
+    """
+    if config.entropy is not None and share < config.entropy and not better:
+        raise TrainingDiverged(
+            f"The predictions' mean entropy is {share:.2g} of its maximum, and the score is not above the majority's.",
+            where=f"step {step}",
+            expected=f"at least {config.entropy:g}, or a score above the majority's",
+            advice="Lower the learning rate, lengthen the warm-up, or smooth the labels.",
+        )
 
 
 @dataclass

@@ -1,8 +1,7 @@
-"""From a plan to everything that the loop needs: roles, task, model, tokenised features, parameter groups."""
+"""From a stage to everything that its steps need: parameter groups, freezing, dropout, class weights, steps."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,35 +12,30 @@ import torch
 
 from core.config import Plan, Stage
 from core.data.tasks.base import Encoded, Task
-from core.errors import ConfigError, DataError
-from core.training.batches import total_steps
-from core.training.device import pick_device
+from core.training.batches import stage_seed, total_steps
+from core.training.demands import check_labels, check_length, located
 from core.training.groups import GroupSpec, resolve
+from core.training.material import Material, load_material, top_names
 from core.training.rows import UsedRows, used_ids
+from core.training.schedules import rate_function
 
-__all__ = ["Prepared", "class_weights", "encode_roles", "frozen_depth", "parameter_units", "prepare"]
-
-ROLES = ("train", "gate", "test")
+__all__ = ["Prepared", "class_weights", "frozen_depth", "prepare", "prepare_stage"]
 
 
 @dataclass
 class Prepared:
-    """A run before its first step.
+    """A stage before its first step, built on the run's model. Give the model back with :meth:`release`.
 
     Parameters
     ----------
-    plan, stage
-        The plan and its stage.
-    roles
-        Rows by role, labels and the data report.
-    task
-        Format, loss and metrics.
-    model, tokenizer
-        Stock transformers objects, on the device.
-    encoded
-        Tokenised roles; a role without rows is missing.
-    layers, encoder
-        The encoder's layers, lowest first, and the model below the head.
+    material
+        The run's rows, task and model.
+    stage
+        The stage.
+    index
+        Its place among the stages that are executed, from 0.
+    seed
+        Seed of order and dropout.
     groups, frozen
         Trained groups, and names of frozen parameters.
     depth
@@ -54,74 +48,84 @@ class Prepared:
         Optimiser steps of the stage and of its first epoch.
     """
 
-    plan: Plan
+    material: Material
     stage: Stage
-    roles: Any
-    task: Task
-    model: Any
-    tokenizer: Any
-    encoded: dict[str, Encoded]
-    layers: list[torch.nn.Module]
-    encoder: torch.nn.Module
+    index: int
+    seed: int
     groups: list[GroupSpec]
     frozen: list[str]
     depth: int
-    device: torch.device
     rows: UsedRows | None
     weights: torch.Tensor | None
     steps: int
     steps_per_epoch: int
-    notes: list[str] = field(default_factory=list)
+    _dropouts: list[tuple[Any, str, float]] = field(default_factory=list)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self.material.plan
+
+    @property
+    def roles(self) -> Any:
+        """Rows by role."""
+        return self.material.roles
+
+    @property
+    def task(self) -> Task:
+        """Format, loss and metrics."""
+        return self.material.task
+
+    @property
+    def model(self) -> Any:
+        """The model."""
+        return self.material.model
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokeniser."""
+        return self.material.tokenizer
+
+    @property
+    def encoded(self) -> dict[str, Encoded]:
+        """Tokenised roles."""
+        return self.material.encoded
+
+    @property
+    def layers(self) -> list[torch.nn.Module]:
+        """The encoder's layers, lowest first."""
+        return self.material.layers
+
+    @property
+    def encoder(self) -> torch.nn.Module:
+        """The model below the head."""
+        return self.material.encoder
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.material.device
 
     @property
     def lengths(self) -> np.ndarray:
         """Sub-words of each training feature."""
-        return np.asarray(self.encoded["train"].lengths, dtype=np.int64)
+        return self.material.lengths
 
     @property
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """Name → parameter."""
-        return dict(self.model.named_parameters())
+        return self.material.parameters
 
-
-def load_rows(plan: Plan, cache: Path) -> Any:
-    """Load the roles of a plan (see :mod:`core.data.roles`)."""
-    from core.data.roles import load_roles
-
-    return load_roles(plan.data, plan.task, cache=cache)
-
-
-def encode_roles(
-    roles: Any, task: Task, tokenizer: Any, max_length: int, check: Callable[[], None]
-) -> dict[str, Encoded]:
-    """Tokenise every role that has rows.
-
-    Raises
-    ------
-    DataError
-        If no training row is left.
-    """
-    encoded: dict[str, Encoded] = {}
-    for name in ROLES:
-        rows = getattr(roles, name)
-        check()
-        if rows is not None and len(rows):
-            encoded[name] = task.encode(rows, tokenizer, max_length)
-    if "train" not in encoded or not encoded["train"].features:
-        raise DataError(
-            "There is no training row.",
-            where="data",
-            expected="at least one row in the role train",
-            advice="Check the column mapping, and the shares of gate and test.",
-        )
-    return encoded
-
-
-def parameter_units(parts: dict[str, str]) -> dict[str, str]:
-    """Turn the parts of :func:`core.models.structure` into units of groups; a pooler is trained with the head."""
-    return {
-        name: "head" if part in ("head", "pooler") else part.replace("layer.", "layer ") for name, part in parts.items()
-    }
+    def release(self) -> None:
+        """Give the model back: the whole word embedding, its own dropout, no gradients."""
+        if self.rows is not None:
+            self.rows.release()
+            self.material.rows = self.rows = None
+        for module, name, value in self._dropouts:
+            setattr(module, name, value)
+        self._dropouts.clear()
+        self.material.touched_before = set()
+        self.model.zero_grad(set_to_none=True)
 
 
 def frozen_depth(units: dict[str, str], frozen: list[str], layers: int) -> int:
@@ -134,7 +138,7 @@ def frozen_depth(units: dict[str, str], frozen: list[str], layers: int) -> int:
 
 
 def class_weights(
-    stage: Stage, task: Task, labels: list[str], encoded: Encoded, device: torch.device
+    stage: Stage, task: Task, labels: list[str], encoded: Encoded, device: torch.device, *, where: str = "stages.0"
 ) -> torch.Tensor | None:
     """Return the weight of each class, of shape (classes,), or None when all weigh the same.
 
@@ -150,19 +154,7 @@ def class_weights(
         counts = np.maximum(np.asarray(task.label_counts(encoded), dtype=np.float64), 1.0)
         values = counts.sum() / (len(counts) * counts)
     else:
-        for name, value in wanted.items():
-            if name not in labels:
-                raise ConfigError(
-                    f"A class weight is given for {name!r}, which is no label.",
-                    where=f"stages.0.class_weights.{name}",
-                    expected=", ".join(labels[:20]),
-                )
-            if not (math.isfinite(value) and value >= 0):
-                raise ConfigError(
-                    f"The class weight of {name!r} is {value}.",
-                    where=f"stages.0.class_weights.{name}",
-                    expected="a number from 0 on",
-                )
+        check_labels(stage, labels, where)
         values = np.asarray([wanted.get(name, 1.0) for name in labels])
     return torch.tensor(values, dtype=torch.float32, device=device)
 
@@ -173,8 +165,9 @@ def prepare(
     *,
     check: Callable[[], None] = lambda: None,
     phase: Callable[[str], None] = lambda name: None,
+    index: int = 0,
 ) -> Prepared:
-    """Load, build and tokenise.
+    """Load a plan's rows and model, tokenise, and build one of its stages.
 
     Parameters
     ----------
@@ -186,52 +179,96 @@ def prepare(
         Called between pieces of work; may raise to stop.
     phase
         Told what is being done: ``data``, ``model``, ``tokenising``.
+    index
+        Which of the stages that are executed, from 0.
 
     Raises
     ------
     BertloomError
         If data, model or plan cannot be used.
     """
-    from core.data.tasks import task_for
-    from core.models import build_model, reinit_top, structure
+    material = load_material(plan, cache, check=check, phase=phase)
+    return prepare_stage(material, plan.active[index], index)
 
-    stage = plan.stages[0]
-    device = pick_device(plan.runtime.device)
-    phase("data")
-    check()
-    roles = load_rows(plan, cache)
-    task = task_for(plan.task, roles.labels)
-    if stage.metric is not None and stage.metric not in (*task.metric_names, "loss"):
-        raise ConfigError(
-            f"The task has no metric {stage.metric!r}.", where="stages.0.metric", expected=", ".join(task.metric_names)
-        )
-    phase("model")
-    check()
-    model, tokenizer = build_model(plan.model, task, seed=plan.runtime.seed)
-    shape = structure(model)
-    layers = list(shape.layers)
-    units = parameter_units(shape.parts)
+
+def prepare_stage(material: Material, stage: Stage, index: int, *, fresh: bool = True) -> Prepared:
+    """Build a stage on the loaded model.
+
+    Parameters
+    ----------
+    material
+        The run's model and rows; no other stage may be built on it.
+    stage
+        The stage.
+    index
+        Its place among the stages that are executed, from 0.
+    fresh
+        Whether the stage begins here: top layers are re-initialised where it asks for that. On resume they were.
+
+    Raises
+    ------
+    ConfigError
+        If a pattern matches nothing, nothing is left to train, or the warm-up is longer than the stage.
+    """
+    if material.rows is not None:
+        raise RuntimeError("another stage is built on this model")
+    where = material.where(index)
+    model, seed = material.model, stage_seed(stage, index, material.plan.runtime.seed)
     groups, frozen = resolve(
-        ((name, parameter.ndim) for name, parameter in model.named_parameters()), units, len(layers), stage
+        ((name, parameter.ndim) for name, parameter in model.named_parameters()),
+        material.units, len(material.layers), stage, where=where,
+    )  # fmt: skip
+    steps, per_epoch = total_steps(material.encoded["train"].lengths, stage, seed)
+    check_length(stage, steps, where)
+    with located(where):
+        rate_function(stage.schedule, steps, stage.lr)
+    weights = class_weights(
+        stage, material.task, list(material.roles.labels), material.encoded["train"], material.device, where=where
     )
-    if stage.reinit_top_n:
-        reinit_top(model, stage.reinit_top_n, plan.runtime.seed)
-    phase("tokenising")
-    encoded = encode_roles(roles, task, tokenizer, plan.model.max_length, check)
-    model.to(device)
+    if fresh and stage.reinit_top_n:
+        _reinit(material, stage.reinit_top_n, seed)
+    still = set(frozen)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name not in set(frozen))
-    steps, per_epoch = total_steps(encoded["train"].lengths, stage, plan.runtime.seed)
+        parameter.requires_grad_(name not in still)
+    material.touched_before = set(material.touched)
+    material.changed({name for spec in groups for name in spec.parameters})
+    material.rows = rows = _reduce_embedding(material, groups, stage)
     return Prepared(
-        plan, stage, roles, task, model, tokenizer, encoded, layers, shape.encoder, groups, frozen,
-        frozen_depth(units, frozen, len(layers)), device, _reduce_embedding(model, tokenizer, encoded, groups, stage),
-        class_weights(stage, task, list(roles.labels), encoded["train"], device), steps, per_epoch,
+        material, stage, index, seed, groups, frozen, frozen_depth(material.units, frozen, len(material.layers)),
+        rows, weights, steps, per_epoch, _set_dropout(model, stage.dropout),
     )  # fmt: skip
 
 
-def _reduce_embedding(
-    model: Any, tokenizer: Any, encoded: dict[str, Encoded], groups: list[GroupSpec], stage: Stage
-) -> UsedRows | None:
+def _reinit(material: Material, layers: int, seed: int) -> None:
+    from core.models import reinit_top
+
+    # On the CPU: another device's generator would give other numbers.
+    material.model.to("cpu")
+    reinit_top(material.model, layers, seed)
+    material.model.to(material.device)
+    material.changed(top_names(material, layers))
+
+
+def _set_dropout(model: torch.nn.Module, dropout: float | None) -> list[tuple[Any, str, float]]:
+    """Set every dropout probability of a model; return what it was: (module, attribute, value)."""
+    if dropout is None:
+        return []
+    before: list[tuple[Any, str, float]] = []
+    for module in model.modules():
+        names = ["p"] if isinstance(module, torch.nn.Dropout) else []
+        # Some families keep the probability as a plain number and call the function.
+        names += [
+            name for name, value in vars(module).items()
+            if ("dropout" in name or name == "drop_prob") and isinstance(value, float)
+        ]  # fmt: skip
+        for name in names:
+            before.append((module, name, getattr(module, name)))
+            setattr(module, name, dropout)
+    return before
+
+
+def _reduce_embedding(material: Material, groups: list[GroupSpec], stage: Stage) -> UsedRows | None:
+    model = material.model
     embedding = model.get_input_embeddings()
     if not isinstance(embedding, torch.nn.Embedding):
         return None
@@ -239,7 +276,10 @@ def _reduce_embedding(
     spec = next((spec for spec in groups if name in spec.parameters), None)
     if spec is None:
         return None
-    ids = used_ids((one.features for one in encoded.values()), tokenizer.all_special_ids, embedding.num_embeddings)
+    ids = used_ids(
+        (one.features for one in material.encoded.values()), material.tokenizer.all_special_ids,
+        embedding.num_embeddings,
+    )  # fmt: skip
     share = len(ids) / embedding.num_embeddings
     if not UsedRows.possible(model, embedding, stage.optimizer, spec.weight_decay, share):
         return None

@@ -11,37 +11,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 
 from core.training.files import atomic_folder, write_json
+from core.training.material import Material
 from core.training.prepare import Prepared
 
 __all__ = ["environment", "fingerprint", "load_best", "save_best", "write_results"]
 
 
 def fingerprint(prepared: Prepared) -> str:
-    """Return a hash of what a checkpoint relies on but does not hold: frozen weights, tokenised data."""
-    found = hashlib.sha256()
-    for name, parameter in prepared.model.named_parameters():
-        if not parameter.requires_grad:
-            found.update(name.encode())
-            _feed(found, parameter.detach())
-    if prepared.rows is not None:
-        _feed(found, prepared.rows.base)
-    found.update(prepared.roles.fingerprint.encode())
-    for feature in prepared.encoded["train"].features:
-        found.update(np.asarray(feature["input_ids"], dtype=np.int64).tobytes())
+    """Return a hash of what cached activations depend on: frozen weights as they are now, tokenised data."""
+    found = hashlib.sha256(prepared.material.data_digest())
+    parameters = prepared.parameters
+    for name in prepared.frozen:
+        found.update(name.encode())
+        found.update(prepared.material.digest(name, parameters[name]))
     return found.hexdigest()
 
 
-def _feed(into: Any, tensor: torch.Tensor) -> None:
-    into.update(tensor.cpu().contiguous().numpy())
-
-
-def save_best(prepared: Prepared, folder: Path, metrics: dict[str, float]) -> None:
+def save_best(material: Material, folder: Path, metrics: dict[str, float]) -> None:
     """Write the model as it is now into a folder that stock transformers loads, in place of the one before.
+
+    The model must have its whole word embedding (:meth:`~core.training.material.Material.whole`).
 
     Raises
     ------
@@ -50,30 +43,27 @@ def save_best(prepared: Prepared, folder: Path, metrics: dict[str, float]) -> No
     """
     from core.models import save_model
 
-    need = sum(parameter.numel() * parameter.element_size() for parameter in prepared.model.parameters())
-    with contextlib.ExitStack() as stack:
-        if prepared.rows is not None:
-            stack.enter_context(prepared.rows.whole())
-        partial = stack.enter_context(atomic_folder(folder, need=need))
+    need = sum(parameter.numel() * parameter.element_size() for parameter in material.model.parameters())
+    with atomic_folder(folder, need=need) as partial:
         save_model(
-            partial, prepared.model, prepared.tokenizer, prepared.task, max_length=prepared.plan.model.max_length,
-            plan=prepared.plan.model_dump(mode="json"), metrics=metrics,
+            partial, material.model, material.tokenizer, material.task, max_length=material.plan.model.max_length,
+            plan=material.plan.model_dump(mode="json"), metrics=metrics,
         )  # fmt: skip
 
 
-def load_best(prepared: Prepared, folder: Path) -> None:
+def load_best(material: Material, folder: Path) -> None:
     """Put the weights of the best folder into the model."""
     tensors: dict[str, torch.Tensor] = {}
     for path in sorted(folder.glob("*.safetensors")):
         tensors.update(load_file(path))
-    parameters = dict(prepared.model.named_parameters())
+    parameters = dict(material.model.named_parameters())
     if any(name not in tensors for name in parameters):  # written under other names: let transformers read it
-        tensors = dict(type(prepared.model).from_pretrained(folder).state_dict())
+        tensors = dict(type(material.model).from_pretrained(folder).state_dict())
     with torch.no_grad():
         for name, parameter in parameters.items():
             value = tensors[name]
-            if prepared.rows is not None and parameter is prepared.rows.rows:
-                value = value[prepared.rows.ids.cpu()]
+            if material.rows is not None and parameter is material.rows.rows:
+                value = value[material.rows.ids.cpu()]
             parameter.copy_(value)
 
 

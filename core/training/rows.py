@@ -54,6 +54,7 @@ class UsedRows:
         self.group = group
         self._weight_decay = weight_decay
         self._embedding = embedding
+        self._original = embedding.weight
         self.base = embedding.weight.detach()
         device = self.base.device
         self.ids = torch.from_numpy(ids.astype(np.int64)).to(device)
@@ -114,3 +115,15 @@ class UsedRows:
             yield
         finally:
             self._attach()
+
+    def release(self) -> None:
+        """Give the embedding its whole matrix back for good, with what the rows have become."""
+        assert self._hook is not None
+        self._hook.remove()
+        with torch.no_grad():
+            if self.decay != 1.0:
+                self.base.mul_(self.decay)
+            self.base[self.ids] = self.rows
+        self._embedding.weight = self._original
+        self._embedding.num_embeddings = self.base.shape[0]
+        self._embedding.padding_idx = self._padding

@@ -1,4 +1,4 @@
-"""What a checkpoint says of a training run beside weights and optimiser: position, choices, guards, open window."""
+"""What a checkpoint says of a run: tensors of all stages so far, and everything else as plain data."""
 
 from __future__ import annotations
 
@@ -6,41 +6,55 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from core.errors import BertloomError, ModelError
-from core.training.checkpoints import Loaded
+from core.errors import BertloomError
+from core.training.checkpoints import Loaded, restore_random_state
 
 if TYPE_CHECKING:
-    from core.training.loop import Trainer
+    from core.training.run import Run
 
 __all__ = ["restore", "state_of", "tensors_of"]
 
-
-def tensors_of(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """Return what is trained, and the buffers that a model keeps, by name. Frozen weights are rebuilt, not kept."""
-    model, parameters = trainer.prepared.model, trainer.prepared.parameters
-    tensors = {name: parameters[name].detach() for name in trainer.optimiser.names}
-    tensors.update({name: buffer for name, buffer in model.named_buffers() if _kept(model, name)})
-    return tensors
+#: Marks the whole word embedding of which a stage trains some rows, where an earlier stage has changed it.
+_BASE = "|base"
 
 
-def state_of(trainer: Trainer) -> dict[str, Any]:
+def tensors_of(run: Run) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Return what a checkpoint holds of model and optimiser, by name.
+
+    Parameters that no stage so far has changed are rebuilt from plan and seed, not kept. In the middle of a stage that
+    trains some rows of the word embedding, these rows stand under its name.
+    """
+    material = run.material
+    parameters = material.parameters
+    tensors = {name: parameters[name].detach() for name in sorted(material.touched)}
+    tensors.update(material.kept_buffers())
+    if material.rows is not None and material.touched_before:
+        name = next(name for name, parameter in parameters.items() if parameter is material.rows.rows)
+        if name in material.touched_before:
+            tensors[name + _BASE] = material.rows.base
+    open_stage = run.current is not None and run.current.ready
+    return tensors, run.current.session.optimiser.state_tensors() if open_stage and run.current else {}
+
+
+def state_of(run: Run) -> dict[str, Any]:
     """Return everything else that an exact resume needs, as plain data."""
-    prepared = trainer.prepared
+    current = run.current if run.current is not None and run.current.ready else None
+    place = [run.index, 0, 0, False]
+    if current is not None:
+        place = [run.index, current.attempt.number, current.attempt.own, current.done is not None]
+    assert run.keeper is not None
     return {
-        "epoch": trainer.epoch, "index": trainer.index, "evaluated": trainer.evaluated,
-        "stopped_early": trainer.stopped_early, "seconds": trainer.elapsed(), "choices": trainer.choices,
-        "rates": trainer.rates, "window": trainer.window.steps,
-        "keeper": trainer.keeper.state_dict(), "loss_guard": trainer.loss_guard.state_dict(),
-        "class_guard": trainer.class_guard.state_dict(),
-        "plateau": None if trainer.plateau is None else trainer.plateau.state,
-        "fingerprint": trainer.print, "steps": prepared.steps,
-        "row_decay": None if prepared.rows is None else prepared.rows.decay,
-        "rows": None if prepared.rows is None else int(prepared.rows.rows.shape[0]),
+        "place": place, "index": run.index, "origin": run.origin, "stages": [stage.name for stage in run.active],
+        "choices": run.choices, "seconds": run.elapsed(), "entries": run.entries, "decisions": run.decisions,
+        "kept": run.kept, "keeper": run.keeper.state_dict(), "best_index": run.best_index,
+        "stopped_early": run.stopped_early, "ended": run.ended, "touched": sorted(run.material.touched),
+        "touched_before": sorted(run.material.touched_before),
+        "points": sorted(run.needed_points()), "stage": None if current is None else current.state_dict(),
     }  # fmt: skip
 
 
-def restore(trainer: Trainer, loaded: Loaded) -> None:
-    """Put a trainer where a checkpoint left off.
+def restore(run: Run, loaded: Loaded) -> None:
+    """Put a run where a checkpoint left off; the stage in the middle takes its part when it is built.
 
     Raises
     ------
@@ -49,40 +63,29 @@ def restore(trainer: Trainer, loaded: Loaded) -> None:
     BertloomError
         If it was written on another kind of device.
     """
-    state, prepared = loaded.state, trainer.prepared
-    rows = None if prepared.rows is None else int(prepared.rows.rows.shape[0])
-    if state["fingerprint"] != trainer.print or state["steps"] != prepared.steps or state["rows"] != rows:
-        raise ModelError(
-            "The checkpoint does not fit: model, data or plan changed since it was written.",
-            where=str(trainer.checkpoints.folder),
-            expected="the same files as when the run began",
-            advice="Put the files back, or start a new run.",
-        )
+    state, material = loaded.state, run.material
+    if state["origin"] != run.origin or state["stages"] != [stage.name for stage in run.active]:
+        raise run.does_not_fit()
     chosen = state["choices"]
-    if prepared.device.type != chosen["device"].split(":")[0]:
+    if chosen and material.device.type != chosen["device"].split(":")[0]:
         raise BertloomError(
-            f"The run began on {chosen['device']}; this is {prepared.device}.",
+            f"The run began on {chosen['device']}; this is {material.device}.",
             where="runtime.device", advice="Resume it on the same kind of device, or start a new run.",
         )  # fmt: skip
-    parameters = prepared.parameters
-    buffers = dict(prepared.model.named_buffers())
-    with torch.no_grad():
-        for name, tensor in loaded.tensors.items():
-            (parameters[name] if name in parameters else buffers[name]).copy_(tensor)
-    trainer.optimiser.load_state_tensors(loaded.optimizer)
-    if prepared.rows is not None:
-        prepared.rows.decay = state["row_decay"]
-    trainer.step, trainer.epoch, trainer.index = loaded.step, state["epoch"], state["index"]
-    trainer.evaluated, trainer.stopped_early = state["evaluated"], state["stopped_early"]
-    trainer.seconds, trainer.rates, trainer.choices = state["seconds"], state["rates"], chosen
-    trainer.window.steps = state["window"]
-    trainer.keeper.load_state_dict(state["keeper"])
-    trainer.loss_guard.load_state_dict(state["loss_guard"])
-    trainer.class_guard.load_state_dict(state["class_guard"])
-    if trainer.plateau is not None:
-        trainer.plateau.state = state["plateau"] or {}
-
-
-def _kept(model: torch.nn.Module, name: str) -> bool:
-    owner, _, leaf = name.rpartition(".")
-    return leaf not in model.get_submodule(owner)._non_persistent_buffers_set
+    middle = state["stage"] is not None
+    whole = {
+        name.removesuffix(_BASE): tensor for name, tensor in loaded.tensors.items()
+        if name + _BASE not in loaded.tensors
+    }  # fmt: skip
+    material.put(whole, skip_other_shapes=middle)
+    material.touched = set(state["touched_before"] if middle else state["touched"])
+    run.step, run.index, run.choices = loaded.step, state["index"], chosen
+    run.seconds, run.entries, run.decisions = state["seconds"], state["entries"], state["decisions"]
+    run.kept, run.best_index = state["kept"], state["best_index"]
+    run.stopped_early, run.ended = state["stopped_early"], state["ended"]
+    assert run.keeper is not None
+    run.keeper.load_state_dict(state["keeper"])
+    if middle:
+        run.loaded = loaded
+    else:
+        restore_random_state(loaded.random, loaded.state["random"])

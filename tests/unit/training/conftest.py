@@ -107,13 +107,14 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_plan(material: Path, encoders: Callable[..., Path]) -> Callable[..., Plan]:
-    """Build a plan: `stage` and `runtime` override, `family` names the encoder, `tagging` the task."""
+    """Build a plan: `stage` (or `stages`) and `runtime` override, `family` names the encoder, `tagging` the task."""
 
     def build(
         *,
         family: str = "bert",
         tagging: bool = False,
         stage: dict[str, Any] | None = None,
+        stages: list[dict[str, Any]] | None = None,
         runtime: dict[str, Any] | None = None,
         data: dict[str, Any] | None = None,
         shape: dict[str, Any] | None = None,
@@ -123,7 +124,7 @@ def make_plan(material: Path, encoders: Callable[..., Path]) -> Callable[..., Pl
             task={"kind": "tagging", "stride": 4} if tagging else {},
             data={"source": str(material / ("tags.jsonl" if tagging else "reviews.csv")), **(data or {})},
             model={"source": str(encoders(family, **(shape or {}))), "max_length": 32, **(model or {})},
-            stages=[{"epochs": 2, "lr": 1e-3, "batch_size": 16, **(stage or {})}],
+            stages=[{"epochs": 2, "lr": 1e-3, "batch_size": 16, **one} for one in stages or [stage or {}]],
             runtime={"threads": 1, "precision": "fp32", "device": "cpu", **(runtime or {})},
         )
 

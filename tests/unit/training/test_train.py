@@ -26,7 +26,7 @@ def test_classification_learns_and_leaves_everything(make_plan: Callable[..., Pl
     found = results(context)
     assert found["metrics"]["test/accuracy"] >= 0.7
     assert context.series("train/loss")[-1][1] < 0.6 * context.series("train/loss")[0][1]
-    assert set(found) == {"metrics", "details", "choices", "training", "environment"}
+    assert set(found) == {"metrics", "details", "choices", "training", "stages", "decisions", "environment"}
     assert {"gate/accuracy", "gate/loss", "test/macro_f1", "test/mcc"} <= found["metrics"].keys()
     assert found["details"]["test"]["n"] == 12
     assert found["choices"]["precision"] == "fp32"
@@ -145,7 +145,7 @@ def test_loss_guard_stops_a_run_and_says_so(
 def test_single_class_guard_stops_a_run(
     make_plan: Callable[..., Plan], context: MemoryContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.training.loop.distinct_predictions", lambda *_: 1)
+    monkeypatch.setattr("core.training.attempt.distinct_predictions", lambda *_: 1)
     plan = make_plan(stage={"epochs": 4, "guards": {"single_class": 2}})
     with pytest.raises(TrainingDiverged, match="one class"):
         train(plan, context)
@@ -171,18 +171,19 @@ def test_weights_that_are_not_numbers_spoil_neither_best_nor_checkpoint(
 ) -> None:
     from safetensors.torch import load_file
 
-    from core.training.loop import Trainer
+    from core.training.session import Session
 
-    real = Trainer._one_step
+    real = Session.step
 
-    def spoil(self: Trainer, batch: np.ndarray) -> None:
-        real(self, batch)
-        if self.step == 6:
+    def spoil(self: Session, batch: np.ndarray, own: int, rates: dict) -> object:
+        taken = real(self, batch, own, rates)
+        if own == 6:
             with torch.no_grad():
                 for name in self.optimiser.names:
                     self.prepared.parameters[name].fill_(float("nan"))
+        return taken
 
-    monkeypatch.setattr(Trainer, "_one_step", spoil)
+    monkeypatch.setattr(Session, "step", spoil)
     runtime = {"log_every": 10, "checkpoint_every_steps": 8, "keep": "all"}
     plan = make_plan(stage={"epochs": 3, "eval_every": 4, "guards": guards}, runtime=runtime)
     if guards:

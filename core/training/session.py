@@ -1,0 +1,180 @@
+"""A stage on the loaded model: one optimiser step, one evaluation. What is between them belongs to the stage."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.config import Stage
+from core.data.tasks.base import Evaluation
+from core.training.batches import iterate, micro_batches
+from core.training.best import Weights
+from core.training.engine import Engine
+from core.training.evaluation import role_logits
+from core.training.material import Material
+from core.training.optim import Optimiser
+from core.training.prepare import prepare_stage
+from core.training.results import fingerprint
+
+__all__ = ["Scored", "Session", "Step"]
+
+
+@dataclass
+class Step:
+    """What one optimiser step says: mean loss and gradient norm of shape (), sizes, seconds."""
+
+    loss: torch.Tensor
+    norm: torch.Tensor
+    examples: int
+    tokens: int
+    seconds: float
+
+
+@dataclass
+class Scored:
+    """One evaluation: metrics with details, logits of every feature, seconds."""
+
+    evaluation: Evaluation
+    logits: list[np.ndarray]
+    seconds: float
+
+
+class Session:
+    """One stage, built on the run's model. :meth:`close` gives the model back.
+
+    Parameters
+    ----------
+    material
+        The run's rows, task and model.
+    stage
+        The stage.
+    index
+        Its place among the stages that are executed, from 0.
+    fresh
+        Whether the stage begins here; see :func:`core.training.prepare.prepare_stage`.
+    """
+
+    def __init__(self, material: Material, stage: Stage, index: int, *, fresh: bool = True):
+        self.prepared = prepare_stage(material, stage, index, fresh=fresh)
+        self.stage = stage
+        self.engine = Engine(self.prepared)
+        self.engine.train_mode()
+        self.optimiser = Optimiser(
+            stage.optimizer, self.prepared.groups, self.prepared.parameters, self.prepared.device
+        )
+        self.weights = Weights(self.prepared, self.optimiser.names)
+        self.parameters = sum(self.prepared.parameters[name].numel() for name in self.optimiser.names)
+        if self.prepared.rows is not None:
+            self.parameters += self.prepared.rows.base.numel() - self.prepared.rows.rows.numel()
+        self._features = self.prepared.encoded["train"].features
+        self._lengths = self.prepared.lengths
+        self._rows = self.prepared.rows
+        self._open = True
+
+    def fill_caches(
+        self, cache: Path, *, check: Callable[[], None], event: Callable[..., None], phase: Callable[[str], None]
+    ) -> None:
+        """Compute the activations of a frozen lower part, or find them in the cache."""
+        from core.training.activations import prepare_feeds
+
+        if self.prepared.depth > 0:
+            phase("caching")
+            prepare_feeds(self.engine, cache, check=check, event=event, fingerprint=fingerprint(self.prepared))
+
+    def batches(self, epoch: int = 0, index: int = 0) -> Iterator[tuple[int, int, int, np.ndarray]]:
+        """Yield (epoch, index, steps of that epoch, examples) without end, from a position on."""
+        return iterate(self._lengths, self.stage, self.prepared.seed, epoch=epoch, index=index)
+
+    def step(self, batch: np.ndarray, own: int, rates: Mapping[str, float]) -> Step:
+        """Take one optimiser step.
+
+        Parameters
+        ----------
+        batch
+            Indices of its examples.
+        own
+            The stage's own step, from 1, which seeds dropout.
+        rates
+            Learning rate of each group.
+        """
+        started = time.perf_counter()
+        parts = micro_batches(batch, self._lengths, self.stage.accumulation)
+        loss_sum: torch.Tensor | None = None
+        weight_sum: torch.Tensor | None = None
+        for part, indices in enumerate(parts):
+            self.engine.seed(self.prepared.seed, own, part)
+            total, weight, _ = self.engine.loss([self._features[at] for at in indices], indices)
+            if len(parts) == 1:
+                weight = weight.clamp(min=1e-12)
+                total = total / weight
+            total.backward()
+            loss_sum = total.detach() if loss_sum is None else loss_sum + total.detach()
+            weight_sum = weight if weight_sum is None else weight_sum + weight
+        assert loss_sum is not None
+        assert weight_sum is not None
+        divide = None
+        if len(parts) > 1:
+            divide = weight_sum.clamp(min=1e-12)
+            loss_sum = loss_sum / divide
+        self.optimiser.set_rates(rates)
+        norm = self.optimiser.step(divide, self.stage.clip_norm)
+        self.optimiser.zero()
+        if self._rows is not None:
+            self._rows.stepped(rates[self._rows.group])
+        tokens = int(self._lengths[batch].sum())
+        return Step(loss_sum, norm, len(batch), tokens, time.perf_counter() - started)
+
+    def score(self, *, details: bool = False, check: Callable[[], None] = lambda: None) -> Scored:
+        """Evaluate the weights as they are on the gate rows.
+
+        Parameters
+        ----------
+        details
+            With intervals and tables.
+        check
+            Called between batches; may raise to stop.
+        """
+        prepared, started = self.prepared, time.perf_counter()
+        encoded = prepared.encoded["gate"]
+        with self.engine.scoring():
+            logits = role_logits(self.engine.scorer("gate"), encoded, check=check)
+        found = prepared.task.evaluate(logits, encoded, prepared.roles.gate, details=details)
+        return Scored(found, logits, time.perf_counter() - started)
+
+    def trained(self) -> dict[str, torch.Tensor]:
+        """Return what the stage trains, and the buffers that the model keeps, by name; not copied."""
+        parameters = self.prepared.parameters
+        tensors = {name: parameters[name].detach() for name in self.optimiser.names}
+        tensors.update(self.prepared.material.kept_buffers())
+        return tensors
+
+    def put(self, tensors: Mapping[str, torch.Tensor], row_decay: float | None) -> None:
+        """Set what :meth:`trained` returned, and the decay of the rows that are not in use."""
+        targets: dict[str, Any] = {**self.prepared.parameters, **dict(self.prepared.model.named_buffers())}
+        with torch.no_grad():
+            for name in self.trained():
+                targets[name].copy_(tensors[name])
+        if self._rows is not None and row_decay is not None:
+            self._rows.decay = row_decay
+
+    @property
+    def row_decay(self) -> float | None:
+        """What the embedding's unused rows are still to be multiplied by; None where none are left out."""
+        return None if self._rows is None else self._rows.decay
+
+    def close(self) -> None:
+        """Give the model back: its own forward, the whole word embedding, its own dropout. Twice does no harm."""
+        if self._open:
+            self._open = False
+            self.engine.close()
+            with contextlib.suppress(AttributeError):
+                del self.optimiser
+            self._rows = None
+            self.prepared.release()

@@ -1,0 +1,496 @@
+"""A stage of kind ``train``: attempts, and what is decided between them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from core.config import EarlyStopping, Stage
+from core.errors import TrainingDiverged
+from core.training.attempt import Attempt
+from core.training.checkpoints import Loaded, restore_random_state
+from core.training.decisions import gate_words, guard_words
+from core.training.gates import Decision, Place, decide, maximised, passes
+from core.training.guards import BestKeeper
+from core.training.intervals import majority_score, score_of
+from core.training.kinds import StageOutcome
+from core.training.session import Scored
+
+if TYPE_CHECKING:
+    from core.training.run import Run
+
+__all__ = ["Evaluated", "StageRun", "run_stage"]
+
+#: With fewer gate rows a gate decides on noise, which is told.
+_FEW_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What is told after an evaluation: own step of so many, the stage's metric, all metrics."""
+
+    own: int
+    steps: int
+    value: float
+    metrics: dict[str, float]
+
+
+def run_stage(run: Run, stage: Stage, index: int) -> StageOutcome:
+    """Execute a stage of kind ``train``; its session stays open until the run goes on."""
+    part = StageRun(run, stage, index, loaded=run.take_loaded())
+    run.current = part
+    part.prepare()
+    return part.execute()
+
+
+class StageRun:
+    """One execution of one stage.
+
+    Parameters
+    ----------
+    run
+        The run, or a trial.
+    stage
+        The stage, with the values that it is executed with.
+    index
+        Its place among the stages that are executed, from 0.
+    loaded
+        A checkpoint in the middle of this stage, to go on from.
+    on_evaluation
+        Called after each evaluation; where it returns True the stage ends.
+    keep_best
+        Keep a copy of the best evaluation's weights in memory.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        stage: Stage,
+        index: int,
+        *,
+        loaded: Loaded | None = None,
+        on_evaluation: Callable[[Evaluated], bool] | None = None,
+        keep_best: bool = False,
+    ):
+        self.run, self.stage, self.index = run, stage, index
+        self._loaded = loaded
+        self._on_evaluation = on_evaluation
+        self.best_weights: dict[str, torch.Tensor] | None = None
+        self._keep_best = keep_best
+        self.ready = False
+        self.session = run.open(stage, index, fresh=loaded is None)
+        task = self.session.prepared.task
+        self.metric = stage.metric or task.primary_metric
+        self.gate_metric = self.metric if stage.gate is None else stage.gate.metric or self.metric
+        self.has_gate_rows = "gate" in self.session.prepared.encoded
+        self.top = max(self.session.optimiser.base.values())
+        self.begun_again = 0
+        self.repeating = False
+        self.attempts: list[dict[str, Any]] = []
+        #: Metrics before the first step, and before the attempt that the gate now judges.
+        self.start: dict[str, float] | None = None
+        self.began_with: dict[str, float] | None = None
+        self.keeper = BestKeeper(self.metric, EarlyStopping())
+        #: Metrics, step and restore point of the stage's best evaluation.
+        self.best: dict[str, Any] | None = None
+        self.gate_seconds = 0.0
+        self.seconds = 0.0
+        self.gate: dict[str, Any] | None = None
+        self.pruned = False
+        self.done: StageOutcome | None = None
+        self._wrote_start = False
+        self._clock = time.monotonic()
+        named = run.is_named(stage.name)
+        decided = stage.gate is not None or stage.max_retries > 0
+        self._points_best = self.has_gate_rows and (decided or named)
+        self._points_start = stage.max_retries > 0 or (
+            stage.gate is not None and stage.on_fail not in ("continue", "stop")
+        )
+        self._starts_scored = self.has_gate_rows and decided
+        self.attempt = Attempt(self)
+
+    # ---- beginning -------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Tell the beginning, or go on from a checkpoint; then fill the caches."""
+        run = self.run
+        if self._loaded is None:
+            self._announce()
+        else:
+            self._resume(self._loaded)
+        run.fill_caches(self.session)
+        self.ready = True
+        self._clock = time.monotonic()
+        run.start_clock()
+        self.attempt.begin()
+        left = self.session.prepared.steps - self.attempt.own + run.later_steps(self.index)
+        run.context.progress(
+            step=run.step, total_steps=run.step + left, choices=run.choices, best=run.best_dict(), stage=self.index,
+            stage_name=self.stage.name, stages=len(run.active), attempt=self.attempt.number,
+        )  # fmt: skip
+
+    def _announce(self) -> None:
+        run, prepared, attempt = self.run, self.session.prepared, self.attempt
+        words = f"Stage {self.stage.name}: {prepared.steps} steps."
+        if attempt.number > 1:
+            left = prepared.steps - attempt.own
+            words = f"Stage {self.stage.name}, attempt {attempt.number}: {left} steps, rates × {attempt.scale:.4g}."
+        run.event(
+            "stage", words, step=run.step,
+            data={"name": self.stage.name, "kind": self.stage.kind, "index": self.index, "attempt": attempt.number,
+                  "steps": prepared.steps, "steps_per_epoch": prepared.steps_per_epoch, "own_step": attempt.own,
+                  "first_step": run.step + 1, "lr_scale": attempt.scale},
+        )  # fmt: skip
+        run.context.progress(attempt=attempt.number)
+
+    def _resume(self, loaded: Loaded) -> None:
+        state, prepared = loaded.state["stage"], self.session.prepared
+        rows = None if prepared.rows is None else int(prepared.rows.rows.shape[0])
+        if state["steps"] != prepared.steps or state["rows"] != rows or state["name"] != self.stage.name:
+            raise self.run.does_not_fit()
+        self.session.put(loaded.tensors, state["row_decay"])
+        self.session.optimiser.load_state_tensors(loaded.optimizer)
+        self.attempt.load_state_dict(state["attempt"])
+        self.attempt.load_rest_dict(state["rest"])
+        self.begun_again, self.repeating = state["begun_again"], state["repeating"]
+        self.attempts, self.start, self.began_with = state["attempts"], state["start"], state["began_with"]
+        self.keeper.load_state_dict(state["keeper"])
+        self.best, self.gate = state["best"], state["gate"]
+        self.gate_seconds, self.seconds = state["gate_seconds"], state["seconds"]
+        if state["done"] is not None:
+            self.done = StageOutcome(**state["done"])
+        restore_random_state(loaded.random, loaded.state["random"])
+        self.run.event("info", f"Resumed at step {self.run.step}.", step=self.run.step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that an exact resume needs beside tensors, as plain data."""
+        rows = self.session.prepared.rows
+        done = None if self.done is None else vars(self.done)
+        return {
+            "name": self.stage.name, "steps": self.session.prepared.steps, "row_decay": self.session.row_decay,
+            "rows": None if rows is None else int(rows.rows.shape[0]),
+            "attempt": self.attempt.state_dict(), "rest": self.attempt.rest_dict(),
+            "begun_again": self.begun_again, "repeating": self.repeating, "attempts": self.attempts,
+            "start": self.start, "began_with": self.began_with, "keeper": self.keeper.state_dict(),
+            "best": self.best, "gate": self.gate, "gate_seconds": self.gate_seconds, "seconds": self.elapsed(),
+            "done": done,
+        }  # fmt: skip
+
+    def elapsed(self) -> float:
+        """Return the seconds of this stage so far, those before a resume included."""
+        return self.seconds + time.monotonic() - self._clock if self.ready and self.done is None else self.seconds
+
+    def points(self) -> set[str]:
+        """Return the names of the restore points that a decision may still go back to."""
+        if self.done is not None:
+            return set()
+        written = self._wrote_start or self.attempt.own > 0 or self.attempt.number > 1
+        found = {self._point("start")} if self._points_start and written else set()
+        for best in (self.best, self.attempt.best):
+            if best is not None and best.get("point"):
+                found.add(best["point"])
+        return found
+
+    def _point(self, what: str) -> str:
+        return f"{self.index:02d}-{what}"
+
+    # ---- execution -------------------------------------------------------------------------------------------------
+
+    def execute(self) -> StageOutcome:
+        """Run attempt after attempt until the stage is over.
+
+        Raises
+        ------
+        TrainingDiverged
+            If a guard holds and nothing is left to be tried.
+        """
+        while self.done is None:
+            error: TrainingDiverged | None = None
+            try:
+                self._begin()
+                self.attempt.steps()
+            except TrainingDiverged as found:
+                error = found
+            self._conclude(error)
+        return self.done
+
+    def _begin(self) -> None:
+        """Score and keep the weights that the stage begins with, where a decision may need them."""
+        if self.attempt.own or self.attempt.number > 1:
+            return
+        if self._starts_scored and self.start is None:
+            self._warn_of_few_rows()
+            self.run.phase("evaluating")
+            scored = self.score()
+            self.start = {name: float(value) for name, value in scored.evaluation.metrics.items()}
+            self.began_with = self.start
+            words = f"gate/{self.metric} {self.start[self.metric]:.4f} before stage {self.stage.name}."
+            self.run.event("eval", words, step=self.run.step, data={**self.start, "before": self.stage.name})
+        if self._points_start and not self._wrote_start:
+            self._wrote_start = True
+            self._write_point(self._point("start"))
+
+    def _warn_of_few_rows(self) -> None:
+        rows = len(self.session.prepared.roles.gate)
+        if self.stage.gate is not None and rows < _FEW_ROWS:
+            self.run.event(
+                "warning", f"The gate of {self.stage.name} decides on {rows} rows only: a share of one half has a 95 % "
+                f"interval of ± {100 * 0.98 / math.sqrt(rows):.0f} points.", step=self.run.step, data={"rows": rows},
+            )  # fmt: skip
+
+    def score(self) -> Scored:
+        """Evaluate the weights as they are on the gate rows, with intervals where the gate needs them."""
+        gate = self.stage.gate
+        details = gate is not None and gate.rule == "lower" and self.gate_metric != "accuracy"
+        scored = self.session.score(details=details, check=self.run.check)
+        self.gate_seconds += scored.seconds
+        return scored
+
+    def gate_seen(self, scored: Scored) -> dict[str, Any] | None:
+        """Return the gate's evidence on an evaluation, with ``passed``; None without a gate."""
+        gate = self.stage.gate
+        if gate is None:
+            return None
+        score = score_of(scored.evaluation, self.gate_metric, len(self.session.prepared.roles.gate))
+        reference = self.reference()
+        return {
+            "metric": f"gate/{self.gate_metric}", **score.as_dict(), "reference": reference,
+            "against": gate.reference if isinstance(gate.reference, str) else "number", "min_delta": gate.min_delta,
+            "rule": gate.rule, "rows": score.rows, "step": self.run.step,
+            "passed": passes(gate, score, reference, self.gate_metric),
+        }  # fmt: skip
+
+    def reference(self) -> float | None:
+        """Return what the gate compares with."""
+        gate = self.stage.gate
+        assert gate is not None
+        if gate.reference == "start":
+            return None if self.began_with is None else self.began_with[self.gate_metric]
+        return self.majority(self.gate_metric) if gate.reference == "majority" else float(gate.reference)
+
+    def majority(self, metric: str) -> float | None:
+        """Return what a method without a model scores on the gate rows."""
+        prepared = self.session.prepared
+        known = self.run.majorities
+        if metric not in known:
+            known[metric] = majority_score(prepared.task, metric, prepared.roles, prepared.encoded["gate"])
+        return known[metric]
+
+    def above_majority(self, value: float, metric: str | None = None) -> bool:
+        """Return whether a value of the stage's metric is better than the majority's; True where that has none."""
+        metric = metric or self.metric
+        other = self.majority(metric)
+        return other is None or _better(value, other, metric)
+
+    def evaluated(self, scored: Scored, metrics: dict[str, float], value: float, *, improved: bool) -> None:
+        """Keep what an evaluation gives reason to keep, and tell whoever wants to know."""
+        run, attempt = self.run, self.attempt
+        better = self.keeper.observe(run.step, value)
+        if better:
+            self.best = {**(attempt.best or {}), "attempt": attempt.number}
+        differs = self.stage.gate is not None and self.gate_metric != self.metric
+        if self._points_best and (better or (improved and differs)):
+            name = self._point(f"best-{run.step:08d}")
+            for best in (self.best if better else None, attempt.best):
+                if best is not None:
+                    best["point"] = name
+            self._write_point(name, optimizer=self.stage.max_retries > 0)
+        if better and self._keep_best:
+            self.best_weights = self.session.weights.take()
+        run.offer(metrics, self.index)
+        if self._on_evaluation is not None:
+            told = Evaluated(attempt.own, self.session.prepared.steps, value, metrics)
+            if self._on_evaluation(told):
+                self.pruned, attempt.ended = True, "pruned"
+
+    def tell(self, rule: str, action: str, message: str, evidence: dict[str, Any]) -> None:
+        """Record a decision of the attempt that is going on."""
+        self.run.decide(
+            self.stage, self.index, rule, action, message, evidence,
+            attempt=self.attempt.number, lr_scale=self.attempt.scale,
+        )  # fmt: skip
+
+    # ---- restore points --------------------------------------------------------------------------------------------
+
+    def _write_point(self, name: str, *, optimizer: bool = True) -> None:
+        session = self.session
+        self.run.points.write(
+            name, self.run.step, session.trained(), session.optimiser.state_tensors() if optimizer else {},
+            {"attempt": self.attempt.state_dict(), "row_decay": session.row_decay},
+        )  # fmt: skip
+        self.run.points.keep(self.run.needed_points())
+
+    def restore(self, name: str, *, whole: bool) -> None:
+        """Go back to a restore point: its weights, and with `whole` everything else, bit for bit."""
+        point = self.run.points.load(name, self.session.prepared.device)
+        self.session.put(point.tensors, point.state["row_decay"])
+        if whole:
+            self.session.optimiser.load_state_tensors(point.optimizer)
+            self.attempt.load_state_dict(point.state["attempt"])
+            restore_random_state(point.random, point.state["random"])
+
+    def _back(self) -> tuple[str | None, str]:
+        """Return the restore point worth going back to, and its name in words.
+
+        That is the stage's best evaluation, unless nothing had been learnt by then: it must be better than the start
+        and than the majority.
+        """
+        best = self.best
+        if best is not None and best.get("point"):
+            value = best["value"]
+            start = None if self.start is None else self.start[self.metric]
+            if (start is None or _better(value, start, self.metric)) and self.above_majority(value):
+                return best["point"], f"its best weights (step {best['step']})"
+        return (self._point("start") if self._points_start else None), "its start"
+
+    def _keep_for_later(self) -> None:
+        """Write the weights of the best evaluation as a point from which a later stage can begin."""
+        now = {name: tensor.clone() for name, tensor in self.session.trained().items()}
+        decay = self.session.row_decay
+        if self.best is not None and self.best.get("point"):
+            self.restore(self.best["point"], whole=False)
+        else:
+            self.run.event(
+                "warning", f"No evaluation of {self.stage.name} gave a number: its last weights are kept for the "
+                "stages that begin with its best ones.", step=self.run.step,
+            )  # fmt: skip
+        self.run.write_kept(self.stage.name, self.index)
+        self.session.put(now, decay)
+
+    # ---- decisions -------------------------------------------------------------------------------------------------
+
+    def _conclude(self, error: TrainingDiverged | None) -> None:
+        """Decide what follows the attempt that has ended, and do it."""
+        attempt, stage = self.attempt, self.stage
+        if error is not None and attempt.window.steps:
+            attempt.record()
+        evidence = None if error is not None or self.pruned else self._evidence()
+        passed = None if evidence is None else bool(evidence["passed"])
+        place = Place(attempt.scale, self.top, self.begun_again, self.repeating)
+        made = None if self.pruned else decide(stage, place, guard=error is not None, passed=passed)
+        point, words = self._choose_point(made, passed=passed)
+        if made is not None:
+            self._tell_of(made, error, evidence, point, words)
+        self._note(error, passed)
+        if made is not None and made.then == "fail":
+            assert error is not None
+            raise error
+        if evidence is not None:
+            self.gate = evidence
+        if made is not None and made.then == "again":
+            self._again(made, point)
+            return
+        if point is not None:
+            self.restore(point, whole=False)
+        self._over(made, point)
+
+    def _evidence(self) -> dict[str, Any] | None:
+        """Return what the gate saw of the evaluation that it decides on: the attempt's best, or the one that passed."""
+        if self.stage.gate is None:
+            return None
+        nothing = {
+            "metric": f"gate/{self.gate_metric}", "value": math.nan, "low": None, "high": None,
+            "reference": self.reference(), "against": str(self.stage.gate.reference),
+            "min_delta": self.stage.gate.min_delta, "rule": self.stage.gate.rule, "rows": None, "step": self.run.step,
+            "passed": False,
+        }  # fmt: skip
+        best = self.attempt.best
+        if self.attempt.ended == "passed":
+            assert self.attempt.last is not None
+            return dict(self.attempt.last["gate"])
+        return nothing if best is None else dict(best["gate"])
+
+    def _choose_point(self, made: Decision | None, *, passed: bool | None) -> tuple[str | None, str]:
+        """Return the restore point that a decision goes back to, and what it is in words; None: weights stay."""
+        if made is None or made.weights == "keep":
+            return None, ""
+        if made.weights == "start":
+            return self._point("start"), "its start"
+        if made.weights == "back":
+            return self._back()
+        if passed and self.attempt.ended == "passed":
+            return None, ""  # it ended with the evaluation that passed
+        # The gate judged the attempt's best evaluation; a repeat that does not pass leaves the stage's.
+        best = self.attempt.best if passed else self.best
+        return (None if best is None else best.get("point")), "its best weights"
+
+    def _tell_of(
+        self, made: Decision, error: TrainingDiverged | None, evidence: dict[str, Any] | None, point: str | None,
+        words: str,
+    ) -> None:  # fmt: skip
+        seen: dict[str, Any] = dict(evidence or {})
+        if error is not None:
+            seen = {"guard": error.what, "own_step": self.attempt.own}
+            if made.then != "fail":
+                self.run.event("guard", error.message(), step=self.run.step)
+            message = guard_words(made, self.stage, error.what, words)
+        else:
+            message = gate_words(made, self.stage, seen, words)
+        seen.update(begun_again=self.begun_again, point=point)
+        if made.rule == "retries":
+            seen["max_retries"] = self.stage.max_retries
+        self.run.decide(
+            self.stage, self.index, made.rule, made.action, message, seen,
+            attempt=self.attempt.number, lr_scale=made.scale,
+        )  # fmt: skip
+
+    def _note(self, error: TrainingDiverged | None, passed: bool | None) -> None:
+        """Write down the attempt for the results."""
+        attempt = self.attempt
+        if error is not None:
+            outcome = "guard"
+        elif passed is not None:
+            outcome = "passed" if passed else "failed"
+        else:
+            outcome = {"early_stopping": "stopped early"}.get(attempt.ended or "", attempt.ended or "finished")
+        self.attempts.append(
+            {
+                "number": attempt.number, "first_step": attempt.first_step, "last_step": self.run.step,
+                "lr_scale": attempt.first_scale, "last_lr_scale": attempt.scale, "outcome": outcome,
+                "ended": attempt.ended, "best": attempt.keeper.as_dict(), "seconds": round(attempt.elapsed(), 3),
+            }
+        )  # fmt: skip
+
+    def _again(self, made: Decision, point: str | None) -> None:
+        """Begin another attempt."""
+        before = self.attempt
+        self.begun_again += 1
+        self.repeating = made.action == "repeat"
+        if self.repeating:
+            promoted = before.last if before.ended == "passed" else before.best
+            assert promoted is not None
+            self.began_with = promoted["metrics"]
+        self.attempt = Attempt(self, before.number + 1, made.scale)
+        if point is not None:
+            self.restore(point, whole=made.whole)
+        if not made.whole:
+            self.session.optimiser.load_state_tensors({})
+        self.run.points.keep(self.run.needed_points())
+        self._announce()
+
+    def _over(self, made: Decision | None, point: str | None) -> None:
+        attempt = self.attempt
+        outcome = made.outcome if made is not None and made.outcome else "pruned" if self.pruned else "finished"
+        self.seconds = self.elapsed()
+        start = None if self.start is None else {"metric": f"gate/{self.metric}", "value": self.start[self.metric]}
+        self.run.stopped_early = attempt.ended == "early_stopping"
+        if self.run.is_named(self.stage.name):
+            self._keep_for_later()
+        entry = {
+            "attempts": self.attempts, "best": self.keeper.as_dict(), "start": start, "gate": self.gate,
+            "seconds": round(self.seconds, 3), "gate_seconds": round(self.gate_seconds, 3),
+        }  # fmt: skip
+        self.done = StageOutcome(outcome, entry, stop=made is not None and made.then == "end")
+
+    def close(self) -> None:
+        """Give the model back."""
+        self.session.close()
+
+
+def _better(value: float, other: float, metric: str) -> bool:
+    return value > other if maximised(metric) else value < other
