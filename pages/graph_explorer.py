@@ -18,6 +18,7 @@ from pages.ui.graph.compare import compare_panel
 from pages.ui.graph.component import picture
 from pages.ui.graph.explain import explanation, no_path, unknown_word
 from pages.ui.graph.export import export_part
+from pages.ui.graph.links import explorer_link
 from pages.ui.graph.looks import edge_name, known_types
 from pages.ui.graph.panels import (
     alternatives,
@@ -84,7 +85,7 @@ def main() -> None:
     except BertloomError as error:
         page_header("Graph explorer", "This graph cannot be opened.")
         error_box(error)
-        st.page_link(st.session_state[keys.PAGES]["explorer"], label="Choose another graph", icon=":material/hub:")
+        explorer_link(st.container(), "Make or choose another graph", {keys.GRAPH: _NEW}, key="graph_other_one")
         return
     _explore(desk, now, graph, found, known)
 
@@ -136,15 +137,15 @@ def _facts(graph: WordGraph) -> str:
 
 
 def _graphs(now: Explorer, known: list[dict[str, Any]]) -> None:
-    st.page_link(
-        st.session_state[keys.PAGES]["explorer"], label="Build this one again with changes", icon=":material/tune:",
-        query_params={keys.GRAPH: _NEW, LIKE: now.query.graph},
+    explorer_link(
+        st.container(), "Build this one again with changes", {keys.GRAPH: _NEW, LIKE: now.query.graph},
+        key="graph_again", icon=":material/tune:",
     )  # fmt: skip
     for graph in known[:12]:
         row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
-        row.page_link(
-            st.session_state[keys.PAGES]["explorer"], label=plain(graph["name"], 40), icon=":material/hub:",
-            query_params={keys.GRAPH: str(graph["id"])}, disabled=graph["id"] == now.query.graph,
+        explorer_link(
+            row, plain(graph["name"], 40), {keys.GRAPH: str(graph["id"])}, key=f"graph_open_{graph['id']}",
+            disabled=graph["id"] == now.query.graph,
         )  # fmt: skip
         facts = f"{count(graph['words'])} words" if graph.get("words") else relative(graph.get("created"))
         row.markdown(

@@ -88,6 +88,17 @@ def test_a_query_has_an_address_and_the_back_button_undoes(page: Page, graphs: S
     expect(between.get_by_role("radio", name="2", checked=True)).to_be_visible()
 
 
+def test_a_link_from_a_graph_to_a_new_one_is_an_address_of_its_own(page: Page, graphs: Server) -> None:
+    open_explorer(page, graphs, f"?graph={READY}")
+    page.get_by_role("button", name="Graphs").click()
+    page.get_by_text("Build this one again with changes").click()
+    page.wait_for_url(re.compile(f"graph=new&like={READY}"))
+    page.get_by_role("tab", name="Your text").click()
+    expect(page.get_by_role("heading", name="Graph explorer")).to_be_visible()
+    page.go_back()
+    expect(page.locator(PICTURE)).to_be_visible()
+
+
 def test_a_click_explains_the_word_and_a_second_one_asks_for_the_path(page: Page, graphs: Server) -> None:
     picture = open_explorer(page, graphs)
     click_word(page, "garden")

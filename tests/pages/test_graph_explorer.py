@@ -148,6 +148,15 @@ def test_an_address_asks_the_whole_query(open_explorer: Callable[..., AppTest], 
     assert query.weights == {"dep": 1.0, "cooc": 0.25, "sim": 0.0}
 
 
+def test_another_graph_of_the_list_has_its_address(open_explorer: Callable[..., AppTest]) -> None:
+    desk = FakeGraphs()
+    desk.add("20261124-1", "still at work", Status.RUNNING)
+    app = open_explorer(graphs=desk, graph=READY)
+    app.button(key="graph_open_20261124-1").click().run()
+    assert address(app) == {"graph": "20261124-1"}
+    assert "still at work" in words(app)
+
+
 def test_what_is_changed_stands_in_the_address(open_explorer: Callable[..., AppTest]) -> None:
     app = open_explorer()
     assert address(app) == {}  # the newest graph and its first query are no step of the back button

@@ -13,6 +13,7 @@ from core.runs.records import Status
 from pages.ui import keys
 from pages.ui.components import empty_state, error_box, page_header, status_markdown
 from pages.ui.format import clock, count, plain
+from pages.ui.graph.links import explorer_link
 from pages.ui.runs_live import act, show_problem
 
 __all__ = ["building", "find_graph", "progress_words", "share", "stopped"]
@@ -96,7 +97,4 @@ def stopped(studio: Studio, graph: Mapping[str, Any]) -> None:
             "Resume", type="primary", icon=":material/play_arrow:", key=keys.PRIMARY, on_click=act,
             args=(studio.runs.resume, str(graph["id"])),
         )  # fmt: skip
-        row.page_link(
-            st.session_state[keys.PAGES]["explorer"], label="New graph", icon=":material/add:",
-            query_params={keys.GRAPH: "new"},
-        )  # fmt: skip
+        explorer_link(row, "New graph", {keys.GRAPH: "new"}, key="graph_new", icon=":material/add:")

@@ -55,9 +55,9 @@ def start_page(studio: Studio) -> None:
         error_box(problem, title="The form could not be filled from this address")
     # The YAML shows what the form holds in the end; its place is above.
     box = actions.popover("Settings file", icon=":material/description:", key="graph_yaml_box")
+    if now.origin:
+        st.caption(f":material/subdirectory_arrow_right: The form holds the settings of {plain(now.origin, 120)}.")
     demo, own, other = st.tabs(_TABS, key=_TAB, on_change="rerun")
-    if now.origin and not demo.open:
-        st.caption(f":material/subdirectory_arrow_right: Settings from {plain(now.origin, 120)}.")
     made: Callable[[], GraphConfig] | None = demo_config
     if demo.open:
         with demo:

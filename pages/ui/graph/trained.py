@@ -19,6 +19,7 @@ from pages.ui.format import plain
 from pages.ui.graph.fields import grid
 from pages.ui.graph.form import Form, form, message_of
 from pages.ui.graph.found import draw_links, draw_probe
+from pages.ui.graph.links import explorer_link
 from pages.ui.graph.state import Explorer
 
 __all__ = ["TRAINED_FIELDS", "trained_parts"]
@@ -79,10 +80,7 @@ def _open(now: Explorer, run: Mapping[str, Any] | None, kind: str) -> None:
         query_params=run_url(str(run["id"])), width="content",
     )  # fmt: skip
     if kind == "links" and run["id"] != now.query.graph:
-        row.page_link(
-            st.session_state[keys.PAGES]["explorer"], label="The graph with its predicted links", icon=":material/hub:",
-            query_params={keys.GRAPH: str(run["id"])}, width="content",
-        )  # fmt: skip
+        explorer_link(row, "The graph with its predicted links", {keys.GRAPH: str(run["id"])}, key="graph_linked")
 
 
 # -- training another -----------------------------------------------------------------------------------------------
