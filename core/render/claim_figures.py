@@ -190,9 +190,10 @@ def differences(items: Sequence[Difference], look: Look, *, title: str, unit: Un
     figure.update_layout(
         hovermode="closest", showlegend=True, legend={"y": -0.5 if len(items) < 3 else -0.3}
     )  # fmt: skip
-    every = [0.0, *(bound for item in items for bound in (*item.corrected, *item.interval, *(item.documents or ())))]
-    room = 0.06 * (max(every) - min(every)) or margin
-    figure.update_xaxes(range=[min(-margin, min(every) - room), max(margin, max(every) + room)])
+    every = [-margin, margin]
+    every += [bound for item in items for bound in (*item.corrected, *item.interval, *(item.documents or ()))]
+    room = 0.06 * (max(every) - min(every))
+    figure.update_xaxes(range=[min(every) - room, max(every) + room])
     figure.update_yaxes(
         tickvals=list(range(len(items))), ticktext=[safe_text(item.title, 48) for item in items], showgrid=False,
         range=[len(items) - 0.4, -0.6],

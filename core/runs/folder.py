@@ -22,12 +22,18 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7
 
 
 def has_checkpoint(run: Path | str) -> bool:
-    """Whether a complete resume checkpoint lies in the folder (temporary names are incomplete ones)."""
-    try:
-        with os.scandir(os.path.join(run, "checkpoints")) as entries:
-            return any(entry.name.isdigit() and entry.is_dir() for entry in entries)
-    except OSError:
-        return False
+    """Whether there is something to resume from: a complete checkpoint, or recorded runs of a claim.
+
+    Temporary names are incomplete ones.
+    """
+    for name, complete in (("checkpoints", str.isdigit), ("arms", lambda name: name.endswith(".json"))):
+        try:
+            with os.scandir(os.path.join(run, name)) as entries:
+                if any(complete(entry.name) for entry in entries):
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 def has_model(run: Path | str) -> bool:

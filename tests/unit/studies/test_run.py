@@ -11,6 +11,7 @@ import pytest
 
 from core.config import Plan
 from core.errors import DataError
+from core.runs.folder import has_checkpoint
 from core.studies.records import read_records
 from core.studies.run import run
 from core.training.context import MemoryContext, Outcome, Request
@@ -56,6 +57,7 @@ def test_a_paused_claim_goes_on_with_the_run_that_was_interrupted(context: Memor
     assert run(of, context, trainer=Trainer(_learns, stop_at=4)) is Outcome.PAUSED
     assert len(read_records(context.folder / "arms")) == 3
     assert not (context.folder / "results.json").exists()
+    assert has_checkpoint(context.folder)  # so nobody says that it starts from the beginning
     again = Trainer(_learns)
     assert run(of, context, trainer=again) is Outcome.FINISHED
     assert [plan.runtime.seed for plan in again.plans] == [1, 1, 1]
