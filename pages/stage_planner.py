@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 
 import streamlit as st
@@ -26,6 +27,8 @@ from pages.ui.planner_widgets import field, fields, folded, section
 from pages.ui.studio import studio
 
 _SEEN = "planner_query"
+#: Seconds within which the second of two clicks comes.
+_SECOND_CLICK = 0.4
 _CSS = """<style>
 @media (min-width: 1100px) {
   [data-testid="stColumn"]:has(> div > div > .st-key-planner_side) { align-self: stretch; }
@@ -39,6 +42,7 @@ _CSS = """<style>
 
 
 def _page() -> None:
+    _leave(draft())
     st.html(_CSS.replace("</style>", f"{STAGES_CSS}</style>"))
     desk = studio()
     begin()
@@ -89,28 +93,44 @@ def _header(now: Draft, desk: Studio) -> None:
         load(starter_plan())
         st.rerun()
     wrong = now.wrong
-    pressed = actions.button(
+    actions.button(
         "Start", type="primary", icon=":material/play_arrow:", key=keys.PRIMARY, disabled=bool(wrong),
+        on_click=_submit, args=(desk,),
         help=f"{wrong} fields need mending first." if wrong else "Puts this plan into the queue and opens its page.",
     )  # fmt: skip
-    if pressed:
-        _start(now, desk)
-    elif now.submitted:
-        # A later visit: the next Start is another run.
-        now.request, now.submitted = uuid.uuid4().hex, False
+    if now.refused is not None:
+        error_box(now.refused, title="The run was not started")
+        now.refused = None
 
 
-def _start(now: Draft, desk: Studio) -> None:
+def _submit(desk: Studio) -> None:
+    """Put the plan into the queue; a second click finds the run of the first."""
+    now = draft() if draft().submitted else sync()
     plan = now.plan()
     if plan is None:
         return
     try:
-        run_id = desk.runs.submit(plan, request_id=now.request, parent=now.parent)
+        now.leaving = desk.runs.submit(plan, request_id=now.request, parent=now.parent)
     except BertloomError as error:
-        error_box(error, title="The run was not started")
+        now.refused = error
         return
+    if not now.submitted:
+        notice(f"{plan.name} is in the queue.")
     now.submitted = True
-    notice(f"{plan.name} is in the queue.")
+
+
+def _leave(now: Draft) -> None:
+    """Go to the page of a run that was started, before anything is drawn.
+
+    The second of two clicks asks for this page again. If it came while the other page is drawn already, the browser
+    would get pieces of both, so it is waited for here.
+    """
+    if now.leaving is None:
+        if now.submitted:  # a later visit: the next Start is another run
+            now.request, now.submitted = uuid.uuid4().hex, False
+        return
+    time.sleep(_SECOND_CLICK)
+    run_id, now.leaving = now.leaving, None
     st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import streamlit as st
 
 from core.config import Plan
+from core.errors import BertloomError
 from pages.ui.forms import State, fix_state, place_problems, plan_from_state, read_state, state_from_plan
 from pages.ui.forms_fields import from_widget, message_paths, shown_paths, to_widget
 from pages.ui.forms_stages import (
@@ -57,6 +58,10 @@ class Draft:
         Id that makes two clicks on Start one run.
     submitted
         Whether Start was pressed with this request id.
+    leaving
+        The run that was started and whose page is to be opened.
+    refused
+        Why the run was not started; shown once.
     origin
         What the draft was loaded from, e.g. ``preset:mine``; shown in the page.
     parent
@@ -79,6 +84,8 @@ class Draft:
     generation: int = 0
     request: str = field(default_factory=lambda: uuid.uuid4().hex)
     submitted: bool = False
+    leaving: str | None = None
+    refused: BertloomError | None = None
     origin: str = ""
     parent: str | None = None
     problems: dict[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -26,6 +27,8 @@ __all__ = ["estimate_question", "outlook", "steps_question", "yaml_part"]
 _STEP_FIELDS = (
     "name", "kind", "enabled", "epochs", "steps", "batch_", "accumulation", "bucketing", "range_test", "search", "seed",
 )  # fmt: skip
+#: Rates this many times apart are drawn on a logarithmic axis at first.
+_WIDE = 30.0
 _UPLOAD_PROBLEM = "planner_yaml_problem"
 
 
@@ -72,7 +75,8 @@ def outlook(draft: Draft, studio: Studio) -> None:
             return
         else:
             _steps(job.answer)
-            _curve(studio, plan, int(job.answer["steps"]))
+            _curve(studio, plan, job.answer)
+            _stage_table(draft, plan, job.answer)
         _estimate(draft, studio)
 
 
@@ -145,7 +149,7 @@ def _steps_job(draft: Draft, studio: Studio, plan: Plan) -> Job | None:
 def _steps(answer: Mapping[str, Any]) -> None:
     rows = answer.get("rows") or {}
     row = st.container(horizontal=True, gap="small", key="planner_steps")
-    row.metric("Optimiser steps", count(answer["steps"]))
+    row.metric("Optimiser steps", ("≤ " if answer.get("upper") else "") + count(answer["steps"]))
     row.metric("Training rows", count(rows.get("train")))
     row.metric("Gate", count(rows.get("gate")))
     row.metric("Test", count(rows.get("test")))
@@ -155,20 +159,64 @@ def _steps(answer: Mapping[str, Any]) -> None:
         )
 
 
-def _curve(studio: Studio, plan: Plan, steps: int) -> None:
-    from core.render.curve_figures import learning_rate_curve
+def _curve(studio: Studio, plan: Plan, counted: Mapping[str, Any]) -> None:
+    from core.render.curve_figures import learning_rate_curve, plan_curve_figure
+    from core.render.curve_parts import plan_words
 
     try:
-        curve = studio.curve(plan, steps)
+        whole = studio.plan_curve(plan, dict(counted))
+        simple = len(whole["stages"]) == 1 and whole["certain"] and whole["stages"][0]["kind"] == "train"
+        curve = studio.curve(plan, int(counted["steps"])) if simple else {}
     except BertloomError as error:
         error_box(error, title="The learning rate cannot be drawn")
         return
-    if not curve:
+    # Rates of a head and of an encoder's lowest layer lie far apart: on a linear axis only the highest would be seen.
+    wide = _spread(whole) > _WIDE
+    log = bool(st.session_state.get("planner_log", wide))
+    if simple:
+        figure = learning_rate_curve(curve, look(), log_y=log, height=290)
+        words = _words(curve)
+    else:
+        rows = math.ceil((len(whole["names"]) + bool(whole["gates"])) / 3)
+        figure = plan_curve_figure(whole, look(), log_y=log, height=310 + 26 * rows, characters=34)
+        words = plan_words(whole)
+    st.plotly_chart(figure, theme=None, config=CONFIG, key="planner_curve", alt=words)
+    if not simple or len(curve) > 2:
+        st.toggle("Logarithmic axis", value=wide, key="planner_log")
+    if not whole["certain"]:
+        marks = " Diamonds: where a gate may decide." if whole["gates"] else ""
+        st.caption(f"Filled: the range of what depends on results.{marks}")
+
+
+def _spread(curve: Mapping[str, Any]) -> float:
+    """Return how many times the highest peak of a group in a stage is the lowest."""
+    peaks = [max(part["lr"], default=0.0) for stage in curve["stages"] for part in stage["groups"].values()]
+    trained = [peak for peak in peaks if peak > 0]
+    return max(trained) / min(trained) if trained else 1.0
+
+
+def _stage_table(draft: Draft, plan: Plan, counted: Mapping[str, Any]) -> None:
+    """Draw what each stage takes: its steps, and from a dry run time, memory and trained parameters."""
+    stages = counted.get("stages") or []
+    if len(stages) < 2:
         return
-    figure = learning_rate_curve(curve, look(), log_y=bool(st.session_state.get("planner_log")), height=290)
-    st.plotly_chart(figure, theme=None, config=CONFIG, key="planner_curve", alt=_words(curve))
-    if len(curve) > 2:
-        st.toggle("Logarithmic axis", key="planner_log")
+    job = peek("estimate", estimate_question(draft))
+    estimated = {}
+    if job is not None and job.state == "done":
+        estimated = {str(one["name"]): one for one in job.answer.get("stages") or []}
+    rows = []
+    for place, one in enumerate(stages, 1):
+        row = {"Stage": f"{place} {one['name']}", "Steps": ("≤ " if one.get("upper") else "") + count(one["steps"])}
+        cost = estimated.get(str(one["name"]))
+        if cost is not None:
+            row["Time"] = duration(cost.get("seconds"))
+            row["Memory"] = f"{count(cost.get('memory_mb'))} MB"
+            trained = cost.get("trainable_parameters")
+            row["Trained"] = f"{trained / 1e6:.2f} M" if trained is not None else "–"
+        rows.append({name: plain(value) for name, value in row.items()})
+    st.table(rows, border="horizontal", hide_index=True)
+    if any(stage.gate is not None or stage.max_retries for stage in plan.active):
+        st.caption("Gates, guards and retries may skip or repeat stages; these are the steps of one attempt each.")
 
 
 def _words(curve: Mapping[str, Any]) -> str:

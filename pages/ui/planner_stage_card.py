@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
@@ -24,7 +24,15 @@ _PART_WORDS = {
 }
 
 
-def card_body(draft: Draft, index: int, *, several: bool, parameters: Parameters | None, layers: int) -> None:
+def card_body(
+    draft: Draft,
+    index: int,
+    *,
+    several: bool,
+    parameters: Parameters | None,
+    layers: int,
+    between: Callable[[], None] | None = None,
+) -> None:
     """Draw the fields of a stage.
 
     Parameters
@@ -39,6 +47,8 @@ def card_body(draft: Draft, index: int, *, several: bool, parameters: Parameters
         The model's parameters, as soon as they are known.
     layers
         Number of the encoder's layers.
+    between
+        Draws what stands between the common fields and the folded ones.
     """
     kind = str(draft.state.get(f"stages.{index}.kind") or "train")
     prefix = f"stages.{index}"
@@ -52,6 +62,8 @@ def card_body(draft: Draft, index: int, *, several: bool, parameters: Parameters
         _tests(draft, index, kind)
     shown = [name for name in STAGE_FIELDS.get(kind, STAGE_FIELDS["train"]) if not name.startswith("range_test.")]
     _fields(draft, index, shown)
+    if between is not None:
+        between()
     has_groups = bool(draft.state.get(f"{prefix}.groups"))
     if kind == "search":
         space_table(draft, index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -10,6 +11,7 @@ from pages.ui.format import plain
 from pages.ui.forms import stage_from_values
 from pages.ui.forms_stages import Values, stage_count, stage_values, unused_name
 from pages.ui.planner_draft import Draft, draft, replace_stages, sync
+from pages.ui.planner_gallery import gallery
 from pages.ui.planner_map import Cell, Parameters, cells
 from pages.ui.planner_map_view import freeze_map
 from pages.ui.planner_stage_card import card_body
@@ -42,7 +44,10 @@ CSS = """
 @media (max-width: 640px) { [class*="st-key-stage_head_"] { flex-wrap: wrap; } }
 [class*="st-key-stage_open_"] button { padding: 0; min-height: 1.9rem; text-align: left; }
 [class*="st-key-stage_open_"] button p { font-weight: 600; overflow-wrap: anywhere; }
-[class*="st-key-stage_part_"] { border-left: 3px solid var(--st-primary-color); padding-left: 1rem; }
+[class*="st-key-stage_part_"] {
+  border-left: 2px solid color-mix(in srgb, currentColor 18%, transparent);
+  padding-left: 1rem;
+}
 """
 
 
@@ -75,8 +80,8 @@ def stages_section(draft: Draft, *, layers: int, parameters: Parameters | None) 
                 _card(draft, index, values, rows[index], parameters, layers)
         else:
             with st.container(key=f"stage_card_{draft.order[0]}"):
-                card_body(draft, 0, several=False, parameters=parameters, layers=layers)
-            freeze_map(draft, stages, rows, layers)
+                draw_map = partial(freeze_map, draft, stages, rows, layers)
+                card_body(draft, 0, several=False, parameters=parameters, layers=layers, between=draw_map)
         _adding(layers)
 
 
@@ -177,6 +182,11 @@ def _adding(layers: int) -> None:
         "Add a stage", [*_ADD, *READY], key=key, icon=":material/add:", on_click=chosen, format_func=words,
         help="After the last one: a plain stage of training, a range test, a search, or one that is ready.",
     )  # fmt: skip
+    if row.button(
+        "Ready plans", icon=":material/auto_awesome_motion:", key="planner_gallery",
+        help="Ways of tuning that people have published, with their stages filled in.",
+    ):  # fmt: skip
+        gallery(layers)
 
 
 def _add(name: str, layers: int) -> None:

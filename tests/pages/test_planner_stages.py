@@ -9,6 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import Plan, Stage, plan_from_yaml, plan_to_yaml
+from core.config.templates import Template, templates
+from pages.ui.forms import plan_from_state, state_from_plan, values_of_stage
 from pages.ui.planner_map import cells
 from pages.ui.planner_map_view import clicked, map_rows
 from pages.ui.planner_stage_words import READY, new_stage, rate_words, ready_stage, start_choices, summary
@@ -313,3 +315,52 @@ def test_a_summary_of_a_search_names_what_moves() -> None:
 def test_a_ready_stage_fits_the_encoder() -> None:
     assert ready_stage("upper half", [], 6)["freeze_layers"] == 3
     assert ready_stage("upper half", ["upper half"], 12)["name"] == "upper half 2"
+
+
+def test_a_ready_plan_fills_the_stages_and_keeps_the_rest(open_planner: Callable[..., AppTest]) -> None:
+    app = open_planner()
+    app.number_input(key=key(app, "data.train_rows")).set_value(700).run()
+    app.button(key="planner_gallery").click().run()
+    assert "Kumar et al. 2022" in words(app)
+    app.button(key="template_use_head-then-all").click().run()
+    assert not app.exception
+    plan = shown_plan(app)
+    assert [stage.name for stage in plan.stages] == ["head", "all"]
+    assert (plan.data.train_rows, plan.name) == (700, "reviews")
+
+
+@pytest.mark.parametrize("template", templates(), ids=lambda one: one.name)
+def test_every_ready_plan_goes_through_the_form(template: Template) -> None:
+    plan = template.plan()
+    assert plan_from_state(state_from_plan(plan)) == plan
+    assert all(summary(values_of_stage(stage), cells(stage, 6)) for stage in plan.stages)
+
+
+def test_a_slow_first_click_and_a_second_one_are_one_run(
+    open_planner: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    app = open_planner()
+    app.button(key="primary_action").click().run()
+    app.switch_page("../stage_planner.py")
+    app.session_state["planner_draft"].leaving = studio.runs.list()[0].id
+    app.run()
+    assert len(studio.runs.submitted) == 1
+    assert app.session_state["planner_draft"].leaving is None
+    assert not [button for button in app.button if button.key == "planner_reset"]
+
+
+def test_the_curve_of_several_stages_is_drawn_with_its_words(open_three: Callable[[], AppTest]) -> None:
+    app = open_three()
+    (chart,) = [part for part in app.get("plotly_chart") if "3 stages" in str(part.proto)]
+    assert "depends on results" in str(chart.proto)
+    assert "the range of what depends on results. Diamonds" in words(app)
+
+
+def test_each_stage_has_a_line_with_what_it_costs(open_three: Callable[[], AppTest]) -> None:
+    app = open_three()
+    assert list(app.table[0].value["Steps"]) == ["63", "63", "63"]
+    app.button(key="planner_estimate").click().run()
+    for job in app.session_state["planner_jobs"].values():
+        job.future.exception(timeout=10)
+    app.run()
+    assert list(app.table[0].value["Time"]) == ["40 s"] * 3
