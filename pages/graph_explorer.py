@@ -15,7 +15,7 @@ from pages.ui.components import error_box, page_header, paint_header, status_mar
 from pages.ui.format import count, plain, relative
 from pages.ui.graph.ask import across_words, core_query, default_pair, mixing, once, question, starting_layer
 from pages.ui.graph.compare import compare_panel
-from pages.ui.graph.component import picture
+from pages.ui.graph.component import paint_picture, picture, preload
 from pages.ui.graph.explain import explanation, no_path, unknown_word
 from pages.ui.graph.export import export_part
 from pages.ui.graph.links import explorer_link
@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 _NEW = "new"
 _VIEWS: dict[View, str] = {"path": "Path", "neighbourhood": "Neighbourhood", "overview": "Strongest words"}
 _SIZES: dict[Size, str] = {"degree": "Neighbours", "pagerank": "PageRank", "betweenness": "Betweenness"}
-#: Words in the picture; more are for the map.
-_LIMITS = [60, 120, 250, 500]
+#: Words in the picture; more than some hundred are for the map, but a person may want them.
+_LIMITS = [60, 120, 250, 500, 2000]
+_READABLE = 500
 _PANELS = {
     "paths": ":material/alt_route: Alternatives",
     "layers": ":material/layers: Every layer",
@@ -105,16 +106,29 @@ def _explore(
     export = actions.popover("Export", icon=":material/download:", key="graph_export")
     if actions.button("New graph", type="primary", icon=":material/add:", key=keys.PRIMARY):
         st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: _NEW})
-    paint_header()
     _happened(now)
-    query_bar(now, graph)
+    preload()
+    paint_header()
+    # Before its widgets are drawn the query is complete: the picture goes first, what asks for another one after it.
+    first = not now.given
+    bar = st.container()
+    left, right = st.columns([13, 8], gap="medium")
+    if not first:
+        with bar:
+            query_bar(now, graph)
+    asked = now.query
     answer, missing, problem = _answer(desk, now, graph)
     place = chosen_path(answer, now)
     path = answer["paths"][place] if answer.get("paths") else None
     words = list(path["words"]) if path else []
-    left, right = st.columns([13, 8], gap="medium")
     with left:
         view = _picture(desk, now, graph, path, name)
+    if first:
+        paint_picture()
+        with bar:
+            query_bar(now, graph)
+        if question(now.query) != question(asked):  # the address asked for what the widgets do not offer
+            st.rerun()
     with right, st.container(border=True, key="graph_side"):
         _side(desk, now, answer, place, missing, problem)
     show_notices(graph.about)
@@ -126,7 +140,10 @@ def _explore(
 
 def _facts(graph: WordGraph) -> str:
     about = graph.about
-    parts = [f"{count(len(graph))} words", f"{count(len(graph.sentences))} sentences"]
+    parts = [
+        f"{count(number)} {name if number == 1 else f'{name}s'}"
+        for number, name in ((len(graph), "word"), (len(graph.sentences), "sentence"))
+    ]
     if graph.layers:
         widths = sorted(set(graph.widths))
         parts.append(f"{len(graph.layers)} layers of {', '.join(map(str, widths))}")
@@ -219,7 +236,7 @@ def _picture(
         label_visibility="collapsed", index=list(_SIZES).index(now.first("size", query.size)), width=165,
     )  # fmt: skip
     most: int = row.selectbox(
-        "Words, at most", _LIMITS, format_func=lambda one: f"{one} words", key=now.key("most"), width=125,
+        "Words, at most", _LIMITS, format_func=lambda one: f"{count(one)} words", key=now.key("most"), width=125,
         label_visibility="collapsed", index=_LIMITS.index(now.first("most", query.most)),
     )  # fmt: skip
     now.keep(view=kind, size=size, most=most)
@@ -251,6 +268,8 @@ def _picture(
     drawn = {node["word"] for node in shown["nodes"]}
     hidden = [word for word in dict.fromkeys(path["words"] if path else []) if word not in drawn]
     missing = [f"Not among the words drawn: {', '.join(hidden)}."] if hidden else []
+    if len(shown["nodes"]) > _READABLE:
+        missing.append(f"More than {_READABLE} words are hard to read here: the map under Whole graph is made for it.")
     show_notices({"notices": [*missing, *(found.get("notices") or [])]})
     return shown
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,21 @@ def test_a_graph_that_failed_says_why(open_explorer: Callable[..., AppTest]) -> 
     desk.add("20261124-1", "broken", Status.FAILED, error=error)
     shown = words(open_explorer(graphs=desk, graph="20261124-1"))
     assert all(part in shown for part in ("The file has no text.", "row 3", "Choose another."))
+
+
+def test_the_settings_of_a_graph_that_failed_can_be_changed(
+    open_explorer: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    config = GraphConfig(name="broken", corpus={"source": "plots", "max_sentences": 7})
+    run = studio.runs.add("broken", Status.FAILED)
+    studio.runs.records[run.id] = replace(run, kind="graph", plan=config.model_dump(mode="json"))
+    desk = FakeGraphs(ready=False)
+    desk.add(run.id, "broken", Status.FAILED, error={"what": "The file has no text."})
+    app = open_explorer(graphs=desk, graph=run.id)
+    app.button(key="primary_action").click().run()
+    assert address(app) == {"graph": "new", "like": run.id}
+    app.button(key="primary_action").click().run()
+    assert desk.built[0][0] == config
 
 
 def test_an_address_without_a_graph_behind_it_is_explained(open_explorer: Callable[..., AppTest]) -> None:

@@ -193,7 +193,7 @@ def test_the_settings_of_a_graph_fill_the_form(open_explorer: Callable[..., AppT
         mode="json"
     )
     app = open_explorer(graphs=desk, graph="new", like=READY)
-    assert "The form holds the settings of a graph that was built" in words(app)
+    assert "The form holds the settings of the graph mine." in words(app)
     config = built(app, studio)
     assert config.settings.attn.heads == [1, 11]
     assert (config.corpus.source, config.name) == ("plots", "mine")

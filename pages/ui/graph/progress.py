@@ -79,6 +79,7 @@ def stopped(studio: Studio, graph: Mapping[str, Any]) -> None:
     """Show why a graph was not built, and what can be done."""
     page_header(str(graph["name"]), "This graph was not built.", status=graph["status"])
     show_problem()
+    failed = graph["status"] == Status.FAILED
     error = graph.get("error")
     if error:
         lines = [f"**{plain(error.get('what') or error.get('message') or 'The run failed.')}**"]
@@ -88,13 +89,22 @@ def stopped(studio: Studio, graph: Mapping[str, Any]) -> None:
             lines.append(plain(error["advice"]))
         st.error("\n\n".join(lines), icon=":material/error:")
     with empty_state(
-        "No graph here", "Resume goes on with the same settings; a new graph starts from the form.",
+        "No graph here",
+        "Change the settings or the text and build it again, or try it once more as it was."
+        if failed
+        else "Resume goes on with the same settings; a new graph starts from the form.",
         icon=":material/hub:", key="graph_stopped",
     ):  # fmt: skip
         st.markdown(status_markdown(graph["status"]))
         row = st.container(horizontal=True, horizontal_alignment="center", gap="small")
+        if failed and row.button("Change the settings", type="primary", icon=":material/tune:", key=keys.PRIMARY):
+            st.switch_page(
+                st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: "new", "like": str(graph["id"])}
+            )
         row.button(
-            "Resume", type="primary", icon=":material/play_arrow:", key=keys.PRIMARY, on_click=act,
+            "Try again" if failed else "Resume", type="secondary" if failed else "primary",
+            icon=":material/replay:" if failed else ":material/play_arrow:",
+            key="graph_retry" if failed else keys.PRIMARY, on_click=act,
             args=(studio.runs.resume, str(graph["id"])),
         )  # fmt: skip
         explorer_link(row, "New graph", {keys.GRAPH: "new"}, key="graph_new", icon=":material/add:")

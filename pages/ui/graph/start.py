@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from core.api import Studio
 from core.config.graph import GraphConfig
-from core.errors import BertloomError
+from core.errors import BertloomError, RunNotFound
 from core.runs.records import Status
 from pages.ui import keys
 from pages.ui.components import empty_state, error_box, notice, page_header, paint_header
@@ -79,14 +79,25 @@ def _like(studio: Studio, now: Form) -> BertloomError | None:
         return None
     st.session_state[LIKED] = named
     try:
-        about = studio.graphs.open(named).about
-        now.load(GraphConfig.model_validate(about.get("config")), origin="a graph that was built")
+        config = _config_like(studio, named)
     except BertloomError as error:
         return error
     except ValidationError:
         return BertloomError("The graph does not say how it was built.", where=named[:200])
+    now.load(config, origin=f"the graph {config.name}")
     _taken()
     return None
+
+
+def _config_like(studio: Studio, named: str) -> GraphConfig:
+    """Return the config of a run, also of one that left no graph, or of the graph in a file."""
+    try:
+        config = studio.runs.config(named)
+    except RunNotFound:
+        config = None
+    if isinstance(config, GraphConfig):
+        return config
+    return GraphConfig.model_validate(studio.graphs.open(named).about.get("config"))
 
 
 def _taken() -> None:
