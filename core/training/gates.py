@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from core.config import GateConfig, RaiseConfig, Stage
 
-__all__ = ["Decision", "GateWatch", "Place", "Raising", "Score", "capped", "decide", "passes"]
+__all__ = ["Decision", "GateWatch", "Place", "Raising", "Score", "better", "capped", "decide", "maximised", "passes"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class Score:
 def maximised(metric: str) -> bool:
     """Return whether a larger value is better: all metrics but the loss."""
     return not metric.endswith("loss")
+
+
+def better(value: float, other: float, metric: str) -> bool:
+    """Return whether a value of a metric is better than another one."""
+    return value > other if maximised(metric) else value < other
 
 
 def passes(gate: GateConfig, score: Score, reference: float | None, metric: str) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from core.config import EarlyStopping, Plan, Stage
 from core.errors import ModelError
 from core.training.batches import stage_seed, total_steps
 from core.training.best import BestModel
-from core.training.checkpoints import Checkpoints, Loaded, random_state, restore_random_state
+from core.training.checkpoints import Checkpoints, Loaded
 from core.training.choices import Choice, choose
 from core.training.context import Outcome, Request, RunContext
 from core.training.decisions import decision
@@ -27,11 +26,13 @@ from core.training.kinds import StageOutcome
 from core.training.material import Material
 from core.training.restore import RestorePoints
 from core.training.session import Session
+from core.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from core.training.stage import Evaluated, StageRun
+    from core.training.trial import Trained
 
-__all__ = ["Run", "Snapshot", "Stopped", "Trained"]
+__all__ = ["Run", "Snapshot", "Stopped"]
 
 
 class Stopped(Exception):
@@ -40,48 +41,6 @@ class Stopped(Exception):
     def __init__(self, outcome: Outcome):
         self.outcome = outcome
         super().__init__(outcome)
-
-
-@dataclass
-class Snapshot:
-    """All parameters, buffers and random generators of a moment between two stages, in memory."""
-
-    tensors: dict[str, torch.Tensor]
-    random: tuple[dict[str, torch.Tensor], dict[str, Any]]
-    touched: set[str]
-    digests: dict[str, bytes]
-
-
-@dataclass
-class Trained:
-    """What :meth:`Run.train_stage` leaves.
-
-    Parameters
-    ----------
-    outcome, entry
-        As in results.json.
-    best
-        Metric, value and step of the best evaluation; None without one.
-    metrics
-        Gate metrics of the best evaluation, without ``gate/``.
-    seconds
-        Seconds of the stage.
-    parameters
-        Number of parameters that were trained.
-    pruned
-        Whether `on_evaluation` ended it.
-    weights
-        The best evaluation's weights, where they were asked for: the last ones without an evaluation.
-    """
-
-    outcome: str
-    entry: dict[str, Any]
-    best: dict[str, Any] | None
-    metrics: dict[str, float]
-    seconds: float
-    parameters: int
-    pruned: bool
-    weights: Snapshot | None = field(default=None, repr=False)
 
 
 class Run:
@@ -300,54 +259,19 @@ class Run:
         Stopped
             If a person asked the run to pause or cancel.
         """
-        from core.training.stage import StageRun
+        from core.training.trial import train_stage
 
-        trial = Run(self.plan, context or self.context, parent=self)
-        trial.folder.mkdir(parents=True, exist_ok=True)
-        part = StageRun(trial, stage, index, on_evaluation=on_evaluation, keep_best=keep_best)
-        try:
-            part.prepare()
-            done = part.execute()
-            weights = None
-            if keep_best:
-                left = part.session.weights.take()
-                if part.best_weights is not None:
-                    part.session.weights.put(part.best_weights)
-                weights = self.snapshot()
-                part.session.weights.put(left)
-            metrics = {} if part.best is None else part.best["metrics"]
-            return Trained(
-                done.outcome, done.entry, part.keeper.as_dict(), metrics, part.seconds, part.session.parameters,
-                part.pruned, weights,
-            )  # fmt: skip
-        finally:
-            part.close()
-            trial.points.clear()
+        return train_stage(self, stage, index, context=context, on_evaluation=on_evaluation, keep_best=keep_best)
 
     # ---- weights ---------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """Copy all parameters, buffers and states of random generators."""
-        material = self.material
-        with material.whole():
-            tensors = {
-                name: tensor.detach().clone()
-                for named in (material.model.named_parameters(), material.model.named_buffers())
-                for name, tensor in named
-            }
-        return Snapshot(tensors, random_state(), set(material.touched), dict(material.digests))
+        return Snapshot.of(self.material)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put back what :meth:`snapshot` copied, bit for bit. No session may be open."""
-        material = self.material
-        if material.rows is not None:
-            raise RuntimeError("a session is open")
-        with torch.no_grad():
-            for named in (material.model.named_parameters(), material.model.named_buffers()):
-                for name, tensor in named:
-                    tensor.copy_(snapshot.tensors[name])
-        material.touched, material.digests = set(snapshot.touched), dict(snapshot.digests)
-        restore_random_state(*snapshot.random)
+        snapshot.put_into(self.material)
 
     def write_kept(self, name: str, index: int) -> None:
         """Write the weights as they are as those that ``best:NAME`` means."""

@@ -64,11 +64,15 @@ class Session:
     def __init__(self, material: Material, stage: Stage, index: int, *, fresh: bool = True):
         self.prepared = prepare_stage(material, stage, index, fresh=fresh)
         self.stage = stage
-        self.engine = Engine(self.prepared)
-        self.engine.train_mode()
-        self.optimiser = Optimiser(
-            stage.optimizer, self.prepared.groups, self.prepared.parameters, self.prepared.device
-        )
+        try:
+            self.engine = Engine(self.prepared)
+            self.engine.train_mode()
+            self.optimiser = Optimiser(
+                stage.optimizer, self.prepared.groups, self.prepared.parameters, self.prepared.device
+            )
+        except BaseException:  # not enough memory: another trial may fit
+            self.prepared.release()
+            raise
         self.weights = Weights(self.prepared, self.optimiser.names)
         self.parameters = sum(self.prepared.parameters[name].numel() for name in self.optimiser.names)
         if self.prepared.rows is not None:

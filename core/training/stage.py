@@ -14,12 +14,12 @@ from core.config import EarlyStopping, Stage
 from core.errors import TrainingDiverged
 from core.training.attempt import Attempt
 from core.training.checkpoints import Loaded, restore_random_state
-from core.training.decisions import gate_words, guard_words
-from core.training.gates import Decision, Place, decide, maximised, passes
+from core.training.gates import Decision, better, passes
 from core.training.guards import BestKeeper
 from core.training.intervals import majority_score, score_of
 from core.training.kinds import StageOutcome
 from core.training.session import Scored
+from core.training.verdict import conclude
 
 if TYPE_CHECKING:
     from core.training.run import Run
@@ -107,8 +107,8 @@ class StageRun:
         self._clock = time.monotonic()
         named = run.is_named(stage.name)
         decided = stage.gate is not None or stage.max_retries > 0
-        self._points_best = self.has_gate_rows and (decided or named)
-        self._points_start = stage.max_retries > 0 or (
+        self.points_best = self.has_gate_rows and (decided or named)
+        self.points_start = stage.max_retries > 0 or (
             stage.gate is not None and stage.on_fail not in ("continue", "stop")
         )
         self._starts_scored = self.has_gate_rows and decided
@@ -140,6 +140,8 @@ class StageRun:
         if attempt.number > 1:
             left = prepared.steps - attempt.own
             words = f"Stage {self.stage.name}, attempt {attempt.number}: {left} steps, rates × {attempt.scale:.4g}."
+        elif self.stage.budget_s is not None:
+            words += f" How far it gets in {self.stage.budget_s:g} s depends on this machine's speed."
         run.event(
             "stage", words, step=run.step,
             data={"name": self.stage.name, "kind": self.stage.kind, "index": self.index, "attempt": attempt.number,
@@ -190,13 +192,14 @@ class StageRun:
         if self.done is not None:
             return set()
         written = self._wrote_start or self.attempt.own > 0 or self.attempt.number > 1
-        found = {self._point("start")} if self._points_start and written else set()
+        found = {self.point("start")} if self.points_start and written else set()
         for best in (self.best, self.attempt.best):
             if best is not None and best.get("point"):
                 found.add(best["point"])
         return found
 
-    def _point(self, what: str) -> str:
+    def point(self, what: str) -> str:
+        """Return the name of one of the stage's restore points."""
         return f"{self.index:02d}-{what}"
 
     # ---- execution -------------------------------------------------------------------------------------------------
@@ -216,7 +219,7 @@ class StageRun:
                 self.attempt.steps()
             except TrainingDiverged as found:
                 error = found
-            self._conclude(error)
+            conclude(self, error)
         return self.done
 
     def _begin(self) -> None:
@@ -231,9 +234,9 @@ class StageRun:
             self.began_with = self.start
             words = f"gate/{self.metric} {self.start[self.metric]:.4f} before stage {self.stage.name}."
             self.run.event("eval", words, step=self.run.step, data={**self.start, "before": self.stage.name})
-        if self._points_start and not self._wrote_start:
+        if self.points_start and not self._wrote_start:
             self._wrote_start = True
-            self._write_point(self._point("start"))
+            self._write_point(self.point("start"))
 
     def _warn_of_few_rows(self) -> None:
         rows = len(self.session.prepared.roles.gate)
@@ -285,22 +288,22 @@ class StageRun:
         """Return whether a value of the stage's metric is better than the majority's; True where that has none."""
         metric = metric or self.metric
         other = self.majority(metric)
-        return other is None or _better(value, other, metric)
+        return other is None or better(value, other, metric)
 
     def evaluated(self, scored: Scored, metrics: dict[str, float], value: float, *, improved: bool) -> None:
         """Keep what an evaluation gives reason to keep, and tell whoever wants to know."""
         run, attempt = self.run, self.attempt
-        better = self.keeper.observe(run.step, value)
-        if better:
+        is_best = self.keeper.observe(run.step, value)
+        if is_best:
             self.best = {**(attempt.best or {}), "attempt": attempt.number}
         differs = self.stage.gate is not None and self.gate_metric != self.metric
-        if self._points_best and (better or (improved and differs)):
-            name = self._point(f"best-{run.step:08d}")
-            for best in (self.best if better else None, attempt.best):
+        if self.points_best and (is_best or (improved and differs)):
+            name = self.point(f"best-{run.step:08d}")
+            for best in (self.best if is_best else None, attempt.best):
                 if best is not None:
                     best["point"] = name
             self._write_point(name, optimizer=self.stage.max_retries > 0)
-        if better and self._keep_best:
+        if is_best and self._keep_best:
             self.best_weights = self.session.weights.take()
         run.offer(metrics, self.index)
         if self._on_evaluation is not None:
@@ -334,7 +337,7 @@ class StageRun:
             self.attempt.load_state_dict(point.state["attempt"])
             restore_random_state(point.random, point.state["random"])
 
-    def _back(self) -> tuple[str | None, str]:
+    def back(self) -> tuple[str | None, str]:
         """Return the restore point worth going back to, and its name in words.
 
         That is the stage's best evaluation, unless nothing had been learnt by then: it must be better than the start
@@ -344,9 +347,9 @@ class StageRun:
         if best is not None and best.get("point"):
             value = best["value"]
             start = None if self.start is None else self.start[self.metric]
-            if (start is None or _better(value, start, self.metric)) and self.above_majority(value):
+            if (start is None or better(value, start, self.metric)) and self.above_majority(value):
                 return best["point"], f"its best weights (step {best['step']})"
-        return (self._point("start") if self._points_start else None), "its start"
+        return (self.point("start") if self.points_start else None), "its start"
 
     def _keep_for_later(self) -> None:
         """Write the weights of the best evaluation as a point from which a later stage can begin."""
@@ -362,101 +365,9 @@ class StageRun:
         self.run.write_kept(self.stage.name, self.index)
         self.session.put(now, decay)
 
-    # ---- decisions -------------------------------------------------------------------------------------------------
+    # ---- what follows an attempt -----------------------------------------------------------------------------------
 
-    def _conclude(self, error: TrainingDiverged | None) -> None:
-        """Decide what follows the attempt that has ended, and do it."""
-        attempt, stage = self.attempt, self.stage
-        if error is not None and attempt.window.steps:
-            attempt.record()
-        evidence = None if error is not None or self.pruned else self._evidence()
-        passed = None if evidence is None else bool(evidence["passed"])
-        place = Place(attempt.scale, self.top, self.begun_again, self.repeating)
-        made = None if self.pruned else decide(stage, place, guard=error is not None, passed=passed)
-        point, words = self._choose_point(made, passed=passed)
-        if made is not None:
-            self._tell_of(made, error, evidence, point, words)
-        self._note(error, passed)
-        if made is not None and made.then == "fail":
-            assert error is not None
-            raise error
-        if evidence is not None:
-            self.gate = evidence
-        if made is not None and made.then == "again":
-            self._again(made, point)
-            return
-        if point is not None:
-            self.restore(point, whole=False)
-        self._over(made, point)
-
-    def _evidence(self) -> dict[str, Any] | None:
-        """Return what the gate saw of the evaluation that it decides on: the attempt's best, or the one that passed."""
-        if self.stage.gate is None:
-            return None
-        nothing = {
-            "metric": f"gate/{self.gate_metric}", "value": math.nan, "low": None, "high": None,
-            "reference": self.reference(), "against": str(self.stage.gate.reference),
-            "min_delta": self.stage.gate.min_delta, "rule": self.stage.gate.rule, "rows": None, "step": self.run.step,
-            "passed": False,
-        }  # fmt: skip
-        best = self.attempt.best
-        if self.attempt.ended == "passed":
-            assert self.attempt.last is not None
-            return dict(self.attempt.last["gate"])
-        return nothing if best is None else dict(best["gate"])
-
-    def _choose_point(self, made: Decision | None, *, passed: bool | None) -> tuple[str | None, str]:
-        """Return the restore point that a decision goes back to, and what it is in words; None: weights stay."""
-        if made is None or made.weights == "keep":
-            return None, ""
-        if made.weights == "start":
-            return self._point("start"), "its start"
-        if made.weights == "back":
-            return self._back()
-        if passed and self.attempt.ended == "passed":
-            return None, ""  # it ended with the evaluation that passed
-        # The gate judged the attempt's best evaluation; a repeat that does not pass leaves the stage's.
-        best = self.attempt.best if passed else self.best
-        return (None if best is None else best.get("point")), "its best weights"
-
-    def _tell_of(
-        self, made: Decision, error: TrainingDiverged | None, evidence: dict[str, Any] | None, point: str | None,
-        words: str,
-    ) -> None:  # fmt: skip
-        seen: dict[str, Any] = dict(evidence or {})
-        if error is not None:
-            seen = {"guard": error.what, "own_step": self.attempt.own}
-            if made.then != "fail":
-                self.run.event("guard", error.message(), step=self.run.step)
-            message = guard_words(made, self.stage, error.what, words)
-        else:
-            message = gate_words(made, self.stage, seen, words)
-        seen.update(begun_again=self.begun_again, point=point)
-        if made.rule == "retries":
-            seen["max_retries"] = self.stage.max_retries
-        self.run.decide(
-            self.stage, self.index, made.rule, made.action, message, seen,
-            attempt=self.attempt.number, lr_scale=made.scale,
-        )  # fmt: skip
-
-    def _note(self, error: TrainingDiverged | None, passed: bool | None) -> None:
-        """Write down the attempt for the results."""
-        attempt = self.attempt
-        if error is not None:
-            outcome = "guard"
-        elif passed is not None:
-            outcome = "passed" if passed else "failed"
-        else:
-            outcome = {"early_stopping": "stopped early"}.get(attempt.ended or "", attempt.ended or "finished")
-        self.attempts.append(
-            {
-                "number": attempt.number, "first_step": attempt.first_step, "last_step": self.run.step,
-                "lr_scale": attempt.first_scale, "last_lr_scale": attempt.scale, "outcome": outcome,
-                "ended": attempt.ended, "best": attempt.keeper.as_dict(), "seconds": round(attempt.elapsed(), 3),
-            }
-        )  # fmt: skip
-
-    def _again(self, made: Decision, point: str | None) -> None:
+    def again(self, made: Decision, point: str | None) -> None:
         """Begin another attempt."""
         before = self.attempt
         self.begun_again += 1
@@ -473,24 +384,19 @@ class StageRun:
         self.run.points.keep(self.run.needed_points())
         self._announce()
 
-    def _over(self, made: Decision | None, point: str | None) -> None:
-        attempt = self.attempt
-        outcome = made.outcome if made is not None and made.outcome else "pruned" if self.pruned else "finished"
+    def over(self, outcome: str, *, stop: bool) -> None:
+        """Note that the stage is over; the weights are those that it leaves."""
         self.seconds = self.elapsed()
         start = None if self.start is None else {"metric": f"gate/{self.metric}", "value": self.start[self.metric]}
-        self.run.stopped_early = attempt.ended == "early_stopping"
+        self.run.stopped_early = self.attempt.ended == "early_stopping"
         if self.run.is_named(self.stage.name):
             self._keep_for_later()
         entry = {
             "attempts": self.attempts, "best": self.keeper.as_dict(), "start": start, "gate": self.gate,
             "seconds": round(self.seconds, 3), "gate_seconds": round(self.gate_seconds, 3),
         }  # fmt: skip
-        self.done = StageOutcome(outcome, entry, stop=made is not None and made.then == "end")
+        self.done = StageOutcome(outcome, entry, stop=stop)
 
     def close(self) -> None:
         """Give the model back."""
         self.session.close()
-
-
-def _better(value: float, other: float, metric: str) -> bool:
-    return value > other if maximised(metric) else value < other
