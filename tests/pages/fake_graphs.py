@@ -16,7 +16,7 @@ from core.graph.mixing import mix
 from core.graph.quality import parse_similarity, word_similarity
 from core.graph.query import PathQuery, by_layer, find_paths
 from core.graph.stats import graph_stats
-from core.graph.suggest import completions, nearest_spellings
+from core.graph.suggest import completions, nearest_spellings, resolve
 from core.graph.types import EdgeSet, WordGraph
 from core.graph.view import map_view, neighbourhood, overview, path_view
 from core.runs.records import Status
@@ -188,7 +188,7 @@ class FakeGraphs:
         return completions(self.graph, prefix, limit)
 
     def word(self, source: str, word: str, layer: int | None = None) -> dict[str, Any]:
-        at = self.graph.index()[word]
+        at = resolve(self.graph, word)
         return {
             "word": word, "count": int(self.graph.counts[at]), "tag": self.graph.tags[at], "lemma": word,
             "widths": self.graph.widths,

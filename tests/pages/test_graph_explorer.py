@@ -205,6 +205,16 @@ def test_a_word_that_is_not_there_gets_the_nearest_spellings(open_explorer: Call
     assert "→ garden" in words(app)
 
 
+def test_a_word_that_is_nowhere_near_gets_the_neighbours_of_the_other(open_explorer: Callable[..., AppTest]) -> None:
+    app = open_explorer(graph=READY, from_="queen", to="zzzzzzzz")
+    shown = words(app)
+    assert "Nothing is spelled alike" in shown
+    assert "Neighbours of queen" in shown
+    offered = [button for button in app.button if "offer_endnear_" in str(button.key)]
+    offered[0].click().run()
+    assert control(app, "selectbox", "to").value == offered[0].label
+
+
 def test_no_path_says_why_and_what_is_near(open_explorer: Callable[..., AppTest]) -> None:
     app = open_explorer(
         graphs=FakeGraphs(small_graph(["lonely island"])), graph=READY, from_="lonely", to="cat",

@@ -143,13 +143,28 @@ def unknown_word(studio: Studio, word: str, side: str, now: Explorer) -> None:
     if not found:
         st.caption("Nothing is spelled alike. Filters and smallest counts may have left it out.")
     _buttons("Spelled alike", [str(item) for item in found], now, side)
+    other = now.query.end if side == "start" else now.query.start
+    _buttons(f"Neighbours of {plain(other, 30)}", _neighbours(studio, other, now), now, side, mark="near")
 
 
-def _buttons(title: str, words: Sequence[str], now: Explorer, side: str) -> None:
+def _neighbours(studio: Studio, word: str, now: Explorer) -> list[str]:
+    """Return the strongest neighbours of the other end, which is a word of the graph unless it is missing too."""
+    if not word:
+        return []
+    try:
+        about = studio.graphs.word(now.query.graph, word, layer=now.query.layer)
+    except BertloomError:
+        return []
+    return [str(one["word"]) for one in about["neighbours"] if one["word"] != word]
+
+
+def _buttons(title: str, words: Sequence[str], now: Explorer, side: str, *, mark: str = "") -> None:
     shown = [word for word in dict.fromkeys(words) if word][:8]
     if not shown:
         return
     st.caption(title)
-    row = st.container(horizontal=True, gap="small", key=f"graph_offers_{side}")
+    row = st.container(horizontal=True, gap="small", key=f"graph_offers_{side}{mark}")
     for place, word in enumerate(shown):
-        row.button(plain(word, 30), key=now.key(f"offer_{side}_{place}"), on_click=now.change, kwargs={side: word})
+        row.button(
+            plain(word, 30), key=now.key(f"offer_{side}{mark}_{place}"), on_click=now.change, kwargs={side: word}
+        )
