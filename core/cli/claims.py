@@ -179,7 +179,8 @@ def verdict_text(name: str, judged: list[Judged]) -> Group:
         for arm in one.standings:
             spread = f" ± {100 * arm.sd:.1f}" if arm.sd is not None else ""
             score = f"{100 * arm.mean:.1f}{spread} %" if arm.mean is not None else ""
-            reached = f"{arm.steps:.0f}" if arm.steps is not None else "never" if arm.never else ""
+            never = "never" if arm.never and one.target is not None else ""
+            reached = f"{arm.steps:.0f}" if arm.steps is not None else never
             if arm.steps is not None and arm.never:
                 reached += f" ({arm.never} never)"
             memory = amount("memory", arm.memory_mb) if arm.memory_mb is not None else ""

@@ -154,10 +154,10 @@ def judge(
         standings = tuple(
             _standing(arm.name, arm.title, arms.get(arm.name, {}), target) for arm in claim.designs[part].arms
         )
+        words = _words(verdict, contrasts, comparisons, complete, len(seeds))
         found.append(
             Judged(
-                part, verdict, _words(verdict, contrasts, comparisons, complete), target, _majority(arms), standings,
-                contrasts, comparisons, complete,
+                part, verdict, words, target, _majority(arms), standings, contrasts, comparisons, complete
             )
         )  # fmt: skip
     return found
@@ -280,7 +280,11 @@ def _together(
 
 
 def _words(
-    verdict: ClaimVerdict, contrasts: Sequence[Contrast], comparisons: Sequence[Comparison], complete: bool
+    verdict: ClaimVerdict,
+    contrasts: Sequence[Contrast],
+    comparisons: Sequence[Comparison],
+    complete: bool,
+    seeds: int,
 ) -> str:
     if verdict is ClaimVerdict.TABLE:
         return "Nothing is claimed here."
@@ -289,12 +293,9 @@ def _words(
     if not comparisons:
         return "The arms are not compared yet."
     if verdict is ClaimVerdict.NONE:
-        few = min((one.seeds for one in comparisons), default=0)
-        return (
-            f"With {few} seeds there is no verdict; {LEAST_SEEDS} are the least."
-            if few < LEAST_SEEDS and any(one.difference is not None for one in comparisons)
-            else "No run reached the target, or too few ended: there is nothing to compare."
-        )
+        if seeds < LEAST_SEEDS:
+            return f"With {seeds} seed{'s' if seeds > 1 else ''} there is no verdict; {LEAST_SEEDS} are the least."
+        return "No run reached the target, or too few ended: there is nothing to compare."
     parts = [sentence(contrast, one) for contrast, one in zip(contrasts, comparisons, strict=True)]
     return " ".join(parts)
 
@@ -317,8 +318,10 @@ def amount(measure: Measure, value: float, *, signed: bool = False) -> str:
 def sentence(contrast: Contrast, one: Comparison) -> str:
     """Return a comparison in words, with its interval, or why there is none."""
     names = f"{contrast.arm} against {contrast.reference}"
-    if one.difference is None or one.interval_corrected is None:
+    if one.difference is None:
         return f"{names}: {one.why}."
+    if one.interval_corrected is None:
+        return f"{names}: {amount(contrast.measure, one.difference, signed=True)}; {one.why}."
     low, high = (amount(contrast.measure, bound, signed=True) for bound in one.interval_corrected)
     told = f"{amount(contrast.measure, one.difference, signed=True)} ({low} to {high})"
     better, worse = _LARGER[contrast.measure]

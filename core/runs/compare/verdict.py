@@ -210,8 +210,11 @@ def _family(
 
 
 def _nothing(pair: Pair) -> Comparison:
-    ended = len(_shared(pair) or []) if pair.paired else 0
+    """Return a comparison without an interval; with a single pair there is a difference at least."""
+    shared = _shared(pair) or []
+    means = [_mean(side, shared) if shared else None for side in (pair.arm, pair.reference)]
     return Comparison(
-        pair.name, Verdict.NONE, f"fewer than {LEAST_SEEDS} seeds: no verdict", ended, _failed(pair.arm),
-        _failed(pair.reference), pair.delta,
+        pair.name, Verdict.NONE, f"fewer than {LEAST_SEEDS} seeds: no verdict", len(shared), _failed(pair.arm),
+        _failed(pair.reference), pair.delta, means[0], means[1],
+        means[0] - means[1] if means[0] is not None and means[1] is not None else None,
     )  # fmt: skip

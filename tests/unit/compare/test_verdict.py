@@ -73,6 +73,12 @@ def test_four_seeds_give_intervals_but_no_verdict() -> None:
     assert found.interval is not None
 
 
+def test_one_seed_gives_a_difference_without_an_interval() -> None:
+    found = compare([Pair("a", {0: 0.9}, {0: 0.7})])[0]
+    assert (found.verdict, found.interval) == (Verdict.NONE, None)
+    assert found.difference == pytest.approx(0.2)
+
+
 def test_failed_runs_are_counted_and_take_their_pair_with_them() -> None:
     pair = _pair(0.10)
     arm = {**pair.arm, 0: None}

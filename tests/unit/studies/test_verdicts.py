@@ -68,6 +68,12 @@ def test_four_seeds_make_no_verdict() -> None:
     assert "With 4 seeds there is no verdict" in found.words
 
 
+def test_one_seed_makes_no_verdict_and_no_interval() -> None:
+    found = _judged("raise-to-1e-3", _fits(1e-3), seeds=1)
+    assert found.words == "With 1 seed there is no verdict; 5 are the least."
+    assert found.comparisons[0].difference is not None
+
+
 def test_runs_that_are_missing_make_no_verdict() -> None:
     found = _judged("raise-to-1e-3", _fits(1e-3), drop=1)
     assert (found.verdict, found.complete) == (ClaimVerdict.NONE, False)
