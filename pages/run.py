@@ -13,6 +13,7 @@ from pages.ui.claims_view import claim_view
 from pages.ui.components import empty_state, error_box, paint_header, status_markdown
 from pages.ui.format import plain
 from pages.ui.live import live_plot
+from pages.ui.run_decisions import decisions_tab
 from pages.ui.run_dialogs import open_dialog
 from pages.ui.run_figures_tab import figures_tab, happened
 from pages.ui.run_findings import run_findings
@@ -30,6 +31,7 @@ _TABS = (
     ":material/article: Log",
     ":material/download: Export",
 )
+_DECISIONS = ":material/fork_right: Decisions"
 
 
 def _asked() -> str:
@@ -69,6 +71,7 @@ def _tabs(run: RunRecord) -> None:
     # Only the open tab's content runs, so that figures and predictions cost nothing until they are looked at.
     draws: tuple[Callable[[RunRecord], None], ...] = (results_tab, try_tab, plan_tab, log_tab, export_tab)
     titles: tuple[str, ...] = _TABS
+    draws, titles = (results_tab, decisions_tab, *draws[1:]), (_TABS[0], _DECISIONS, *_TABS[1:])
     if run.kind == "claim":
         draws, titles = (plan_tab, log_tab), (_TABS[2], _TABS[3])
     elif run.kind != "train":

@@ -6,12 +6,13 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from core.config import RunConfig, plan_to_yaml
 from core.errors import ConfigError, RunError
-from core.runs import folder, housekeeping
+from core.runs import estimates, folder, housekeeping
 from core.runs.events import EventTable, NewEvent
 from core.runs.kinds import known
 from core.runs.records import RunRecord, Status
@@ -45,6 +46,7 @@ class Control:
         now: bool = False,
         parent: str | None = None,
         submitter: str | None = None,
+        estimate: Mapping[str, Any] | None = None,
     ) -> str:
         """Queue a run; see :meth:`core.runs.desk.RunDesk.submit`."""
         if kind not in known():
@@ -55,6 +57,8 @@ class Control:
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         place = self._store.home.run(run_id)
         folder.write_text(place / "plan.yaml", plan_to_yaml(plan))  # before the row: a listed run has its folder
+        if estimate is not None:
+            estimates.keep(place, estimate)
         new = NewRun(
             id=run_id, kind=kind, name=plan.name, plan=plan.model_dump(mode="json"), tags=plan.tags,
             backend=plan.runtime.backend, request_id=request_id, now=now, parent=parent, submitter=submitter,

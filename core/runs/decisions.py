@@ -44,9 +44,9 @@ def decisions(events: Iterable[EventRecord]) -> list[dict[str, Any]]:
 
 def _decision(event: EventRecord) -> dict[str, Any]:
     data = event.data
-    if "rule" not in data:  # runs of earlier versions logged choices and lowered rates without a rule
-        choice = "precision" in data
-        data = {"rule": "choice" if choice else "plateau", "action": "train" if choice else "lower", "evidence": data}
+    if "rule" not in data:  # choices of the cache, and whatever runs of earlier versions decided
+        lowered = event.message.startswith("No improvement")
+        data = {"rule": "plateau" if lowered else "choice", "action": "lower" if lowered else "train", "evidence": data}
     evidence = data.get("evidence") or {}
     step = data.get("step")
     return {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.config import Plan, RunConfig, config_from_dict, plan_from_dict
-from core.runs import folder, housekeeping
+from core.runs import estimates, folder, housekeeping
 from core.runs.control import Control
+from core.runs.decisions import decisions
 from core.runs.findings.types import Finding
 from core.runs.helper import Helper
 from core.runs.models import export_target, find_model_folder, model_of
@@ -21,6 +22,7 @@ __all__ = ["RunDesk"]
 _Records = list[RunRecord]
 _Names = list[str]
 _Events = list[EventRecord]
+_Rows = list[dict[str, Any]]
 _Findings = list[Finding]
 
 
@@ -53,6 +55,7 @@ class RunDesk:
         now: bool = False,
         parent: str | None = None,
         kind: str = "train",
+        estimate: Mapping[str, Any] | None = None,
     ) -> str:
         """Queue a run and return its id.
 
@@ -68,9 +71,12 @@ class RunDesk:
             Id of the run that this one was duplicated from.
         kind
             What the run does, see :mod:`core.runs.kinds`.
+        estimate
+            The answer of :meth:`core.api.Studio.estimate` that the person had before; it is kept beside the run and
+            compared with what the run takes.
         """
         return self._control.submit(
-            plan, kind=kind, request_id=request_id, now=now, parent=parent, submitter=self._submitter
+            plan, kind=kind, request_id=request_id, now=now, parent=parent, submitter=self._submitter, estimate=estimate
         )
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -133,6 +139,10 @@ class RunDesk:
         """Return what happened in a run after an event's ``seq``, in order."""
         return self._store.events.list(run_id, after=after)
 
+    def decisions(self, run_id: str) -> _Rows:
+        """Return a run's decision log: when, stage, attempt, rule, evidence, action; see :mod:`core.runs.decisions`."""
+        return decisions(self.events(run_id))
+
     def plan(self, run_id: str) -> Plan:
         """Return the plan of a training run."""
         return plan_from_dict(self.get(run_id).plan, where=f"run {run_id}")
@@ -149,6 +159,14 @@ class RunDesk:
     def results(self, run_id: str) -> dict[str, Any] | None:
         """Return ``results.json`` of a run: metrics, details, choices, environment; ``None`` while there is none."""
         return folder.read_json(self._home.run(self.get(run_id).id) / "results.json")
+
+    def estimate(self, run_id: str) -> dict[str, Any] | None:
+        """Compare a run's estimate with what it took; ``None`` if there was none. See :mod:`core.runs.estimates`."""
+        return estimates.compare(self._store, self.get(run_id).id)
+
+    def estimate_accuracy(self) -> dict[str, Any]:
+        """Say how good the last estimates on this machine were: ``count``, ``seconds_error``, ``memory_error`` …"""
+        return estimates.accuracy(self._store)
 
     def data_report(self, run_id: str) -> dict[str, Any] | None:
         """Return the check of the data that the run made before training; ``None`` while there is none."""

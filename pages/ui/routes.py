@@ -31,6 +31,8 @@ __all__ = ["MAX_EVENTS", "MAX_POINTS", "asset_url", "base_path", "routes", "scri
 MAX_POINTS = 1000
 MAX_EVENTS = 500
 
+#: What the live plot needs to know of an event beside its words, by kind.
+_TOLD = {"decision": ("rule", "action", "stage", "attempt"), "stage": ("name", "attempt", "index")}
 _SCRIPTS = tuple(Path(__file__).parent / name for name in ("live", "graph", "planner"))
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -142,6 +144,7 @@ def _event(event: EventRecord) -> dict[str, Any]:
         "step": event.step,
         "kind": event.kind,
         "message": event.message[:500],
+        **{name: event.data[name] for name in _TOLD.get(event.kind, ()) if name in event.data},
     }
 
 

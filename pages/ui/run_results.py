@@ -10,6 +10,7 @@ import streamlit as st
 from core.runs.records import RunRecord, Status
 from pages.ui.components import Card, card_row, empty_state
 from pages.ui.format import count, interval, metric_name, metric_value, number, percent, plain
+from pages.ui.run_stages import estimate_part, stages_part
 
 __all__ = ["results_tab"]
 
@@ -41,8 +42,10 @@ def results_tab(run: RunRecord) -> None:
         details = results.get("details") or {}
         role = "test" if details.get("test") else "gate"
         _scores(results.get("metrics") or {}, details, role)
+        stages_part(results)
         _confusions(details.get(role) or {}, role)
         _worst(details.get(role) or {}, role)
+        estimate_part(run)
     report = studio().runs.data_report(run.id)
     left, right = st.columns(2, gap="large") if results and report else (st.container(), st.container())
     if report:

@@ -2,7 +2,7 @@
 
 import { Feed } from "./feed.js";
 import { readLook } from "./look.js";
-import { PANELS, buildLayout, buildTraces } from "./panels.js";
+import { PANELS, bordersOf, buildLayout, buildTraces } from "./panels.js";
 import { MOST_POINTS, SeriesBook, toCsv } from "./series.js";
 import { View, download } from "./view.js";
 
@@ -168,7 +168,8 @@ export class LivePlot {
       this.plotly.extendTraces(place, { x: tail("x"), y: tail("y") }, grown);
       return;
     }
-    const layout = buildLayout(panel, this.options, this.look, this.view.size(panel, traces), this.span());
+    const borders = bordersOf(this.book, this.events, this.options);
+    const layout = buildLayout(panel, this.options, this.look, this.view.size(panel, traces), this.span(), borders);
     const config = { displayModeBar: false, responsive: false, doubleClick: "reset", scrollZoom: false, showTips: false };
     this.plotly.react(place, traces, layout, config).then(() => {
       if (place.dataset.linked) return;

@@ -17,6 +17,30 @@ export const MARKS = {
   info: ["circle-open", "muted", "○"],
 };
 
+/** Action of a decision → the same three: gates that let pass, rates that move, roll-backs. */
+const ACTIONS = {
+  promote: ["star-diamond", "good", "✦"],
+  repeat: ["arrow-right", "good", "↻"],
+  raise: ["arrow-up", "teacher", "↑"],
+  lower: ["arrow-down", "warn", "↓"],
+  cut: ["arrow-down", "warn", "↓"],
+  rollback: ["arrow-left", "bad", "↩"],
+  stop: ["x", "warn", "✕"],
+  fail: ["x", "bad", "✕"],
+};
+const NOTHING = ["circle-open", "muted", "○"];
+
+/** Symbol, colour and sign of an event. */
+export function markOf(event) {
+  return (event.kind === "decision" && ACTIONS[event.action]) || MARKS[event.kind] || NOTHING;
+}
+
+/** Words of an event on the curve: a decision says which attempt at which stage it ended. */
+function wordsOf(event) {
+  const attempt = event.kind === "decision" && event.attempt > 1 ? `${event.stage}, attempt ${event.attempt}: ` : "";
+  return safe(attempt + event.message).replace(/(.{60,90}?) /g, "$1<br>");
+}
+
 const TRAINING = [
   { id: "loss", title: "Loss", unit: "cross-entropy, nats", wide: true, logs: true, smooths: true, marks: true,
     empty: "The first steps have not been logged yet.",
@@ -111,7 +135,10 @@ export function buildTraces(panel, book, events, options, look, extra) {
   }
   if (panel.id === "gate" && extra.metrics) addTest(traces, book, extra, options, look);
   if (panel.marks && options.events) addMarks(traces, book, events, options, look, weight);
-  if (panel.best && options.events) addBest(traces, book, events, options, look, extra);
+  if (panel.best && options.events) {
+    addDecisions(traces, book, events, options, look, extra);
+    addBest(traces, book, events, options, look, extra);
+  }
   return traces;
 }
 
@@ -124,18 +151,44 @@ function addTest(traces, book, extra, options, look) {
     line: { color: look.roles.test, width: 2, dash: "dot" }, hovertemplate: "test %{y:.5~g}<extra></extra>" });
 }
 
+/** Events by the mark that they get, each list one trace. */
+function byMark(events) {
+  const found = new Map();
+  for (const event of events) {
+    if (event.step === null || event.kind === "eval" || event.kind === "info") continue;
+    const name = event.kind === "decision" && ACTIONS[event.action] ? `decision-${event.action}` : event.kind;
+    if (!found.has(name)) found.set(name, []);
+    found.get(name).push(event);
+  }
+  return found;
+}
+
 function addMarks(traces, book, events, options, look, weight) {
   const own = book.get("train/loss");
   if (!own) return;
   const level = smooth(own.values, weight);
-  for (const [kind, [symbol, role]] of Object.entries(MARKS)) {
-    const found = events.filter((event) => event.kind === kind && event.step !== null);
-    if (!found.length || kind === "eval" || kind === "info") continue;
-    const colour = look.signals[role] ?? look.roles[role] ?? look.muted;
-    traces.push({ uid: `mark-${kind}`, x: found.map((event) => place(book, event, options)),
-      y: found.map((event) => book.at("train/loss", event.step, level)), text: found.map((event) => safe(event.message)), mode: "markers", name: kind,
-      marker: { symbol, size: kind === "best" ? 11 : 8, color: colour, line: { color: look.background, width: 1 } },
-      hovertemplate: "%{text}<extra></extra>", showlegend: false, cliponaxis: false });
+  for (const [name, found] of byMark(events)) {
+    const [symbol, role] = markOf(found[0]);
+    traces.push(marksOf(`mark-${name}`, found, found.map((event) => book.at("train/loss", event.step, level)), symbol, role, book, options, look));
+  }
+}
+
+function marksOf(uid, found, y, symbol, role, book, options, look) {
+  const decision = found[0].kind === "decision";
+  return { uid, x: found.map((event) => place(book, event, options)), y, text: found.map(wordsOf), mode: "markers", name: found[0].kind,
+    marker: { symbol, size: found[0].kind === "best" || decision ? 11 : 8, color: look.signals[role] ?? look.roles[role] ?? look.muted,
+      line: { color: look.background, width: 1 } },
+    hovertemplate: "%{text}<extra></extra>", showlegend: false, cliponaxis: false };
+}
+
+/** Gates, roll-backs and what else was decided, on the curve of the metric. */
+function addDecisions(traces, book, events, options, look, extra) {
+  const name = `gate/${extra.metric}`;
+  if (!book.get(name)) return;
+  const decided = events.filter((event) => event.kind === "decision" && ACTIONS[event.action]);
+  for (const [mark, found] of byMark(decided)) {
+    const [symbol, role] = markOf(found[0]);
+    traces.push(marksOf(`mark-${mark}`, found, found.map((event) => book.at(name, event.step)), symbol, role, book, options, look));
   }
 }
 
@@ -153,10 +206,46 @@ function place(book, event, options) {
   return options.x === "time" ? book.elapsed(event.time) / options.timeUnit.seconds : event.step;
 }
 
+/** Where stages and further attempts begin: [{x, name, attempt}]; nothing for a run of one stage and one attempt. */
+export function bordersOf(book, events, options) {
+  const begun = events.filter((event) => event.kind === "stage" && event.name !== undefined && event.step !== null);
+  if (!options.events || begun.length < 2) return [];
+  const found = new Map();
+  for (const event of begun) {
+    const x = place(book, event, options);
+    const before = found.get(x);
+    const attempt = event.attempt ?? 1;
+    // A test or a search takes no steps: its name stands before that of the stage which begins at the same step.
+    if (before && before.name !== event.name) found.set(x, { x, name: `${before.name}, ${event.name}`, attempt });
+    else found.set(x, { x, name: event.name, attempt });
+  }
+  return [...found.values()].sort((a, b) => a.x - b.x);
+}
+
+/** Lines at the borders, and names where there is room for them. */
+function borderMarks(panel, borders, look, span) {
+  const end = span[span.length - 1] ?? 0;
+  const shapes = borders.filter((border) => border.x > 0).map((border) => ({ type: "line", xref: "x", yref: "paper", x0: border.x, x1: border.x,
+    y0: 0, y1: 1, layer: "below", line: { color: look.muted, width: 1, dash: border.attempt > 1 ? "dot" : "dash" } }));
+  const annotations = [];
+  if (!panel.wide) return { shapes, annotations };
+  let free = -Infinity;
+  for (const border of borders) {
+    const name = border.name.length > 18 ? `${border.name.slice(0, 17)}…` : border.name;
+    const text = border.attempt > 1 ? `attempt ${border.attempt}` : name;
+    if (border.x < free || border.x > end) continue;
+    free = border.x + (end * (text.length + 1)) / 60;
+    annotations.push({ x: border.x, y: 1, xref: "x", yref: "paper", xanchor: "left", yanchor: "top", showarrow: false, text: safe(text),
+      hovertext: safe(border.attempt > 1 ? `${border.name}, attempt ${border.attempt}` : border.name), font: { size: 10, color: look.muted }, bgcolor: look.background, borderpad: 1 });
+  }
+  return { shapes, annotations };
+}
+
 /** The layout of a panel. `uirevision` keeps zoom and hidden traces until it changes. */
-export function buildLayout(panel, options, look, size, span) {
+export function buildLayout(panel, options, look, size, span, borders = []) {
   const log = panel.logs && options.log;
   return {
+    ...borderMarks(panel, borders, look, span),
     uirevision: options.revision,
     height: size.height,
     autosize: true,

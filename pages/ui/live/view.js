@@ -1,6 +1,6 @@
 // The elements around the plots: controls, cards, events, the state of the connection. Text goes in by textContent only.
 
-import { MARKS } from "./panels.js";
+import { markOf } from "./panels.js";
 
 function make(tag, name, text) {
   const element = document.createElement(tag);
@@ -166,10 +166,11 @@ export class View {
     this.eventList.replaceChildren(...newest.map((event) => {
       const item = make("li");
       item.dataset.kind = event.kind;
+      if (event.action) item.dataset.mark = markOf(event)[1];
       const line = make("div", "bl-when");
       const time = make("time", "", new Date(event.time * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
       time.dateTime = new Date(event.time * 1000).toISOString();
-      const sign = make("span", "bl-sign", MARKS[event.kind]?.[2] ?? "○");
+      const sign = make("span", "bl-sign", markOf(event)[2]);
       sign.setAttribute("aria-hidden", "true");
       line.append(sign, make("b", "bl-kind", EVENT_NAMES[event.kind] ?? event.kind), time);
       if (event.step !== null) line.append(make("span", "", `step ${event.step.toLocaleString("en")}`));

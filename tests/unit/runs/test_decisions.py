@@ -56,6 +56,8 @@ def test_a_choice_by_timing_leaves_its_timings_to_the_results() -> None:
 def test_a_lowered_rate_of_an_earlier_version_is_a_plateau() -> None:
     (one,) = decisions([event({}, message="No improvement: the highest learning rate is lowered to 1e-05.")])
     assert (one["rule"], one["action"]) == ("plateau", "lower")
+    (one,) = decisions([event({"bytes": 12, "limit": 10}, message="The activations would take 12 MB.")])
+    assert (one["rule"], one["action"], one["words"]) == ("choice", "train", "bytes 12; limit 10")
 
 
 @pytest.mark.parametrize("rule", RULES)
