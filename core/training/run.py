@@ -19,6 +19,7 @@ from core.training.checkpoints import Checkpoints, Loaded
 from core.training.choices import Choice, choose
 from core.training.context import Outcome, Request, RunContext
 from core.training.decisions import decision
+from core.training.demands import check_length
 from core.training.device import set_threads
 from core.training.engine import Engine
 from core.training.guards import BestKeeper
@@ -156,6 +157,9 @@ class Run:
             if stage.kind == "train" else 0
             for index, stage in enumerate(self.active)
         ]  # fmt: skip
+        for index, (stage, steps) in enumerate(zip(self.active, self.planned, strict=True)):
+            if stage.kind == "train":
+                check_length(stage, steps, material.where(index))
         trains = [stage for stage in self.active if stage.kind != "range_test"]
         metric = trains[-1].metric if trains else None
         self.keeper = BestKeeper(metric or material.task.primary_metric, EarlyStopping())

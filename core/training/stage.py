@@ -396,6 +396,7 @@ class StageRun:
             "seconds": round(self.seconds, 3), "gate_seconds": round(self.gate_seconds, 3),
         }  # fmt: skip
         self.done = StageOutcome(outcome, entry, stop=stop)
+        self.run.points.keep(self.run.needed_points())
 
     def close(self) -> None:
         """Give the model back."""

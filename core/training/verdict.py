@@ -44,13 +44,15 @@ def conclude(part: StageRun, error: TrainingDiverged | None) -> None:
     if made is not None and made.then == "fail":
         assert error is not None
         raise error
-    if evidence is not None:
-        part.gate = evidence
+    if evidence is not None and (passed or not part.repeating):
+        part.gate = evidence  # a repeat that comes to nothing does not undo that the gate has passed
     if made is not None and made.then == "again":
         part.again(made, point)
         return
     if point is not None:
         part.restore(point, whole=False)
+        if point == part.point("start") and part.start is not None:
+            part.run.offer(part.start, part.index)  # after nothing but failures, the best that there is
     outcome = "pruned" if part.pruned else "finished"
     if made is not None and made.outcome is not None:
         outcome = made.outcome

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from core.config import Plan
 from core.training import MemoryContext, Outcome, Request, train
-from tests.unit.training.test_resume import TIMED
+from tests.unit.training.test_resume import TIMED, Killed, Mortal
 
 
 def decisions(context: MemoryContext) -> list[dict[str, Any]]:
@@ -176,3 +178,64 @@ def test_interrupted_after_every_step_of_three_stages_with_a_retry_it_ends_the_s
     asked.at = {}
     assert train(plan, asked) is Outcome.FINISHED
     _same(calm, asked)
+
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_killed_again_and_again_in_three_stages_with_a_retry_it_ends_the_same(
+    every: int, make_plan: Callable[..., Plan], tmp_path: Path, shared_cache: Path
+) -> None:
+    """Nothing is saved when it dies: it goes on from the last checkpoint, and makes the same decisions again."""
+    plan = make_plan(stages=WINDING, runtime={"keep": "all", "checkpoint_every_steps": every})
+    calm = MemoryContext(tmp_path / "calm", shared_cache)
+    assert train(plan, calm) is Outcome.FINISHED
+    mortal = Mortal(tmp_path / "mortal", shared_cache)
+    for step in range(1 + every, calm.state["step"] + 1, every + 1):
+        mortal.dies_at = step
+        try:
+            train(plan, mortal)
+        except Killed:
+            continue
+        break
+    mortal.dies_at = 10**9
+    assert train(plan, mortal) is Outcome.FINISHED
+    assert len(mortal.died) >= 3
+    _same(calm, mortal)
+    numbers = [one["number"] for one in decisions(mortal)]
+    assert set(numbers) == set(range(1, max(numbers) + 1))
+
+
+def test_killed_while_restore_points_change_hands_it_ends_the_same(
+    make_plan: Callable[..., Plan], tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a stage's end and the next one's first checkpoint its points are still needed by the last one."""
+    plan = make_plan(stages=WINDING, runtime={"keep": "all", "checkpoint_every_steps": 5})
+    calm = MemoryContext(tmp_path / "calm", shared_cache)
+    train(plan, calm)
+    total = len(_calls(monkeypatch, plan, MemoryContext(tmp_path / "count", shared_cache), None))
+    assert total > 5
+    asked = MemoryContext(tmp_path / "asked", shared_cache)
+    for at in range(1, total + 1):
+        _calls(monkeypatch, plan, asked, at)
+    if not (asked.folder / "results.json").exists():
+        assert train(plan, asked) is Outcome.FINISHED
+    _same(calm, asked)
+
+
+def _calls(monkeypatch: pytest.MonkeyPatch, plan: Plan, context: MemoryContext, die_at: int | None) -> list[str]:
+    """Execute a plan until restore points are tidied up for the n-th time; return the times."""
+    from core.training.restore import RestorePoints
+
+    seen: list[str] = []
+    with monkeypatch.context() as patch:
+        real = RestorePoints.keep
+
+        def keep(self: RestorePoints, names: Any) -> None:
+            real(self, names)
+            seen.append(" ".join(sorted(names)))
+            if len(seen) == die_at:
+                raise Killed
+
+        patch.setattr(RestorePoints, "keep", keep)
+        with contextlib.suppress(Killed):
+            train(plan, context)
+    return seen
