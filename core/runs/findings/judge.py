@@ -35,18 +35,13 @@ _RANK = {"problem": 0, "warning": 1, "note": 2}
 def findings(run: Recorded) -> list[Finding]:
     """Return what happened in a run and what to do about it, the gravest first.
 
-    Curves are judged attempt by attempt of each stage; of one stage the latest attempt that shows something counts.
+    Of each stage the curves of its last attempt are judged: what was rolled back is told by the guard that did it.
     Remedies that would not make another valid plan are left out.
     """
-    found: dict[tuple[str, int], Finding] = {}
-    for segment in run.segments():
-        if segment.stage.kind != "train":
-            continue
-        for rule in _OF_A_STAGE:
-            for one in rule(segment):
-                found[one.code, segment.index] = one
+    last = {segment.index: segment for segment in run.segments() if segment.stage.kind == "train"}
+    of_stages = [one for segment in last.values() for rule in _OF_A_STAGE for one in rule(segment)]
     of_run = [one for rule in _OF_A_RUN for one in rule(run)]
-    every = [replace(one, remedies=_usable(one.remedies, run.plan)) for one in (*found.values(), *of_run)]
+    every = [replace(one, remedies=_usable(one.remedies, run.plan)) for one in (*of_stages, *of_run)]
     codes = {one.code for one in every}
     if "diverged" in codes:  # what follows from it is no finding of its own
         every = [one for one in every if one.code not in ("warm_up_too_short", "plateau", "clipped")]

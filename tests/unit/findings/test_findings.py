@@ -229,6 +229,15 @@ def test_a_guard_that_cut_the_rate_offers_the_rate_that_was_left() -> None:
     assert found.remedies[0].plan(run.plan).stages[0].lr == pytest.approx(1e-4 / 3, rel=0.01)
 
 
+def test_a_divergence_that_a_guard_rolled_back_is_told_by_the_guard_only() -> None:
+    begun = [{"kind": "stage", "message": "", "step": at, "data": {"name": "train", "attempt": attempt}}
+             for at, attempt in ((0, 1), (40, 2))]  # fmt: skip
+    held = _decision("guard", "rollback", 40, lr_scale=1 / 3)
+    held["data"] = {**held["data"], "stage": "train"}  # type: ignore[dict-item]
+    run = healthy(events=[*begun, held], loss=lambda step: None if step in (39, 40) else 0.7 - step / 600)
+    assert codes(run) == ["guard_held"]
+
+
 def test_each_stage_is_judged_by_itself() -> None:
     """The second stage begins with a higher loss: that is no divergence of the first."""
     begun = [{"kind": "stage", "message": "", "step": at, "data": {"name": name}}

@@ -35,12 +35,12 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _recorded(material: Path, tmp_path: Path, **stage: Any) -> Recorded:
+def _recorded(material: Path, tmp_path: Path, *more: dict[str, Any], **stage: Any) -> Recorded:
     plan = Plan.model_validate(
         {
             "data": {"source": str(material / "reviews.csv"), "gate_share": 0.2, "test_share": 0.2},
             "model": {"source": str(material / "encoder"), "max_length": 32},
-            "stages": [{"batch_size": 16, "eval_every": 10, **stage}],
+            "stages": [{"batch_size": 16, "eval_every": 10, **one} for one in (stage, *more)],
             "runtime": {"threads": 1, "precision": "fp32", "device": "cpu", "keep": "metrics"},
         }
     )
@@ -84,3 +84,15 @@ def test_a_rate_far_too_high_is_told(material: Path, tmp_path: Path) -> None:
     found = findings(run)
     assert found[0].severity == "problem"
     assert {one.code for one in found} & {"diverged", "one_class"}
+
+
+def test_a_gate_that_asks_for_too_much_is_told_with_what_was_reached(material: Path, tmp_path: Path) -> None:
+    gate = {"metric": "accuracy", "reference": "majority", "min_delta": 0.49}
+    run = _recorded(
+        material, tmp_path, {"name": "all", "steps": 10, "lr": 1e-3},
+        name="head", steps=20, lr=1e-2, freeze_encoder=True, gate=gate, on_fail="continue",
+    )  # fmt: skip
+    found = {one.code: one for one in findings(run)}
+    assert "gate_not_reached" in found, [one["message"] for one in run.events]
+    assert "The gate of stage head was never passed: " in found["gate_not_reached"].message
+    assert found["gate_not_reached"].remedies[0].plan(run.plan).stages[0].steps == 40
