@@ -148,7 +148,9 @@ def _facts(graph: WordGraph) -> str:
         widths = sorted(set(graph.widths))
         parts.append(f"{len(graph.layers)} layers of {', '.join(map(str, widths))}")
     parts.append(", ".join(edge_name(kind) for kind in known_types(graph.types)))
-    if about.get("trees") in ("gold", "silver"):
+    if ((about.get("config") or {}).get("settings") or {}).get("dep", {}).get("source") == "probe":
+        parts.append("trees of a probe")
+    elif about.get("trees") in ("gold", "silver"):
         parts.append(f"{about['trees']} trees")
     return " · ".join(part for part in parts if part)
 

@@ -45,7 +45,8 @@ def build(
     model: ModelOption = "bundled",
     layers: LayersOption = "all",
     edges: Annotated[
-        str | None, typer.Option(help="Edge types: dep, sim, cooc, attn.", show_default="dep,sim,cooc")
+        str | None,
+        typer.Option(help="Edge types: dep, sim, cooc, attn.", show_default="dep,sim,cooc; no dep without trees"),
     ] = None,
     unit: Annotated[str, typer.Option(help="What a node is: word, subword or character.")] = "word",
     language: LanguageOption = None,
@@ -81,12 +82,21 @@ def build(
         assert isinstance(config, GraphConfig)
         can_write(out)
         prepare(config)
+        reason = None
+        chosen = edges is not None or vocabulary or any(one.startswith("edges=") for one in sets or [])
+        if not chosen and config.settings.dep.source == "trees":
+            from core.graph.corpus.usual import usual_edges
+
+            suitable, reason = usual_edges(config.corpus)
+            config = config.model_copy(update={"edges": suitable})
         from core.graph.build import build_graph
         from core.graph.file import save_graph
         from core.graph.stats import graph_stats
 
         with bar(as_json) as progress, memory_told(bool({"sim", "attn"} & set(config.edges))):
             graph = build_graph(config, cache=cache_folder(), progress=progress)
+        if reason is not None:
+            graph.about["notices"] = [*graph.about.get("notices", []), f"Dep edges were left out. {reason}"]
         save_graph(graph, out)
         stats = graph_stats(graph)
         if not as_json:

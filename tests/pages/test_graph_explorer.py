@@ -370,6 +370,20 @@ def test_the_highlight_lies_on_one_path_only_and_draws_its_hops() -> None:
     assert view["nodes"][1]["role"] == "path"  # the view itself is as it was
 
 
+def test_relations_say_which_word_hangs_on_which() -> None:
+    hop = {"from": "the", "to": "cat", "relations": [{"head": "cat", "relation": "det", "count": 3}]}
+    assert shapes.relations(hop) == "the is det of cat (3)"
+    hop["relations"] = [{"head": "cat", "relation": "probe", "count": 1}]
+    assert shapes.relations(hop) == "the depends on cat (1)"
+
+
+def test_a_graph_with_trees_of_a_probe_says_so(open_explorer: Callable[..., AppTest]) -> None:
+    desk = FakeGraphs()
+    desk.graph.about["config"]["settings"]["dep"]["source"] = "probe"
+    shown = words(open_explorer(graphs=desk))
+    assert "trees of a probe" in shown
+
+
 def test_a_word_that_changes_its_layer_is_named_once() -> None:
     path = {"words": ["the", "the", "cat"], "layers": [1, 2, 2]}
     assert shapes.named(path) == ["the (1–2)", "cat (2)"]

@@ -51,7 +51,9 @@ def relations(hop: Mapping[str, Any]) -> str:
     for item in hop.get("relations") or []:
         head = str(item["head"])
         other = hop["to"] if head == hop["from"] else hop["from"]
-        parts.append(f"{_cut(str(other), 30)} is {item['relation']} of {_cut(head, 30)} ({item['count']})")
+        # A probe's trees have no relations: it says only which word hangs on which.
+        is_of = "depends on" if item["relation"] == "probe" else f"is {item['relation']} of"
+        parts.append(f"{_cut(str(other), 30)} {is_of} {_cut(head, 30)} ({item['count']})")
     return ", ".join(parts)
 
 

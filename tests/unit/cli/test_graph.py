@@ -88,6 +88,17 @@ def test_a_graph_remembers_its_corpus_by_an_absolute_path(corpus: str, tmp_path:
     assert load_graph("all.graph").about["config"]["corpus"]["source"] == str(tmp_path / corpus)
 
 
+def test_build_leaves_dependencies_out_where_there_are_no_trees_and_says_so(tmp_path: Path, encoder: str) -> None:
+    (tmp_path / "zh.txt").write_text("这家酒店的服务很好。\n房间也很干净。\n", encoding="utf-8")
+    common = ("build", "--corpus", "zh.txt", "--model", encoder, "--unit", "character", "--layers", "0", "--json")
+    found = one_object(call(*common, "--out", "zh.graph"))
+    assert {one["type"] for one in found["edges"]} == {"sim", "cooc"}
+    assert any(notice.startswith("Dep edges were left out. Trees hold between words") for notice in found["notices"])
+    assert load_graph(Path("zh.graph")).about["notices"] == found["notices"]
+    refused = call(*common, "--edges", "dep,cooc", "--out", "other.graph")
+    assert refused.exit_code != 0
+
+
 def test_build_of_a_vocabulary_needs_no_corpus(encoder: str) -> None:
     result = call("build", "--vocabulary", "--model", encoder, "--out", "pieces.graph", "--json")
     assert result.exit_code == 0, result.output
