@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["memory_limit_mb", "read"]
 
 _SERIES = ("train/loss", "train/grad_norm", "train/memory_mb")
+#: Longer series are read reduced: a page must not wait for a hundred thousand points.
+_POINTS = 4000
 
 
 def read(desk: RunDesk, run_id: str) -> Recorded:
-    """Read a training run: every point of the series that findings look at, events, results and the data report.
+    """Read a training run: the series that findings look at, events, results and the data report.
 
     Raises
     ------
@@ -27,7 +29,7 @@ def read(desk: RunDesk, run_id: str) -> Recorded:
     """
     record = desk.get(run_id)
     names = [name for name in desk.series_names(run_id) if name in _SERIES or name.startswith(("gate/", "lr/"))]
-    batch = desk.series(run_id, names=names, max_points=None) if names else None
+    batch = desk.series(run_id, names=names, max_points=_POINTS) if names else None
     series = {
         name: Points.of(points["steps"], points["values"], points["times"])
         for name, points in (batch.series if batch else {}).items()
@@ -40,7 +42,7 @@ def read(desk: RunDesk, run_id: str) -> Recorded:
     on_cpu = str(((results or {}).get("choices") or record.progress.get("choices") or {}).get("device", "cpu")) == "cpu"
     return Recorded(
         desk.plan(run_id), str(record.status), series, events, results, desk.data_report(run_id), record.error,
-        memory_limit_mb() if on_cpu else None,
+        memory_limit_mb() if on_cpu else None, bool(batch and batch.reduced),
     )  # fmt: skip
 
 

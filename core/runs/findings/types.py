@@ -65,6 +65,8 @@ class Recorded:
         As stored; ``None`` while there are none.
     memory_limit_mb
         Memory that the run may use; ``None`` if nobody knows.
+    reduced
+        Whether long series were reduced to their lows and highs before they came here.
     """
 
     plan: Plan
@@ -75,6 +77,7 @@ class Recorded:
     data_report: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
     memory_limit_mb: float | None = None
+    reduced: bool = False
 
     def points(self, name: str) -> Points:
         """Return a series; an empty one if it was not recorded."""

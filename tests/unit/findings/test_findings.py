@@ -166,6 +166,11 @@ def test_steady_clipping_is_told_with_its_share() -> None:
     assert "clipped" not in codes(healthy(norm=lambda step: 8.0, of=plan(clip_norm=None)))
 
 
+def test_of_reduced_series_no_exact_share_is_told() -> None:
+    found = told(replace(healthy(norm=lambda step: 8.0), reduced=True), "clipped")
+    assert "of 200 logged steps" not in found.message
+
+
 # -- scores ----------------------------------------------------------------------------------------------------------
 def test_one_predicted_class_is_told_by_its_name() -> None:
     run = healthy(results=scored(0.5, ((200, 0), (200, 0))))
