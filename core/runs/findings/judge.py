@@ -9,7 +9,7 @@ from core.config import Plan
 from core.runs.findings import curves, resources, scores
 from core.runs.findings.types import Finding, Recorded, Remedy, Segment
 
-__all__ = ["findings"]
+__all__ = ["RULES", "findings"]
 
 _OF_A_STAGE: tuple[Callable[[Segment], Iterator[Finding]], ...] = (
     curves.diverged,
@@ -29,6 +29,8 @@ _OF_A_RUN: tuple[Callable[[Recorded], Iterator[Finding]], ...] = (
     resources.labels_missing,
     resources.texts_cut,
 )
+#: Names of all findings.
+RULES: tuple[str, ...] = tuple(rule.__name__ for rule in (*_OF_A_STAGE, *_OF_A_RUN))
 _RANK = {"problem": 0, "warning": 1, "note": 2}
 
 

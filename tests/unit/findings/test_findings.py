@@ -321,3 +321,13 @@ def test_remedies_that_would_change_nothing_are_left_out() -> None:
 def test_points_keep_what_is_no_number_apart() -> None:
     points = Points.of([1, 2, 3], [0.5, None, math.inf])
     assert points.finite().steps.tolist() == [1]
+
+
+def test_the_page_of_findings_lists_every_rule() -> None:
+    import re
+    from pathlib import Path
+
+    from core.runs.findings.judge import RULES
+
+    text = (Path(__file__).parents[3] / "docs" / "findings.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `(\w+)` ", text, re.MULTILINE)) == sorted(RULES)
