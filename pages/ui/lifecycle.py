@@ -17,6 +17,9 @@ _SECONDS_TO_STOP = 5.0
 _WARM = (
     "pages.ui.run_head",
     "pages.ui.run_tabs",
+    "pages.ui.run_findings",
+    "pages.ui.claims_view",
+    "pages.ui.claims_shelf",
     "pages.ui.live",
     "pages.ui.runs_list",
     "pages.ui.runs_live",
