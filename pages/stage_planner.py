@@ -20,7 +20,7 @@ from pages.ui.planner_facts import known_parameters, objections_of
 from pages.ui.planner_jobs import begin, watch
 from pages.ui.planner_model import describe, language_mismatch, layers_of, model_section
 from pages.ui.planner_presets import presets_part
-from pages.ui.planner_side import outlook, yaml_part
+from pages.ui.planner_side import known_estimate, outlook, yaml_part
 from pages.ui.planner_stage_list import CSS as STAGES_CSS
 from pages.ui.planner_stage_list import stages_section
 from pages.ui.planner_widgets import field, fields, folded, section
@@ -110,7 +110,7 @@ def _submit(desk: Studio) -> None:
     if plan is None:
         return
     try:
-        now.leaving = desk.runs.submit(plan, request_id=now.request, parent=now.parent)
+        now.leaving = desk.runs.submit(plan, request_id=now.request, parent=now.parent, estimate=known_estimate(now))
     except BertloomError as error:
         now.refused = error
         return

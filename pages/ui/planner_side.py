@@ -21,7 +21,7 @@ from pages.ui.planner_draft import Draft, load, sync
 from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_look import look
 
-__all__ = ["estimate_question", "outlook", "steps_question", "yaml_part"]
+__all__ = ["estimate_question", "known_estimate", "outlook", "steps_question", "yaml_part"]
 
 #: Beginnings of the names of a stage's keys that its number of steps depends on.
 _STEP_FIELDS = (
@@ -261,6 +261,25 @@ def _estimate(draft: Draft, studio: Studio) -> None:
             st.rerun()
         return
     _estimated(job.answer)
+    _accuracy(studio)
+
+
+def known_estimate(draft: Draft) -> dict[str, Any] | None:
+    """Return the estimate of exactly what the form holds, if there is one."""
+    job = peek("estimate", estimate_question(draft))
+    return dict(job.answer) if job is not None and job.state == "done" else None
+
+
+def _accuracy(studio: Studio) -> None:
+    """Say how far the last estimates on this machine were off."""
+    found = studio.runs.estimate_accuracy()
+    if not found["count"]:
+        return
+    times = "estimate was" if found["count"] == 1 else f"{found['count']} estimates were"
+    words = f"The last {times} off by {percent(found['seconds_error'], 0)} in time"
+    if found["memory_error"] is not None:
+        words += f" and {percent(found['memory_error'], 0)} in memory"
+    st.caption(plain(words + (" (medians)." if found["count"] > 1 else ".")))
 
 
 def _estimated(answer: Mapping[str, Any]) -> None:

@@ -219,6 +219,8 @@ class _Runs:
         self.requests: dict[str, str] = {}
         self.submitted: list[Plan] = []
         self.parents: list[str | None] = []
+        self.estimates: list[dict[str, Any] | None] = []
+        self.accuracy: dict[str, Any] = {"count": 0, "seconds_error": None, "memory_error": None, "runs": []}
         self.asked: list[tuple[str, ...]] = []
         self.series_reads = 0
         self._number = itertools.count(1)
@@ -237,16 +239,21 @@ class _Runs:
         return record
 
     def submit(
-        self, plan: Plan, *, request_id: str | None = None, now: bool = False, parent: str | None = None, **_: Any
-    ) -> str:
+        self, plan: Plan, *, request_id: str | None = None, now: bool = False, parent: str | None = None,
+        estimate: dict[str, Any] | None = None, **_: Any,
+    ) -> str:  # fmt: skip
         if request_id in self.requests:
             return self.requests[request_id]
         record = self.add(plan.name, Status.QUEUED, plan=plan)
         self.submitted.append(plan)
         self.parents.append(parent)
+        self.estimates.append(estimate)
         if request_id:
             self.requests[request_id] = record.id
         return record.id
+
+    def estimate_accuracy(self) -> dict[str, Any]:
+        return self.accuracy
 
     def get(self, run_id: str) -> RunRecord:
         if run_id not in self.records:
@@ -289,7 +296,7 @@ class _Runs:
         }
         return SeriesBatch(1, kept)
 
-    def delete(self, run_id: str) -> None:
+    def delete(self, run_id: str, *, keep_children: bool = False) -> None:
         if self.get(run_id).status.active:
             raise RunError("A worker belongs to this run.", advice="Cancel it first.")
         self.asked.append(("delete", run_id))

@@ -190,6 +190,42 @@ def test_an_estimate_is_asked_for_and_shown_with_its_spread(
     assert "Time" not in {metric.label for metric in app.metric}
 
 
+def test_a_run_is_started_with_the_estimate_of_exactly_this_plan(
+    open_planner: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    app = open_planner()
+    app.button(key="planner_estimate").click().run()
+    wait_for_answers(app)
+    app.run()
+    primary(app).click().run()
+    (known,) = studio.runs.estimates
+    assert known is not None
+    assert known["seconds"] == 95.0
+
+
+def test_a_plan_that_was_changed_after_its_estimate_is_started_without_one(
+    open_planner: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    app = open_planner()
+    app.button(key="planner_estimate").click().run()
+    wait_for_answers(app)
+    app.run()
+    number(app, "stages.0.epochs").set_value(2.0).run()
+    primary(app).click().run()
+    assert studio.runs.estimates == [None]
+
+
+def test_an_estimate_says_how_far_the_last_ones_were_off(
+    open_planner: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    studio.runs.accuracy = {"count": 4, "seconds_error": 0.123, "memory_error": 0.05, "runs": []}
+    app = open_planner()
+    app.button(key="planner_estimate").click().run()
+    wait_for_answers(app)
+    app.run()
+    assert "The last 4 estimates were off by 12 % in time and 5 % in memory" in words(app)
+
+
 def test_presets_are_saved_loaded_and_deleted(open_planner: Callable[..., AppTest], studio: FakeStudio) -> None:
     app = open_planner()
     number(app, "stages.0.epochs").set_value(4.0).run()
