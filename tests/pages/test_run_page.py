@@ -216,4 +216,4 @@ def test_the_plan_of_another_kind_of_run_is_its_own_config(home: Home) -> None:
     with Studio(home, watch=False) as desk:
         assert desk.runs.config(run) == ProbeConfig(name="probe", rank=17)
     test = opened(run)
-    assert metrics(test)["Probe uuas best"] == "0.6400"
+    assert metrics(test)["Probe UUAS best"] == "0.6400"
