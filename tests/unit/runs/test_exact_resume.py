@@ -18,6 +18,13 @@ from core.settings import Home
 from tests.tiny import WORDS, tiny_encoder
 
 STEPS = 36
+#: Three stages with a gate that fails, a retry with smaller rates, and a roll-back at last.
+STAGES: list[dict[str, Any]] = [
+    {"name": "head", "steps": 8, "lr": 1e-2, "eval_every": 4, "freeze_encoder": True, "gate": {"reference": 0.0}},
+    {"name": "all", "steps": 10, "lr": 1e-3, "eval_every": 5, "gate": {"reference": 2.0}, "on_fail": "cut",
+     "max_retries": 1},
+    {"name": "top", "steps": 8, "lr": 5e-4, "eval_every": 4, "start_from": "best:head", "freeze_layers": 1},
+]  # fmt: skip
 
 
 def write_data(path: Path) -> Path:
@@ -35,14 +42,17 @@ def write_data(path: Path) -> Path:
     return path
 
 
-def make_plan(folder: Path) -> Plan:
+ONE: dict[str, Any] = {"steps": STEPS, "lr": 1e-3, "eval_every": 7, "layer_decay": 0.9}
+
+
+def make_plan(folder: Path, stages: list[dict[str, Any]] | None = None) -> Plan:
     encoder = tiny_encoder(folder / "encoder", hidden=64, layers=3)
     return Plan.model_validate(
         {
             "name": "exact",
             "data": {"source": str(write_data(folder / "rows.csv"))},
             "model": {"source": str(encoder), "max_length": 64},
-            "stages": [{"steps": STEPS, "lr": 1e-3, "eval_every": 7, "batch_size": 8, "layer_decay": 0.9}],
+            "stages": [{"batch_size": 8, **stage} for stage in stages or [ONE]],
             "runtime": {
                 "device": "cpu", "precision": "fp32", "threads": 1, "checkpoint_every_steps": 3,
                 "checkpoint_every_s": 3600,
@@ -67,21 +77,23 @@ def fingerprint(studio: Studio, run: str) -> dict[str, Any]:
     }
     results = json.loads((place / "results.json").read_text())
     found["metrics"] = {name: value for name, value in results["metrics"].items() if "seconds" not in name}
+    found["decisions"] = results["decisions"]
     for name, series in studio.runs.series(run, max_points=None).series.items():
         if name.startswith(("train/loss", "train/grad_norm", "lr/", "gate/")):
             found[name] = list(zip(series["steps"], series["values"], strict=True))
     return found
 
 
-def prove(folder: Path, blows: list[int], seed: int) -> None:
+def prove(folder: Path, blows: list[int], seed: int, stages: list[dict[str, Any]] | None = None) -> None:
     """Compare runs that are killed so many times each with one that is not."""
-    plan = make_plan(folder)
+    plan = make_plan(folder, stages)
     luck = random.Random(seed)
     with Studio(Home(folder / "home"), warm=False) as studio:
         undisturbed = studio.runs.submit(plan, kind="doomed")
         record = studio.runs.wait(undisturbed, 200)
         assert record.status is Status.FINISHED, record.error
         expected = fingerprint(studio, undisturbed)
+        # The three stages, with their retry, take as many.
         assert [step for step, _ in expected["train/loss"]] == list(range(1, STEPS + 1))
         for count in blows:
             run, told, killed = "", f"seed {seed}", 0
@@ -121,3 +133,14 @@ def test_a_run_killed_three_times_ends_bit_for_bit_as_the_undisturbed_one(tmp_pa
 @pytest.mark.timeout(3000)
 def test_ten_killed_runs_end_bit_for_bit_as_the_undisturbed_one(tmp_path: Path) -> None:
     prove(tmp_path, [1] * 10, random.SystemRandom().randrange(10**6))
+
+
+@pytest.mark.timeout(600)
+def test_a_run_of_three_stages_killed_twice_ends_bit_for_bit_as_the_undisturbed_one(tmp_path: Path) -> None:
+    prove(tmp_path, [2], random.SystemRandom().randrange(10**6), STAGES)
+
+
+@pytest.mark.verify
+@pytest.mark.timeout(3000)
+def test_ten_killed_runs_of_three_stages_end_bit_for_bit_as_the_undisturbed_one(tmp_path: Path) -> None:
+    prove(tmp_path, [1] * 10, random.SystemRandom().randrange(10**6), STAGES)
