@@ -1,8 +1,7 @@
 """Shortest paths on CSR arrays: one pair by a search from both ends, one source to all by scipy.
 
-Plain Python over lists is fastest for one pair: a search from both ends settles a few hundred of 30,000 nodes, so
-nothing that touches every node or converts every edge may happen per question. Rows of edges are turned into lists when
-a search first reaches them.
+A search from both ends passes a few hundred of 30,000 nodes, so nothing that touches every node or every edge may
+happen per question. Rows of edges are turned into lists when a search that is led by bounds first reaches them.
 
 A node's penalty counts for every node strictly between the ends. It is charged on leaving a node, and taken off at the
 source, so that the searches below see ordinary edge costs.
@@ -20,6 +19,8 @@ from typing import Protocol
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
+
+from core.graph.halves import Halves
 
 __all__ = ["SearchGraph", "Searchable", "directed_search", "distances", "path_cost", "shortest_path"]
 
@@ -58,8 +59,6 @@ class SearchGraph:
         self.costs = costs
         self.penalty = penalty if penalty is not None and bool(np.any(penalty)) else None
         self._rows: list[list[tuple[float, int]] | None] = [None] * self.size
-        self._rows_ahead: list[list[tuple[float, int]] | None] = [None] * self.size
-        self._rows_behind: list[list[tuple[float, int]] | None] = [None] * self.size
 
     @property
     def search(self) -> SearchGraph:
@@ -116,32 +115,14 @@ class SearchGraph:
         return leave, enter
 
     @cached_property
-    def slack(self) -> list[float]:
-        """Both potentials of each node together: what two costs of one node hold too much."""
+    def halves(self) -> Halves:
+        """The edges in both directions without the potentials, for searches from both ends."""
         leave, enter = self.potentials
-        values: list[float] = (leave + enter).tolist()
-        return values
-
-    def row_ahead(self, node: int) -> list[tuple[float, int]]:
-        """Return (cost without potentials, target) of the edges that leave a node."""
-        leave, _ = self.potentials
-        low, high = self.indptr[node], self.indptr[node + 1]
-        targets = self.targets[low:high]
-        costs = np.maximum(self.weights[low:high] - leave[node] + leave[targets], 0.0)
-        found = sorted(zip(costs.tolist(), targets.tolist(), strict=True))
-        self._rows_ahead[node] = found
-        return found
-
-    def row_behind(self, node: int) -> list[tuple[float, int]]:
-        """Return (cost without potentials, source) of the edges that enter a node."""
-        _, enter = self.potentials
-        turned = self.reversed
-        low, high = turned.indptr[node], turned.indptr[node + 1]
-        sources = turned.indices[low:high]
-        costs = np.maximum(turned.data[low:high] - enter[node] + enter[sources], 0.0)
-        found = sorted(zip(costs.tolist(), sources.tolist(), strict=True))
-        self._rows_behind[node] = found
-        return found
+        sources, targets, turned = self.sources, self.targets, self.reversed
+        ends = np.repeat(np.arange(self.size, dtype=np.int32), np.diff(turned.indptr))
+        ahead = np.maximum(self.weights - leave[sources] + leave[targets], 0.0)
+        behind = np.maximum(turned.data - enter[ends] + enter[turned.indices], 0.0)
+        return Halves((self.indptr, targets, ahead), (turned.indptr, turned.indices, behind), leave + enter)
 
     def edge(self, source: int, target: int) -> int:
         """Return the index of an edge, or -1."""
@@ -213,79 +194,10 @@ def shortest_path(
     list of int or None
         The nodes from `source` to `target`; None if no path leads there. The same arrays give the same path.
     """
-    search = graph.search
     if source == target or source in blocked or target in blocked:
         return None
-    shut_from, shut_to = _shut(blocked_edges)
-    rows, back = search._rows_ahead, search._rows_behind
-    slack = search.slack
-    # Costs here are those of edges that potentials were taken off: see `SearchGraph.potentials`.
-    ahead: dict[int, float] = dict.fromkeys(blocked, _CLOSED)
-    behind: dict[int, float] = dict.fromkeys(blocked, _CLOSED)
-    ahead[source] = behind[target] = 0.0
-    came: dict[int, int] = {}
-    goes: dict[int, int] = {}
-    front: list[tuple[float, int]] = [(0.0, source)]
-    rear: list[tuple[float, int]] = [(0.0, target)]
-    best, meeting = math.inf, -1
-    while front and rear:
-        near, far = front[0][0], rear[0][0]
-        if near + far >= best:
-            break
-        # The smaller frontier grows: hubs on one side then cost nothing on the other.
-        if len(front) <= len(rear):
-            at, node = heappop(front)
-            if at > ahead[node]:
-                continue
-            row = rows[node]
-            if row is None:
-                row = search.row_ahead(node)
-            if node in shut_from:
-                row = [pair for pair in row if pair[1] not in shut_from[node]]
-            costs, others, steps, heap, level = ahead, behind, came, front, far
-        else:
-            at, node = heappop(rear)
-            if at > behind[node]:
-                continue
-            row = back[node]
-            if row is None:
-                row = search.row_behind(node)
-            if node in shut_to:
-                row = [pair for pair in row if pair[1] not in shut_to[node]]
-            costs, others, steps, heap, level = behind, ahead, goes, rear, near
-        for weight, other in row:
-            reached = at + weight
-            known = costs.get(other)
-            if known is None or reached < known:
-                costs[other] = reached
-                steps[other] = node
-                rest = others.get(other)
-                if rest is not None:
-                    whole = reached + rest - slack[other]
-                    if whole < best:
-                        best, meeting = whole, other
-                    if rest < level:
-                        continue  # settled from the other end: nothing shorter leads on from here
-                if reached + level < best:
-                    heappush(heap, (reached, other))
-    if meeting < 0:
-        return None
-    path = [meeting]
-    while path[-1] != source:
-        path.append(came[path[-1]])
-    path.reverse()
-    while path[-1] != target:
-        path.append(goes[path[-1]])
-    return _simple(path)
-
-
-def _shut(edges: Collection[tuple[int, int]]) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
-    leaving: dict[int, set[int]] = {}
-    entering: dict[int, set[int]] = {}
-    for source, target in edges:
-        leaving.setdefault(source, set()).add(target)
-        entering.setdefault(target, set()).add(source)
-    return leaving, entering
+    found = graph.search.halves.path(source, target, blocked, list(blocked_edges))
+    return None if found is None else _simple(found)
 
 
 def _simple(path: list[int]) -> list[int]:

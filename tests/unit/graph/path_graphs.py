@@ -53,6 +53,26 @@ def graphs(draw: st.DrawFn, *, most: int = 7, layers: int = 0, coarse: bool | No
     return word_graph(size, sets, layers=layers, seed=seed)
 
 
+def neighbour_graph(size: int, seed: int, *, coarse: bool = False) -> WordGraph:
+    """Return a graph that is large enough for searches to go astray: points in space, each joined to some near ones.
+
+    A few hubs are joined to many; coarse weights make many paths of equal cost.
+    """
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(size, 4))
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+    near = np.argsort(apart, axis=1)[:, 1:7]
+    sources, targets = np.repeat(np.arange(size), 6), near.ravel()
+    kept = rng.random(len(sources)) < 0.8
+    hubs = rng.choice(size, 3, replace=False)
+    ends = rng.integers(0, size, (3, size // 8))
+    sources = np.concatenate([sources[kept], np.repeat(hubs, ends.shape[1]), ends.ravel()])
+    targets = np.concatenate([targets[kept], ends.ravel(), np.repeat(hubs, ends.shape[1])])
+    pairs = np.unique(np.stack([sources, targets], axis=1)[sources != targets], axis=0)
+    weights = rng.integers(1, 3, len(pairs)).astype(float) if coarse else 0.3 + rng.random(len(pairs))
+    return word_graph(size, [EdgeSet.of("dep", pairs[:, 0], pairs[:, 1], weights)])
+
+
 def digraph(graph: Mixed) -> nx.DiGraph:
     """Return the same graph for networkx; the hub term of a node is charged on the edges that enter it."""
     found = nx.DiGraph()

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.metrics import (
+    brier_score_loss,
+    label_ranking_average_precision_score,
+    roc_auc_score,
+    top_k_accuracy_score,
+)
 
 from core.graph.link.baselines import adamic_adar, adjacency, common_neighbours, cosine
 from core.graph.link.calibration import fit, reliability
@@ -46,6 +51,17 @@ def test_mrr_and_hits_by_hand():
     found = evaluate(positive, negative)
     assert found["mrr"] == pytest.approx((1 + 1 / 21) / 2)
     assert found["hits"] == pytest.approx(1 / 2)
+
+
+@given(st.integers(1, 12), st.integers(11, 30), st.integers(0, 10_000))
+def test_mrr_and_hits_are_scikit_learns_where_nothing_is_tied(links, candidates, seed):
+    scores = np.random.default_rng(seed).permutation(links * (candidates + 1)).reshape(links, -1).astype(float)
+    found = evaluate(scores[:, 0], scores[:, 1:])
+    first = np.zeros(links, dtype=int)
+    one_hot = np.eye(candidates + 1, dtype=int)[first]
+    assert found["mrr"] == pytest.approx(label_ranking_average_precision_score(one_hot, scores))
+    labels = np.arange(candidates + 1)
+    assert found["hits"] == pytest.approx(top_k_accuracy_score(first, scores, k=10, labels=labels))
 
 
 def test_without_links_there_is_no_score():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.graph.mixing import Mixed, mix
 from core.graph.shortest import SearchGraph, distances, path_cost, shortest_path
-from tests.unit.graph.path_graphs import digraph, graphs
+from tests.unit.graph.path_graphs import digraph, graphs, neighbour_graph
 
 HUBS = st.sampled_from([0.0, 0.7])
 
@@ -46,6 +46,28 @@ def test_lengths_are_networkx_s_and_paths_are_valid_and_simple(graph, directed, 
             assert valid(mixed, path, source, target)
             assert len(set(path)) == len(path)
             assert path_cost(mixed, path) == pytest.approx(expected, abs=1e-9)
+
+
+@settings(max_examples=24, deadline=None)
+@given(
+    size=st.integers(60, 240), seed=st.integers(0, 10_000), coarse=st.booleans(), directed=st.booleans(), hubs=HUBS,
+    data=st.data(),
+)  # fmt: skip
+def test_lengths_are_networkx_s_on_graphs_where_searches_are_long(size, seed, coarse, directed, hubs, data) -> None:
+    mixed = mix(neighbour_graph(size, seed, coarse=coarse), None, directed=directed, hub_penalty=hubs)
+    oracle = digraph(mixed)
+    node = st.integers(0, size - 1)
+    for source, target in data.draw(
+        st.lists(st.tuples(node, node).filter(lambda ends: ends[0] != ends[1]), min_size=12)
+    ):
+        path = shortest_path(mixed, source, target)
+        expected = length(oracle, mixed, source, target)
+        if path is None:
+            assert expected == math.inf
+            continue
+        assert valid(mixed, path, source, target)
+        assert len(set(path)) == len(path)
+        assert path_cost(mixed, path) == pytest.approx(expected, abs=1e-9)
 
 
 @settings(max_examples=100, deadline=None)

@@ -30,6 +30,11 @@ def test_costs_are_those_of_networkx_s_shortest_simple_paths(graph, directed, hu
         paths = []
     expected = [nx.path_weight(oracle, path, "cost") - float(mixed.penalty[target]) for path in paths]
     assert [cost for cost, _ in found] == pytest.approx(expected, abs=1e-9)
+    for cost, path in found:
+        assert (path[0], path[-1]) == (source, target)
+        assert len(set(path)) == len(path)
+        assert all(oracle.has_edge(*step) for step in pairwise(path))
+        assert cost == pytest.approx(nx.path_weight(oracle, path, "cost") - float(mixed.penalty[target]), abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
