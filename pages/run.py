@@ -19,6 +19,7 @@ from pages.ui.run_figures_tab import figures_tab, happened
 from pages.ui.run_findings import run_findings
 from pages.ui.run_head import head, primary_metric
 from pages.ui.run_results import results_tab
+from pages.ui.run_search_tab import looks_for, search_tab, trains
 from pages.ui.run_tabs import export_tab, log_tab, plan_tab, try_tab
 from pages.ui.studio import studio
 from pages.ui.texts import next_step
@@ -31,6 +32,7 @@ _TABS = (
     ":material/article: Log",
     ":material/download: Export",
 )
+_SEARCH = ":material/manage_search: Search"
 _DECISIONS = ":material/fork_right: Decisions"
 
 
@@ -72,6 +74,8 @@ def _tabs(run: RunRecord) -> None:
     draws: tuple[Callable[[RunRecord], None], ...] = (results_tab, try_tab, plan_tab, log_tab, export_tab)
     titles: tuple[str, ...] = _TABS
     draws, titles = (results_tab, decisions_tab, *draws[1:]), (_TABS[0], _DECISIONS, *_TABS[1:])
+    if looks_for(run):
+        draws, titles = (results_tab, search_tab, *draws[1:]), (_TABS[0], _SEARCH, *titles[1:])
     if run.kind == "claim":
         draws, titles = (plan_tab, log_tab), (_TABS[2], _TABS[3])
     elif run.kind != "train":
@@ -104,8 +108,8 @@ def main() -> None:
     _trouble(run)
     if run.kind == "train":
         run_findings(run)
-    if run.kind == "graph":
-        happened(run)  # nothing is learnt, so there are no curves
+    if run.kind == "graph" or (looks_for(run) and not trains(run)):
+        happened(run)  # nothing is learnt in the run itself, so there are no curves
     elif run.kind == "claim":
         claim_view(run)
     else:

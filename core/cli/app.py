@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import core
-from core.cli import claims, data, decisions, findings, graph, model, plan, predict, runs
+from core.cli import claims, data, decisions, findings, graph, model, plan, predict, runs, search
 from core.cli.output import FAILED, USAGE, JsonOption, answer, errors, fail, note
 from core.errors import ConfigError
 
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.add_typer(plan.app, name="plan")
 app.add_typer(data.app, name="data")
 app.add_typer(graph.app, name="graph")
+app.add_typer(search.app, name="search")
 app.add_typer(model.app, name="model")
 app.add_typer(claims.app, name="claim")
 runs.register(app)

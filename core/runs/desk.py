@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import Plan, RunConfig, config_from_dict, plan_from_dict
-from core.runs import estimates, folder, housekeeping
+from core.runs import estimates, folder, housekeeping, searches
 from core.runs.control import Control
 from core.runs.decisions import decisions
 from core.runs.findings.types import Finding
@@ -23,6 +23,7 @@ _Records = list[RunRecord]
 _Names = list[str]
 _Events = list[EventRecord]
 _Rows = list[dict[str, Any]]
+_Dicts = list[dict[str, Any]]
 _Findings = list[Finding]
 
 
@@ -167,6 +168,33 @@ class RunDesk:
     def estimate_accuracy(self) -> dict[str, Any]:
         """Say how good the last estimates on this machine were: ``count``, ``seconds_error``, ``memory_error`` …"""
         return estimates.accuracy(self._store)
+
+    def searches(self, run_id: str) -> _Dicts:
+        """Return what the searches of a run have tried so far, one entry a stage that is executed.
+
+        Returns
+        -------
+        list of dict
+            ``stage``, ``index``, ``begun``, ``objectives`` [{metric, direction}], ``space`` [{key, kind, low, high,
+            step, log, choices, fixed}], ``sampler``, ``pruner``, ``seeds``, ``wanted``, ``trials`` [{number, values,
+            state (finished, pruned, failed), scores, seeds, steps, runs, seconds, repeats, error}], ``best`` (number
+            of a trial), ``front`` (numbers), ``importance`` {metric: {field: share}}, ``ended``.
+        """
+        record = self.get(run_id)
+        return searches.searches(self._store, record.id, self.plan(run_id)) if record.kind == "train" else []
+
+    def range_tests(self, run_id: str) -> _Dicts:
+        """Return what the range tests of a run have measured so far, one entry a stage.
+
+        Returns
+        -------
+        list of dict
+            ``stage``, ``index``, ``done``, ``suggestion`` {lr, head_lr} or None, ``groups`` [{group, lr (suggested),
+            reason, steepest, tenth, lowest, diverged, and the curve: rates, losses, smoothed, at}]; `at` are the rates
+            that the smoothed losses belong to.
+        """
+        record = self.get(run_id)
+        return searches.range_tests(self._store, record.id, self.plan(run_id)) if record.kind == "train" else []
 
     def data_report(self, run_id: str) -> dict[str, Any] | None:
         """Return the check of the data that the run made before training; ``None`` while there is none."""

@@ -75,7 +75,7 @@ class Finding:
     lowest
         Rate at which it was lowest.
     diverged
-        Rate at which it rose beyond the limit or was no number; None if it did not.
+        Rate from which on it stayed above the loss of the first steps, or was no number; None if it did not.
     first_loss, lowest_loss
         Mean loss of the first steps, and the lowest smoothed loss.
     noise
@@ -174,14 +174,15 @@ def analyse(group: str, lrs: Sequence[float], losses: Sequence[float], config: R
     where = smooth(np.log(np.asarray(lrs[: len(values)], dtype=np.float64)).tolist(), config.smoothing)
     first = float(values[:start].mean())
     low = start + int(np.argmin(mean[start:]))
-    beyond = _beyond(mean, start, first, config.stop_factor)
-    diverged = lrs[beyond] if beyond is not None else (lrs[bad] if bad is not None else None)
     noise = _noise(values[: low + 1])
+    fall = first - float(mean[low])
+    least = max(_SURE * noise * _spread(low + 1, start, config.smoothing), _LEAST_FALL * abs(first))
+    beyond = _beyond(mean, low, first + least)
+    # where the loss explodes its mean is made of the last steps: their own rate says where
+    diverged = lrs[beyond] if beyond is not None else (lrs[bad] if bad is not None else None)
     parts: dict[str, Any] = {
         "diverged": diverged, "first_loss": first, "lowest_loss": float(mean[low]), "noise": noise, "steps": steps
     }  # fmt: skip
-    fall = first - float(mean[low])
-    least = max(_SURE * noise * _spread(low + 1, start, config.smoothing), _LEAST_FALL * abs(first))
     if fall <= least:
         return Finding(group, None, _flat(first, float(mean[low]), least, lrs, diverged), **parts)
     lowest = math.exp(where[low])
@@ -196,10 +197,10 @@ def _start_steps(steps: int) -> int:
     return max(3, round(steps * _WINDOW))
 
 
-def _beyond(mean: np.ndarray, start: int, first: float, factor: float) -> int | None:
-    best = np.minimum.accumulate(mean[start - 1 :])
-    over = np.flatnonzero((mean[start - 1 :] > factor * best) & (mean[start - 1 :] > first))
-    return int(over[0]) + start - 1 if len(over) else None
+def _beyond(mean: np.ndarray, low: int, limit: float) -> int | None:
+    """Return where the smoothed loss rises above a limit after its lowest place, never to come back."""
+    under = low + int(np.flatnonzero(mean[low:] <= limit)[-1])
+    return under + 1 if under + 1 < len(mean) else None
 
 
 def _noise(values: np.ndarray) -> float:

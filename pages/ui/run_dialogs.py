@@ -14,7 +14,7 @@ from pages.ui.components import error_box, notice
 from pages.ui.format import bytes_text, plain
 from pages.ui.studio import studio
 
-__all__ = ["ask", "export_form", "open_dialog"]
+__all__ = ["ask", "export_form", "keep_parts", "open_dialog"]
 
 _ASKED = "_run_question"
 
@@ -64,6 +64,15 @@ def _known_tags() -> set[str]:
     return {tag for run in studio().runs.list() for tag in run.tags}
 
 
+def keep_parts(count: int) -> bool:
+    """Say how many trials go with a run that is to be deleted, and ask whether they are kept; False without any."""
+    if not count:
+        return False
+    words = f"Its {count} trials are deleted too." if count > 1 else "Its trial is deleted too."
+    st.caption(f"{words} Kept ones become runs of their own.")
+    return st.checkbox("Keep the trials", key="delete_keep_parts")
+
+
 @st.dialog("Delete this run?", icon=":material/delete:")
 def _delete(run: RunRecord) -> None:
     st.markdown(f"**{plain(run.name)}**")
@@ -71,12 +80,13 @@ def _delete(run: RunRecord) -> None:
         f"Its curves, checkpoints and best weights ({bytes_text(run.bytes)}) are deleted. This cannot be undone. "
         "Exported model folders stay."
     )
+    keep = keep_parts(run.children)
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep", key="delete_keep"):
             st.rerun()
         if st.button("Delete", type="primary", icon=":material/delete:", key="delete_confirm"):
             try:
-                studio().runs.delete(run.id)
+                studio().runs.delete(run.id, keep_children=keep)
             except BertloomError as error:
                 error_box(error)
                 return

@@ -28,8 +28,8 @@ def happened(run: RunRecord) -> None:
     with st.container(border=True, gap="small", key="run_events"):
         for event in reversed(events[-50:]):
             with st.container(horizontal=True, gap="small"):
-                st.caption(datetime.fromtimestamp(event.time).strftime("%H:%M:%S"))
-                st.markdown(plain(event.message, 500))
+                st.caption(datetime.fromtimestamp(event.time).strftime("%H:%M:%S"), width="content")
+                st.markdown(plain(event.message, 500), width="stretch")
 
 
 def figures_tab(run: RunRecord) -> None:

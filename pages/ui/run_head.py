@@ -10,7 +10,7 @@ from core.config import title_of_kind
 from core.errors import BertloomError
 from core.runs.records import RunRecord, Status
 from pages.ui import keys
-from pages.ui.components import Card, card_row, error_box, notice, page_header, share_done
+from pages.ui.components import Card, card_row, error_box, notice, page_header, run_url, share_done
 from pages.ui.format import clock, count, duration, interval, metric_name, metric_value, number, plain, relative
 from pages.ui.run_dialogs import ask
 from pages.ui.studio import studio
@@ -78,6 +78,9 @@ def _step_text(run: RunRecord) -> str:
 
 # -- actions ---------------------------------------------------------------------------------------------------------
 def _actions(run: RunRecord) -> None:
+    if run.child:
+        _part_actions(run)
+        return
     match run.status:
         case Status.STARTING | Status.RUNNING:
             _do("Pause", ":material/pause:", "pause", run, primary=True, said="Pausing: a checkpoint is written first.")
@@ -101,6 +104,20 @@ def _actions(run: RunRecord) -> None:
     _more(run)
 
 
+def _part_actions(run: RunRecord) -> None:
+    """Offer what can be done with a part of another run: that one is paused, cancelled and resumed as a whole."""
+    if run.parent is not None:
+        st.page_link(
+            st.session_state[keys.PAGES]["run"], label="The whole run", icon=":material/arrow_upward:",
+            query_params=run_url(run.parent),
+        )  # fmt: skip
+    if not run.status.active and st.button(
+        "Make it a plan", icon=":material/edit_note:", type="primary", key=keys.PRIMARY
+    ):
+        _duplicate(run)
+    _more(run)
+
+
 def _do(label: str, icon: str, action: str, run: RunRecord, *, said: str, primary: bool = False) -> None:
     key = keys.PRIMARY if primary else f"action_{action}"
     if st.button(label, icon=icon, type="primary" if primary else "secondary", key=key):
@@ -116,7 +133,7 @@ def _do(label: str, icon: str, action: str, run: RunRecord, *, said: str, primar
 def _more(run: RunRecord) -> None:
     options: dict[str, str] = {}
     training = run.kind == "train"
-    if run.status is Status.RUNNING and training:
+    if run.status is Status.RUNNING and training and not run.child:
         options["save"] = ":material/save: Save a checkpoint now"
     if training:
         options["duplicate"] = ":material/content_copy: Duplicate with changes"

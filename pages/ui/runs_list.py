@@ -13,6 +13,7 @@ from pages.ui import keys
 from pages.ui.compare import best_of
 from pages.ui.components import notice, run_url, share_done, status_markdown
 from pages.ui.format import duration, metric_name, metric_value, percent, plain, relative
+from pages.ui.run_dialogs import keep_parts
 from pages.ui.runs_live import act
 
 __all__ = ["PAGE_SIZE", "chosen", "delete_dialog", "run_list"]
@@ -20,6 +21,8 @@ __all__ = ["PAGE_SIZE", "chosen", "delete_dialog", "run_list"]
 PAGE_SIZE = 12
 _PICKED = "runs_picked"
 _COMPARE = "compare"
+#: Trials of a search that are listed under its row.
+_MOST_PARTS = 30
 _GROUPS: dict[str, tuple[Status, ...]] = {
     "Active": (Status.STARTING, Status.RUNNING, Status.PAUSING, Status.CANCELLING, Status.QUEUED),
     "Stopped": (Status.INTERRUPTED, Status.PAUSED, Status.CANCELLED),
@@ -41,6 +44,8 @@ def run_list(studio: Studio) -> list[RunRecord]:
         page = min(int(st.session_state.get("runs_page") or 1), pages)
         for run in runs[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
             _row(studio, run, picked)
+            if run.children:
+                _parts(studio, run, picked)
         if pages > 1:
             with st.container(horizontal_alignment="center"):
                 st.pagination(pages, key="runs_page")
@@ -69,6 +74,7 @@ def delete_dialog(studio: Studio, runs: Sequence[RunRecord]) -> None:
         st.markdown("\n".join(f"- {plain(run.name, 80)}" for run in free[:8]))
         if len(free) > 8:
             st.caption(f"and {len(free) - 8} more")
+    keep = keep_parts(sum(run.children for run in free))
     if active:
         st.caption(f"{len(active)} still at work stay; cancel them first.")
     row = st.container(horizontal=True, horizontal_alignment="right", gap="small")
@@ -76,17 +82,17 @@ def delete_dialog(studio: Studio, runs: Sequence[RunRecord]) -> None:
         st.rerun()
     if row.button(
         "Delete", type="primary", icon=":material/delete:", key="delete_yes", disabled=not free,
-        on_click=_delete, args=(studio, [run.id for run in free]),
+        on_click=_delete, args=(studio, [run.id for run in free], keep),
     ):  # fmt: skip
         st.rerun()
 
 
-def _delete(studio: Studio, ids: Sequence[str]) -> None:
+def _delete(studio: Studio, ids: Sequence[str], keep: bool) -> None:
     """Delete runs, in the callback of the dialog's button."""
     failed = 0
     for run_id in ids:
         try:
-            studio.runs.delete(run_id)
+            studio.runs.delete(run_id, keep_children=keep)
         except BertloomError:
             failed += 1
             continue
@@ -146,7 +152,8 @@ def _row(studio: Studio, run: RunRecord, picked: list[str]) -> None:
             st.page_link(
                 st.session_state[keys.PAGES]["run"], label=f"**{plain(run.name, 60)}**", query_params=run_url(run.id)
             )
-            below = " ".join(f":gray-badge[{plain(tag, 24)}]" for tag in run.tags[:4])
+            tags = () if run.child else run.tags[:4]  # it stands below the run that it is a part of
+            below = " ".join(f":gray-badge[{plain(tag, 24)}]" for tag in tags)
             if run.status is Status.FAILED and run.error:
                 below += f" :red[{plain(run.error.get('what') or run.error.get('message') or '', 90)}]"
             if below:
@@ -155,6 +162,19 @@ def _row(studio: Studio, run: RunRecord, picked: list[str]) -> None:
         score.markdown(_score(run))
         time_.caption(f"{plain(relative(run.created))} · {duration(run.seconds)}")
         _menu(studio, run, menu)
+
+
+def _parts(studio: Studio, run: RunRecord, picked: list[str]) -> None:
+    """Fold the parts of a run under its row: they are read when they are unfolded."""
+    words = f"{run.children} trials" if run.children > 1 else "1 trial"
+    with st.expander(words, icon=":material/account_tree:", key=f"parts_{run.id}", on_change="rerun") as box:
+        if not box.open:
+            return
+        parts = studio.runs.list(part_of=run.id, limit=100_000)[::-1]
+        for part in parts[:_MOST_PARTS]:
+            _row(studio, part, picked)
+        if len(parts) > _MOST_PARTS:
+            st.caption(f"and {len(parts) - _MOST_PARTS} more: the run's page lists them all.")
 
 
 def _menu(studio: Studio, run: RunRecord, box: st.delta_generator.DeltaGenerator) -> None:
@@ -173,7 +193,7 @@ def _menu(studio: Studio, run: RunRecord, box: st.delta_generator.DeltaGenerator
             icon=":material/content_copy:",
             query_params={"from": run.id},
         )
-        if run.status.resumable:
+        if run.status.resumable and not run.child:
             st.button(
                 "Resume", icon=":material/resume:", key=f"menu_resume_{run.id}", type="tertiary", on_click=act,
                 args=(studio.runs.resume, run.id),

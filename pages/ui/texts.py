@@ -8,9 +8,19 @@ __all__ = ["ABOUT", "next_step"]
 
 ABOUT = "**Bertloom**: a local-first workbench for BERT-family encoders. Everything stays in your home folder."
 
+#: Of a run that is a part of another one.
+_PART = {
+    Status.INTERRUPTED: "It stopped with the run that it belongs to, and begins again when that is resumed.",
+    Status.PAUSED: "It was stopped with the run that it belongs to, and begins again when that is resumed.",
+    Status.CANCELLED: "It was ended early: because other trials did better, or with the run that it belongs to.",
+    Status.FAILED: "The run that it belongs to went on without it.",
+}
+
 
 def next_step(run: RunRecord) -> str:
     """Return one sentence about what a person can do with a run that stopped before its end."""
+    if run.child:
+        return _PART.get(run.status, "")
     kept = (
         "Resume goes on from the last checkpoint"
         if run.has_checkpoint

@@ -342,7 +342,8 @@ def install(monkeypatch: Any, studio: FakeStudio) -> Callable[[], FakeStudio]:
     """Let the pages find this studio."""
     # All are loaded before the first is changed: one that is loaded later would bind this studio for good.
     names = [
-        "studio", "routes", "run_dialogs", "run_figures_tab", "run_head", "run_tabs", "live.component",
+        "studio", "routes", "run_dialogs", "run_figures_tab", "run_head", "run_search_tab", "run_tabs",
+        "live.component",
     ]  # fmt: skip
     modules = [importlib.import_module(f"pages.ui.{name}") for name in names]
     for module in modules:

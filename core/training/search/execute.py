@@ -247,11 +247,15 @@ class Search:
         results = {
             "metrics": metrics, "details": {}, "choices": self.run.choices,
             "training": {"best": trained.best, "seconds": round(trained.seconds, 2), "parameters": trained.parameters},
-            "stages": [trained.entry],
+            "stages": [
+                {"name": self.stage.name, "kind": "train", "index": self.index, "outcome": trained.outcome,
+                 **trained.entry}
+            ],
         }  # fmt: skip
         write_results(child.folder, results)
         _tidy(child)
-        child.progress(phase="finished")
+        last = max((one.get("last_step") or 0 for one in trained.entry.get("attempts", [])), default=0)
+        child.progress(phase="finished", step=last, best=trained.best, eta_s=0.0)
         child.finish(ended, metrics=metrics, error=error)
 
     def _scores(self, trained: Trained) -> list[float]:
@@ -322,9 +326,9 @@ class Search:
 
     def _pruned_words(self, tried: Tried) -> str:
         last = max(tried.steps, default=0)
-        unit = "seeds" if self.search.pruner == "wilcoxon" else "evaluations"
-        count = len(tried.steps)
-        return f"{self.names[0]} {tried.steps.get(last, math.nan):.4g} after {count} {unit} ({self.search.pruner})."
+        unit, count = "seed" if self.search.pruner == "wilcoxon" else "evaluation", len(tried.steps)
+        after = f"{count} {unit}{'s' if count > 1 else ''}"
+        return f"{self.names[0]} {tried.steps.get(last, math.nan):.4g} after {after} ({self.search.pruner})."
 
     def _decide(self, best: Tried) -> None:
         assert best.scores is not None
