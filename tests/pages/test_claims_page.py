@@ -10,16 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import ClaimConfig, Plan
-from core.runs.claims import Claim as WorkersClaim
-from core.runs.records import Status
-from core.runs.store import Store
 from core.settings import Home
-from core.studies.run import run
-from core.training.context import MemoryContext
 from pages.ui import keys, security, studio
 from tests.e2e.fake_run import FakeRun
 from tests.unit.findings.made import healthy
-from tests.unit.studies.made import Trainer, config
+from tests.unit.studies.made import Trainer, config, execute
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,17 +53,7 @@ def with_claim(home: Home, claim: str = "raise-to-1e-3", *, stop_at: int | None 
 
     of = config(claim, **{"parts": ["full"], **changes})
     run_id = studio.studio().claims.submit(of)
-    store = Store(home)
-    try:
-        store.claims.beat("test")
-        claimed = store.claims.claim("test")
-        assert isinstance(claimed, WorkersClaim)
-        store.claims.begin(run_id, claimed.token)
-        outcome = run(of, MemoryContext(home.run(run_id), home.cache), trainer=Trainer(learns, stop_at=stop_at))
-        ended = Status.FINISHED if outcome == "finished" else Status.PAUSED
-        store.claims.end(run_id, claimed.token, ended)
-    finally:
-        store.close()
+    execute(home, run_id, of, Trainer(learns, stop_at=stop_at))
     return run_id
 
 

@@ -11,13 +11,16 @@ import numpy as np
 
 from core.config import ClaimConfig, Plan
 from core.errors import TrainingDiverged
+from core.runs.records import Status
+from core.runs.store import Store
+from core.settings import Home
 from core.studies.arms import plan_of
 from core.studies.records import ArmRun, record_of
-from core.studies.run import jobs_of
+from core.studies.run import jobs_of, run
 from core.studies.shelf import Claim
-from core.training.context import Outcome, RunContext
+from core.training.context import MemoryContext, Outcome, RunContext
 
-__all__ = ["Trainer", "config", "made_record", "records"]
+__all__ = ["Trainer", "config", "execute", "made_record", "records"]
 
 ROWS = 400
 #: Plan → (final accuracy, steps after which half of the gain is there), or None for a run that diverges.
@@ -102,3 +105,18 @@ class Trainer:
         (context.folder / "best").mkdir(exist_ok=True)
         (context.folder / "results.json").write_text(json.dumps(results_of(plan, learnt[0])))
         return Outcome.FINISHED
+
+
+def execute(home: Home, run_id: str, of: ClaimConfig, trainer: Trainer) -> None:
+    """Claim the next queued run of a home, which is this one, and execute it as a worker does."""
+    store = Store(home)
+    try:
+        store.claims.beat("test")
+        claimed = store.claims.claim("test")
+        assert claimed is not None
+        assert claimed.id == run_id
+        store.claims.begin(run_id, claimed.token)
+        outcome = run(of, MemoryContext(home.run(run_id), home.cache), trainer=trainer)
+        store.claims.end(run_id, claimed.token, Status.FINISHED if outcome is Outcome.FINISHED else Status.PAUSED)
+    finally:
+        store.close()
