@@ -117,9 +117,9 @@ class ClaimDesk:
         parts: dict[Part, dict[str, Any]] = {}
         for part in config.parts:
             arms = claim.designs[part].arms
-            # One stage at a time can be tried dry; what stages have in common is what costs.
-            plan = plan_of(config, part, max(arms, key=lambda arm: -len(arm.stages)), config.first_seed)
-            found = self._estimate(plan)
+            # Arms differ in rates, which cost nothing; where they differ in batches, the largest stands for all.
+            plans = [plan_of(config, part, arm, config.first_seed) for arm in arms]
+            found = self._estimate(max(plans, key=lambda plan: (plan.stages[0].batch_size, -len(plan.stages))))
             runs = len(arms) * config.seeds
             parts[part] = {
                 "runs": runs, "memory_mb": found["memory_mb"],

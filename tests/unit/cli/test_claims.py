@@ -87,6 +87,8 @@ def test_a_dry_run_says_how_long_it_would_take(monkeypatch: pytest.MonkeyPatch) 
     assert found["runs"] == 30
     assert (found["seconds_low"], found["seconds_high"]) == (60.0, 420.0)
     assert [plan.stages[0].freeze_encoder for plan in asked] == [True, False]
+    call("claim", "run", "batch-memory", "--dry", "--part", "full", "--json")
+    assert asked[-1].stages[0].batch_size == 128  # the one that takes longest
 
 
 def test_a_tested_claim_is_shown_with_its_verdict_and_every_run(tested: str) -> None:
