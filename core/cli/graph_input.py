@@ -49,10 +49,18 @@ def load(file: Path) -> WordGraph:
 
 def query_of(data: dict[str, Any]) -> Any:
     """Return the question about paths (:class:`core.graph.query.PathQuery`) that options make."""
-    from core.config.files import validated
+    from pydantic import ValidationError
+
+    from core.config.files import problems
     from core.graph.query import PathQuery
 
-    return validated(PathQuery, data, where="graph path")
+    try:
+        return PathQuery.model_validate(data)
+    except ValidationError as error:
+        wrong = "; ".join(f"{key}: {message}" for key, message in problems(error).items())
+        raise ConfigError(
+            f"The question is not valid: {wrong}.", where="graph path", advice="`bertloom graph path --help` says more."
+        ) from error
 
 
 def config_of(kind: str, data: dict[str, Any], sets: list[str] | None) -> GraphConfig | ProbeConfig | LinkConfig:

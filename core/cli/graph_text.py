@@ -20,7 +20,9 @@ def paths_text(found: dict[str, Any]) -> str:
         lines = [str(found.get("reason") or "There is no such path.")]
         near = found.get("nearest") or []
         if near:
-            lines.append("Near to it: " + ", ".join(_short(str(one)) for one in near) + ".")
+            lines.append(
+                "Words near to it that can be reached: " + ", ".join(_short(one["word"]) for one in near) + "."
+            )
         return "\n".join(lines)
     lines = []
     for number, path in enumerate(found["paths"], 1):
@@ -50,7 +52,7 @@ def stats_text(found: dict[str, Any]) -> str:
     for one in found["edges"]:
         edges.setdefault(one["type"], []).append(one["edges"])
     lines = [
-        f"words       {found['words']:,} in {found['sentences']:,} sentences",
+        f"words       {found['words']:,} in {_counted(found['sentences'], 'sentence')}",
         *(
             f"{name:<11} {sum(counts):,} edges" + (f" in {len(counts)} layers" if len(counts) > 1 else "")
             for name, counts in edges.items()
@@ -64,10 +66,13 @@ def stats_text(found: dict[str, Any]) -> str:
     lines.append(
         f"neighbours  {found['degree']['mean']:.1f} a word on average, at most {found['degree']['max']:,}{beside}"
     )
-    lines.append(
-        f"components  {parts['number']:,}, the largest of {parts['largest']:,} words; {found['isolated']:,} words alone"
-    )
+    largest = f", the largest of {_counted(parts['largest'], 'word')}" if parts["number"] else ""
+    lines.append(f"components  {parts['number']:,}{largest}; {_counted(found['isolated'], 'word')} alone")
     return "\n".join(lines)
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
 
 
 def probe_table(found: dict[str, Any]) -> Table:

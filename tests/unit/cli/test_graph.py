@@ -211,12 +211,35 @@ def test_an_unknown_word_fails_with_spellings_near_to_it(graph: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--layer", "9"], ["--weights", "dep"], ["--weights", "dep=x"], ["--weights", "gnn=1"], ["--to", "film"]],
-)
+    [
+        ["--layer", "9"], ["--weights", "dep"], ["--weights", "dep=x"], ["--weights", "dep=-1"],
+        ["--weights", "gnn=1"], ["--to", "film"],
+    ],
+)  # fmt: skip
 def test_a_wrong_question_is_a_usage_error(graph: str, arguments: list[str]) -> None:
     result = call("path", graph, "--from", "film", "--to", "good", "--json", *arguments)
     assert result.exit_code == 2
     assert one_object(result)["error"] == "ConfigError"
+    assert "plan" not in one_object(result)["message"]
+
+
+def test_words_that_nothing_joins_are_told_with_those_near_to_the_target(tmp_path: Path) -> None:
+    (tmp_path / "two.txt").write_text("cats purr\n\ndogs bark\n")
+    call("build", "--corpus", "two.txt", "--language", "und", "--edges", "cooc", "--set", "settings.cooc.min_count=1",
+         "--out", "two.graph")  # fmt: skip
+    result = call("path", "two.graph", "--from", "cats", "--to", "dogs")
+    assert result.exit_code == 0
+    assert "no edge joins (2 and 2 words)" in result.stdout
+    assert "Words near to it that can be reached: purr." in result.stdout
+
+
+def test_a_corpus_of_one_word_is_a_graph_of_one_word(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("hello hello\n")
+    result = call("build", "--corpus", "one.txt", "--language", "und", "--edges", "cooc", "--out", "one.graph")
+    assert result.exit_code == 0
+    assert "words       1 in 1 sentence\n" in result.stdout
+    assert "components  0; 1 word alone" in result.stdout
+    assert "one word only" in result.stderr
 
 
 def test_paths_for_people_are_lines_of_text(graph: str) -> None:
