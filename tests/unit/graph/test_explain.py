@@ -41,6 +41,15 @@ def test_the_shares_of_every_hop_sum_to_one(graph, directed, hubs) -> None:
         assert list(hop["types"].values()) == sorted(hop["types"].values(), reverse=True)
 
 
+@settings(max_examples=20, deadline=None)
+@given(graph=graphs(most=5, layers=2), hubs=st.sampled_from([0.0, 1.0]))
+def test_across_layers_the_shares_of_every_hop_sum_to_one(graph, hubs) -> None:
+    over = layered(graph, hub_penalty=hubs)
+    for source, target in zip(over.search.sources.tolist(), over.targets.tolist(), strict=True):
+        hop = explain_layered_hop(graph, over, source, target)
+        assert sum(hop["types"].values()) == pytest.approx(1, abs=1e-12)
+
+
 def test_relations_have_counts_and_heads_the_most_frequent_first() -> None:
     graph = corpus_graph()
     hop = explain_hop(graph, mix(graph, None), 1, 0)
