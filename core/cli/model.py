@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from core.cli.output import JsonOption, answer, errors, note
-from core.config import DataConfig
+from core.config import CorpusConfig, DataConfig, problems
+from core.config.files import mapping_from_yaml, read_text, validated
 from core.config.shape import EncoderShape
 from core.errors import ConfigError
 
@@ -100,6 +101,73 @@ def prune(
         answer(found, as_json=as_json, text=_pruned(found))
 
 
+@app.command("inherit")
+def inherit(
+    out: Annotated[Path, typer.Option(help="Folder to write; new or empty.")],
+    layers: Annotated[str | None, typer.Option(help="Width of each layer, lowest first, e.g. 256,192,256,384.")] = None,
+    shape: Annotated[
+        Path | None, typer.Option(help="YAML or JSON file of a shape, instead of --layers.", exists=False)
+    ] = None,
+    parent: Annotated[str, typer.Option(help="bundled, a folder of a plain BERT, or hub:NAME.")] = "bundled",
+    corpus: Annotated[str, typer.Option(help="Calibration texts: a bundled sample, a file, or hub:NAME.")] = "reviews",
+    mode: Annotated[str, typer.Option(help="bus or stepped, with --layers.")] = "bus",
+    readout: Annotated[bool, typer.Option("--readout", help="A full-width readout on top, with --layers.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is initialised, and of the texts.")] = 0,
+    as_json: bool = JsonOption,
+) -> None:
+    """Write an encoder of a shape with weights inherited from a parent, and how far it is from it."""
+    with errors(as_json):
+        if (layers is None) == (shape is None):
+            raise ConfigError("Give --layers or --shape.", expected="one of the two")
+        if mode not in ("bus", "stepped"):
+            raise ConfigError(f"There is no mode {mode!r}.", where="--mode", expected="bus or stepped")
+        wanted = _widths(layers) if layers is not None else None
+        given = _shape_file(shape) if shape is not None else None
+        from core.models.shaped.files import describe_shape
+        from core.models.shaped.inherit import default_segments
+        from core.search.inheriting import calibrate, inherit_folder, shape_of_parent
+
+        # Before the texts are read: this takes no time.
+        default_segments(len(describe_shape(parent)["layers"]), len(wanted or (given.layers if given else [])))
+        texts = CorpusConfig(source=corpus, max_sentences=1500, min_count=1, seed=seed)
+        calibration = calibrate(parent, texts, seed=seed)
+        if given is None:
+            try:
+                given = shape_of_parent(calibration, wanted or [], mode=mode, readout=readout)
+            except ValidationError as error:
+                raise _unfit(error) from error
+        found = inherit_folder(calibration, given, out, seed=seed)
+        answer(found, as_json=as_json, text=_inherited(found))
+        for notice in found["notices"]:
+            note(notice)
+
+
+def _shape_file(path: Path) -> EncoderShape:
+    """Read a shape from a YAML or JSON file; an unknown key or a wrong value is named with its line."""
+    where = str(path)
+    data, lines = mapping_from_yaml(read_text(path), where)
+    found: EncoderShape = validated(EncoderShape, data, where=where, lines=lines)
+    return found
+
+
+def _inherited(found: dict[str, Any]) -> Table:
+    distance, body = found["distance"], found["body"]
+    table = Table(
+        "layer", "from", "basis", "heads", "units", "distance", box=None, header_style="bold", pad_edge=False,
+        title_justify="left",
+        title=f"{found['out']} · {body['student']:,} of {body['parent']:,} parameters between embeddings and pooler · "
+        f"distance {distance['loss']:.3f} on texts not fitted to (the mean scores 2, projection alone "
+        f"{found['projected']['loss']:.3f})",
+    )  # fmt: skip
+    for index, (layer, far) in enumerate(zip(found["layers"], distance["layers"], strict=True)):
+        counts = [
+            f"{part['copied']} kept" + (f", {part['initialised']} new" if part["initialised"] else "")
+            for part in (layer["heads"], layer["units"])
+        ]
+        table.add_row(str(index), f"layer {layer['parent'] + 1}", layer["basis"], *counts, f"{far:.3f}")
+    return table
+
+
 def _model_source(studio: Studio, source: str) -> str:
     """Return what a run's id, or a source of a plan, stands for."""
     if source == "bundled" or source.startswith("hub:") or Path(source).expanduser().is_dir():
@@ -132,12 +200,7 @@ def read_shape(
     ConfigError
         If a width is no number, or they do not fit together.
     """
-    try:
-        widths = [int(part) for part in layers.split(",")]
-    except ValueError as error:
-        raise ConfigError(
-            f"{layers!r} is not a list of widths.", where="--layers", expected="whole numbers, e.g. 768,1024"
-        ) from error
+    widths = _widths(layers)
     if mode not in ("bus", "stepped"):
         raise ConfigError(f"There is no mode {mode!r}.", where="--mode", expected="bus or stepped")
     others: dict[str, object] = {"readout": readout, "positions": positions}
@@ -147,11 +210,21 @@ def read_shape(
     try:
         return EncoderShape.of_widths(widths, mode=chosen, head_size=head_size, ratio=ratio, **others)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        raise _unfit(error) from error
+
+
+def _widths(layers: str) -> list[int]:
+    try:
+        return [int(part) for part in layers.split(",")]
+    except ValueError as error:
         raise ConfigError(
-            f"These layers do not make an encoder: {place + ': ' if place else ''}{first['msg']}.", where="--layers"
+            f"{layers!r} is not a list of widths.", where="--layers", expected="whole numbers, e.g. 768,1024"
         ) from error
+
+
+def _unfit(error: ValidationError) -> ConfigError:
+    found = "; ".join(f"{key}: {message}" if key else message for key, message in problems(error).items())
+    return ConfigError(f"These layers do not make an encoder: {found}.", where="--layers")
 
 
 def _table(found: dict[str, object]) -> Table:
