@@ -199,6 +199,18 @@ def test_the_settings_of_a_graph_fill_the_form(open_explorer: Callable[..., AppT
     assert (config.corpus.source, config.name) == ("plots", "mine")
 
 
+def test_half_a_name_is_no_source_and_gets_what_it_may_have_meant(
+    open_explorer: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    app = opened(open_explorer)
+    app.session_state["graph_forms"][FORM].load(GraphConfig(corpus={"source": "chinese product"}))
+    app.run()
+    assert "**chinese product** is neither a sample nor a file" in words(app)
+    app.button(key="graph_meant_0").click().run()
+    assert "is neither a sample nor a file" not in words(app)
+    assert built(app, studio).corpus.source == "zh-reviews"
+
+
 # -- edges that suit the corpus -------------------------------------------------------------------------------------
 def test_a_chinese_sample_gets_no_dependencies_and_the_form_says_why(
     open_explorer: Callable[..., AppTest], studio: FakeStudio

@@ -197,6 +197,8 @@ def _sample_or_file(studio: Studio, now: Form) -> Callable[[], GraphConfig] | No
         now.sync()
         if source in samples:
             st.caption(plain(samples[source]["about"]))
+        elif source and source not in uploads and not source.startswith("hub:"):
+            _nowhere(now, source, {option: words(option) for option in (*samples, *uploads)})
         settings(studio, now, source=source)
         now.sync()
         pressed = st.button(
@@ -211,6 +213,27 @@ def _sample_or_file(studio: Studio, now: Form) -> Callable[[], GraphConfig] | No
     if pressed:
         _build(studio, config)
     return config
+
+
+def _nowhere(now: Form, source: str, names: dict[str, str]) -> None:
+    """Say at once that what was typed is no file, and offer what it may have meant."""
+    try:
+        there = Path(source).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):
+        there = False
+    if there:
+        return
+    st.warning(f"**{plain(source, 80)}** is neither a sample nor a file on this machine.", icon=":material/search_off:")
+    parts = source.lower().split()
+    hits = {option: sum(part in f"{option} {name}".lower() for part in parts) for option, name in names.items()}
+    meant = sorted((option for option, number in hits.items() if number), key=lambda option: -hits[option])[:4]
+    if meant:
+        row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="graph_meant")
+        row.caption("Was it this?", width="content")
+        for place, option in enumerate(meant):
+            row.button(
+                plain(names[option], 50), key=f"graph_meant_{place}", on_click=now.put, args=("corpus.source", option)
+            )
 
 
 def _config(now: Form, source: str, name: str) -> GraphConfig:
