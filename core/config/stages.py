@@ -127,7 +127,7 @@ class GateConfig(Config):
     patience: int | None = Field(
         None,
         ge=1,
-        description="The gate fails after this many evaluations that do not pass. Empty: at the stage's end.",
+        description="The stage ends after this many evaluations in a row that do not pass. Empty: at its end.",
     )
 
 
