@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 
+from pages.ui.hints import Hints
 from pages.ui.lifecycle import start, stop
 from pages.ui.routes import routes
 from pages.ui.security import DoorKeeper, exit_unless_safe
@@ -26,4 +27,6 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
         await stop()
 
 
-app = st.App("pages/ui/router.py", routes=routes(), lifespan=lifespan, middleware=[Middleware(DoorKeeper)])
+app = st.App(
+    "pages/ui/router.py", routes=routes(), lifespan=lifespan, middleware=[Middleware(DoorKeeper), Middleware(Hints)]
+)

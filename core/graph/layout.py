@@ -23,6 +23,8 @@ _GAP = 0.7
 #: Half the plane of a layout with pinned nodes, in square roots of nodes.
 _PLANE = 1.6
 _LEAST_PULL = 0.3
+#: Above so many nodes a layout ends sooner (edges come out no longer), and above so many it works on a grid.
+_SOON, _GRID = 300, 1000
 _ROUNDS = 16
 _STEPS = 120
 #: The picture is at least this many times as large as all label boxes together.
@@ -69,6 +71,8 @@ def place(
     if pinned:
         half = max(2.0, _PLANE * float(np.sqrt(nodes)))
         found = _pinned(nodes, edges, pull, seed, pinned, half)
+        if nodes > _GRID:  # there words push away only those near to them, and the whole stays small
+            found *= half / np.maximum(np.abs(found).max(axis=0), 1e-9)
         return found / half * np.array(box) / 2
     matrix = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(nodes, nodes))
     count, component = connected_components(matrix, directed=False)
@@ -124,7 +128,7 @@ def _pinned(
         start[node] = low[node] = high[node] = (x * half, y * half)
     with seeded(seed):
         found = igraph.Graph(n=nodes, edges=edges).layout_fruchterman_reingold(
-            weights=pull.tolist(), niter=500, seed=start.tolist(), grid=nodes > 1000,
+            weights=pull.tolist(), niter=500 if nodes <= _SOON else 200, seed=start.tolist(), grid=nodes > _GRID,
             minx=low[:, 0].tolist(), maxx=high[:, 0].tolist(), miny=low[:, 1].tolist(), maxy=high[:, 1].tolist(),
         )  # fmt: skip
     return np.asarray(found.coords, dtype=np.float64)

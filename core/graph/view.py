@@ -193,16 +193,18 @@ def _nearest(pairs: Pairs, seeds: list[int], limit: int) -> tuple[list[int], lis
     columns, both = np.concatenate([pairs.targets, pairs.sources]), np.concatenate([costs, costs])
     order = np.lexsort((columns, both, rows))
     columns, both = columns[order], both[order]
-    starts = np.searchsorted(rows[order], np.arange(pairs.nodes + 1))
+    starts = np.searchsorted(rows[order], np.arange(pairs.nodes + 1)).tolist()
+    joined = np.unique(rows[order] * pairs.nodes + columns) // pairs.nodes
+    tolls = np.log1p(np.bincount(joined, minlength=pairs.nodes)).tolist()
     shown: dict[int, None] = dict.fromkeys(seeds)
     tree: list[tuple[int, int]] = []
     led: dict[int, int] = {}
     heap: list[tuple[float, int, int]] = []
 
     def look(node: int, far: float) -> None:
-        low, high = int(starts[node]), int(starts[node + 1])
+        low, high = starts[node], starts[node + 1]
         if node not in starting:
-            far += float(np.log1p(len(np.unique(columns[low:high]))))
+            far += tolls[node]
         for other, cost in zip(columns[low:high].tolist(), both[low:high].tolist(), strict=True):
             if other not in shown:
                 heappush(heap, (far + cost, other, node))

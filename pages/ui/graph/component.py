@@ -6,6 +6,7 @@ positions come from the server, so nothing moves by itself.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,27 @@ from pages.ui.graph.looks import component_colours, edge_name, type_looks
 from pages.ui.loader import LOADER
 from pages.ui.routes import asset_url
 
-__all__ = ["picture", "picture_words"]
+__all__ = ["paint_picture", "picture", "picture_words", "preload"]
 
+#: What the script reads of a word and of an edge; a large picture is sent with every path, so nothing else goes along.
+_NODE = ("id", "label", "word", "x", "y", "size", "community", "count", "tag", "width", "role")
+_EDGE = ("from", "to", "type", "weight", "role")
+
+_PAINTED = "_picture_painted"
+#: Seconds that the browser has for a first picture before the rest of the page comes.
+_PAINT_SECONDS = 0.2
+
+_preload = st.components.v2.component(
+    "bertloom_word_graph_scripts",
+    js="""
+export default function (component) {
+  const { script, vis } = component.data;
+  document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "script", href: vis }));
+  import(new URL(script, window.location.origin).href).catch(() => {});  // the picture tries again
+}
+""",
+    isolate_styles=False,
+)
 _mount = st.components.v2.component(
     "bertloom_word_graph",
     css=(Path(__file__).parent / "graph.css").read_text(encoding="utf-8"),
@@ -59,14 +79,16 @@ def picture(
         Key of the component.
     """
     types = {edge["type"] for edge in view["edges"]}
+    nodes = [{name: node[name] for name in _NODE if name in node} for node in view["nodes"]]
+    edges = [{name: edge[name] for name in _EDGE if name in edge} for edge in view["edges"]]
     data = {
         "script": asset_url("graph.js"),
         "vis": asset_url("vis-network.min.js"),
         "graph": graph,
         "fit": f"{graph} {fit}",
-        "stamp": fingerprint([view["nodes"], view["edges"]]),
-        "nodes": view["nodes"],
-        "edges": view["edges"],
+        "stamp": fingerprint([nodes, edges]),
+        "nodes": nodes,
+        "edges": edges,
         "communities": view.get("communities") or [],
         "types": type_looks(types),
         "colours": component_colours(),
@@ -75,6 +97,18 @@ def picture(
         "words": picture_words(view),
     }
     _mount(key=key, data=data, on_node_change=on_change, on_pair_change=on_change, on_seek_change=on_change)
+
+
+def preload() -> None:
+    """Let the browser fetch what draws the picture while the server still places the words."""
+    _preload(key="graph_preload", data={"script": asset_url("graph.js"), "vis": asset_url("vis-network.min.js")})
+
+
+def paint_picture() -> None:
+    """Let the browser draw the first picture before the rest of the page comes, which would keep it waiting."""
+    if _PAINTED not in st.session_state:
+        st.session_state[_PAINTED] = True
+        time.sleep(_PAINT_SECONDS)
 
 
 def picture_words(view: Mapping[str, Any]) -> str:

@@ -94,8 +94,8 @@ export class WordNetwork {
     const gone = (set, kept) => set.getIds().filter((id) => !kept.has(id));
     this.edges.remove(gone(this.edges, new Set(edges.map((edge) => edge.id))));
     this.nodes.remove(gone(this.nodes, new Set(nodes.map((node) => node.id))));
-    this.nodes.update(nodes);
-    this.edges.update(edges);
+    this.put(this.nodes, nodes);
+    this.put(this.edges, edges);
     this.byId = new Map(data.nodes.map((node) => [node.id, node]));
     this.path = new Set(data.nodes.filter((node) => node.role === "path").map((node) => node.id));
     this.select(data.selected);
@@ -154,12 +154,19 @@ export class WordNetwork {
     return { id: `${edge.type} ${edge.from} ${edge.to}`, from: edge.from, to: edge.to, hidden, ...paintEdge(edge, this.share[at], this.look, this.data.types) };
   }
 
+  /** Hand the network what differs from what it holds: of a large picture a new path changes little. */
+  put(set, items) {
+    const same = (item) => JSON.stringify(set.get(item.id)) === JSON.stringify(item);
+    const changed = items.filter((item) => !same(item));
+    if (changed.length) set.update(changed);
+  }
+
   /** Draw everything anew with the present filters and colours; nothing moves. */
   refresh() {
     if (!this.network) return;
-    this.nodes.update(this.data.nodes.map((node) => this.nodeOf(node)));
+    this.put(this.nodes, this.data.nodes.map((node) => this.nodeOf(node)));
     const edges = this.data.edges.map((edge, at) => this.edgeOf(edge, at));
-    this.edges.update(edges);
+    this.put(this.edges, edges);
     this.chrome.root.dataset.shown = edges.filter((edge) => !edge.hidden).length;
   }
 
@@ -253,6 +260,7 @@ export class WordNetwork {
     this.chrome.root.dataset.labels = shown;
     this.chrome.root.dataset.scale = this.network.getScale().toFixed(4);
     this.chrome.root.dataset.painted = "1";
+    this.chrome.root.dataset.drawn = this.chrome.root.dataset.stamp ?? "";
   }
 
   checkLook() {

@@ -8,7 +8,8 @@ const SVG = "http://www.w3.org/2000/svg";
 /** Rank of each edge's weight among those of its type, 0 to 1: weights of different types have different units. */
 export function strengths(edges) {
   const byType = new Map();
-  edges.forEach((edge, at) => byType.set(edge.type, [...(byType.get(edge.type) ?? []), at]));
+  for (const { type } of edges) byType.set(type, []);
+  edges.forEach((edge, at) => byType.get(edge.type).push(at));
   const share = new Array(edges.length).fill(1);
   for (const members of byType.values()) {
     members.sort((a, b) => edges[a].weight - edges[b].weight);

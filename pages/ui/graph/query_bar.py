@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["MOST_OPTIONS", "query_bar", "word_options"]
 
 #: Words in the list of a search box; any other word can be typed.
-MOST_OPTIONS = 4000
+MOST_OPTIONS = 2000
+#: Words in the lists of the conditions.
+_FEW = 500
 
 
 def word_options(words: Sequence[str], *also: str) -> list[str]:
@@ -165,7 +167,7 @@ def _words(
 ) -> tuple[str, ...]:
     first = list(now.first(name, chosen))
     found = st.multiselect(
-        label, word_options(options, *first), default=first, key=now.key(name), accept_new_options=True,
+        label, word_options(options[:_FEW], *first), default=first, key=now.key(name), accept_new_options=True,
         filter_mode="prefix", placeholder="Any word", help=words,
     )  # fmt: skip
     return tuple(word.strip() for word in found if word.strip())

@@ -137,7 +137,7 @@ def _read(name: str, text: str) -> Any:
     if name in _MOST:
         return int(_number(text, 0 if name != "k" else 1, _MOST[name]))
     if name == "most":
-        if text not in ("60", "120", "250", "500"):
+        if text not in ("60", "120", "250", "500", "2000"):
             raise ValueError(text)
         return int(text)
     if name in ("hub", "kappa"):

@@ -13,6 +13,8 @@ CSS = """<style>
 .st-key-graph_mixing > div { flex: 1 1 8rem; min-width: 7.5rem; }
 .st-key-graph_mixing > div:has(> .st-key-graph_layer) { flex: 2 1 12rem; }
 .st-key-graph_mixing > div:has(> .st-key-graph_conditions) { flex: 0 0 auto; align-self: center; }
+/* Fetches scripts and shows nothing; as an element it would still have a gap. */
+.st-key-graph_preload { display: none; }
 /* The swap keeps its word for screen readers. */
 .st-key-graph_swap button [data-testid="stMarkdownContainer"] {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;
