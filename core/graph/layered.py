@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import orthogonal_procrustes
+from scipy.linalg import svd
 
 from core.errors import ConfigError
 from core.graph.mixing import Mixed, check_layer, mix
@@ -108,17 +108,28 @@ def aligned_cosines(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     numpy.ndarray
         Shape (words,), in [−1, 1]; 0 where a vector is zero.
     """
+    # Vectors of half precision gain nothing from double; the turn itself is found in double either way.
+    exact = np.float64 in (lower.dtype, upper.dtype)
     width = max(lower.shape[1], upper.shape[1])
-    first, second = (
-        np.pad(one.astype(np.float64), ((0, 0), (0, width - one.shape[1]))) for one in (lower, upper)
-    )  # fmt: skip
+    first, second = (_padded(one, width, np.float64 if exact else np.float32) for one in (lower, upper))
     held = first.any(axis=1) & second.any(axis=1)
     found = np.zeros(len(first))
     if held.any():
-        left, right = first[held], second[held]
-        left = left @ orthogonal_procrustes(left, right)[0]
-        norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-        found[held] = np.clip((left * right).sum(axis=1) / norms, -1.0, 1.0)
+        if not held.all():
+            first, second = first[held], second[held]
+        turn, _, back = svd((first.T @ second).astype(np.float64))
+        first = first @ (turn @ back).astype(first.dtype)
+        norms = np.sqrt(np.einsum("ij,ij->i", first, first) * np.einsum("ij,ij->i", second, second))
+        found[held] = np.clip(np.einsum("ij,ij->i", first, second) / norms, -1.0, 1.0)
+    return found
+
+
+def _padded(vectors: np.ndarray, width: int, dtype: type[np.floating]) -> np.ndarray:
+    """Return vectors with zeros behind them."""
+    if vectors.shape[1] == width:
+        return vectors.astype(dtype)
+    found = np.zeros((len(vectors), width), dtype=dtype)
+    found[:, : vectors.shape[1]] = vectors
     return found
 
 
