@@ -19,6 +19,7 @@ BENCHMARKS = (
     "bench_dashboard",
     "bench_paths",
     "bench_vectors",
+    "bench_graph_browser",
     "graph_quality",
     "quality",
 )

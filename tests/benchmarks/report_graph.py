@@ -22,7 +22,7 @@ def graphs(folder: Path) -> str:
     parts += [_probe(words, found[name]) for name, words in _PROBES.items() if name in found]
     for name, render in (
         ("link-reviews", _link), ("similarity-reviews", _similarity), ("stability-reviews", _stability),
-        ("paths", _paths), ("vectors", _vectors),
+        ("paths", _paths), ("vectors", _vectors), ("browser", _browser),
     ):  # fmt: skip
         if name in found:
             parts.append(render(found[name]))
@@ -178,3 +178,43 @@ def _vectors(found: dict[str, Any]) -> str:
         f"{near['peak_mb']:.0f} MB.\n\n"
         + _table(["work", "seconds", "peer, seconds", "times faster", "promised", "held"], rows)
     )
+
+
+def _browser(found: dict[str, Any]) -> str:
+    rows: list[list[str]] = []
+
+    def row(what: str, one: dict[str, Any], promised: str = "", held: bool | None = None) -> None:
+        spread = f"{one['low_s']:.2f} – {one['high_s']:.2f}"
+        rows.append([what, f"{one['median_s']:.2f}", spread, promised, {None: "", True: "yes", False: "**no**"}[held]])
+
+    notes = []
+    if paint := found.get("paint"):
+        drawn = f"{paint['words_drawn']:,} words"
+        row("bare page", paint["bare"])
+        row("title of the explorer", paint["title"])
+        for name, words in (("anew", "a new question"), ("again", "asked before")):
+            ratio = paint[name]["ratio"]
+            row(f"picture of {drawn}, {words}", paint[name], f"≤ 1.5 × bare; {ratio:.2f} ×", ratio <= 1.5)
+        row("picture of 60 words, a new question", paint["small"], f"{paint['small']['ratio']:.2f} × bare")
+    if query := found.get("query"):
+        for name, one in query["views"].items():
+            promised = "≤ 1" if one["words"] >= 2000 else ""
+            row(f"word submitted to path painted; {name}", one, promised, one["median_s"] <= 1 if promised else None)
+        memory = query["memory"]
+        notes.append(
+            f"The server's process takes {memory['before_mb']:.0f} MB before, {memory['opened_mb']:.0f} MB with the "
+            f"graph open and {memory['highest_mb']:.0f} MB after all questions."
+        )
+    if layers := found.get("layers"):
+        row("first question across layers of a server", layers["first"])
+        row("later ones", layers["later"])
+    if plan := found.get("map"):
+        row(f"map of {plan['words']:,} words, software rendering", plan, "≤ 6", plan["median_s"] <= 6)
+        notes.append(f"A server's first map takes {plan['first_of_server_s']:.1f} s.")
+    words = max(part["graph_words"] for part in found.values())
+    errors = sum(len(part["errors"]) for part in found.values())
+    text = (
+        f"A graph of {words:,} words in a real server and a real browser. {' '.join(notes)} "
+        f"Errors in the console: {errors}."
+    )
+    return f"### In the browser\n\n{text}\n\n" + _table(["what", "median s", "quartiles", "promised", "held"], rows)
