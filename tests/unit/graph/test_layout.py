@@ -134,3 +134,14 @@ def test_others_give_way_to_pinned_labels() -> None:
 def test_a_label_of_chinese_signs_is_wider_than_one_of_letters() -> None:
     assert label_box("电影", 1)[0] > label_box("ab", 1)[0] > label_box("a", 1)[0]
     assert label_box("e\u0301", 1) == label_box("e", 1)
+
+
+def test_a_large_layout_with_pinned_nodes_fills_its_box() -> None:
+    rng = np.random.default_rng(0)
+    sources, targets = rng.integers(0, 1200, (2, 2400))
+    keep = sources != targets
+    found = place(
+        1200, sources[keep], targets[keep], np.ones(int(keep.sum())), pinned={0: (-0.45, 0.0), 1: (0.45, 0.0)}
+    )  # fmt: skip
+    assert np.abs(found).max(axis=0) == pytest.approx([BOX[0] / 2, BOX[1] / 2])
+    assert found[0, 1] == found[1, 1] == pytest.approx(0.0)
