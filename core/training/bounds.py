@@ -157,7 +157,7 @@ def _early_ends(stage: Stage, evaluations: Sequence[int], reasons: list[str]) ->
         reasons.append("ends at the first evaluation that passes its gate")
     if gate is not None and gate.patience is not None and gate.patience <= len(evaluations):
         found.append(evaluations[gate.patience - 1])
-        reasons.append(f"its gate fails after {gate.patience} evaluations in a row that do not pass")
+        reasons.append(f"ends after {gate.patience} evaluations in a row that do not pass its gate")
     patience = stage.early_stopping.patience
     if patience is not None and patience <= len(evaluations):
         found.append(evaluations[patience - 1])
