@@ -178,7 +178,8 @@ def _finish(run: Run) -> None:
         run.checkpoints.clear()
     if run.plan.runtime.keep == "metrics":
         remove(run.best.folder)
-    run.context.progress(phase="finished", step=run.step, total_steps=run.step, eta_s=0.0)
+    total = max(run.planned_steps(), run.step)
+    run.context.progress(phase="finished", step=run.step, total_steps=total, eta_s=0.0)
 
 
 def _test(run: Run, stage: Stage) -> tuple[dict[str, float], dict[str, Any]]:
