@@ -181,7 +181,7 @@ class RunDesk:
             of a trial), ``front`` (numbers), ``importance`` {metric: {field: share}}, ``ended``.
         """
         record = self.get(run_id)
-        return searches.searches(self._store, record.id, self.plan(run_id)) if record.kind == "train" else []
+        return searches.searches(self._store, record.id, self.plan(run_id)) if record.plan.get("stages") else []
 
     def range_tests(self, run_id: str) -> _Dicts:
         """Return what the range tests of a run have measured so far, one entry a stage.
@@ -194,7 +194,7 @@ class RunDesk:
             that the smoothed losses belong to.
         """
         record = self.get(run_id)
-        return searches.range_tests(self._store, record.id, self.plan(run_id)) if record.kind == "train" else []
+        return searches.range_tests(self._store, record.id, self.plan(run_id)) if record.plan.get("stages") else []
 
     def data_report(self, run_id: str) -> dict[str, Any] | None:
         """Return the check of the data that the run made before training; ``None`` while there is none."""

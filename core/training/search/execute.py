@@ -26,7 +26,10 @@ from core.training.search.study import Study
 
 if TYPE_CHECKING:
     from core.training.context import ChildContext
-    from core.training.run import Evaluated, Run, Snapshot, Trained
+    from core.training.run import Run
+    from core.training.snapshot import Snapshot
+    from core.training.stage import Evaluated
+    from core.training.trial import Trained
 
 __all__ = ["Search", "run_stage"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from core.errors import ConfigError, TrainingDiverged
 from core.training import MemoryContext, Outcome, Request, train
 from core.training.run import Run
 from core.training.search.history import History
+from core.training.snapshot import Snapshot
 
 SPACE = {"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "batch_size": {"choices": [8, 16]}}
 
@@ -244,3 +247,25 @@ def test_trials_share_the_frozen_encoders_activations(make_plan: Callable[..., P
     told = [event["message"] for child in context.children.values() for event in child.events]
     assert sum(message.startswith("Computing") for message in told) == 1
     assert sum(message.startswith("Using") for message in told) == 2
+
+
+def test_only_the_starts_the_bests_and_the_trials_own_weights_are_held(
+    make_plan: Callable[..., Plan], context: MemoryContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: weakref.WeakSet[Snapshot] = weakref.WeakSet()
+    most = 0
+    real = Snapshot.__init__
+
+    def watched(self: Snapshot, *values: Any, **named: Any) -> None:
+        nonlocal most
+        real(self, *values, **named)
+        alive.add(self)
+        gc.collect()
+        most = max(most, len(alive))
+
+    monkeypatch.setattr(Snapshot, "__init__", watched)
+    monkeypatch.setattr(Snapshot, "__hash__", object.__hash__)
+    space = {"lr": {"low": 1e-9, "high": 1e-1, "log": True}}
+    train(searching(make_plan(), space, trials=8, pruner="median", fields={"eval_every": 1}), context)
+    assert len(history(context).trials) == 8
+    assert 2 <= most <= 3
