@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from functools import partial
 
 import streamlit as st
 
@@ -17,6 +18,7 @@ from pages.ui.planner_check import check_part
 from pages.ui.planner_data import data_section, language_of
 from pages.ui.planner_draft import Draft, draft, load, objections, starter_plan, sync
 from pages.ui.planner_facts import known_parameters, objections_of
+from pages.ui.planner_findings import hints_of, plan_check_part
 from pages.ui.planner_jobs import begin, watch
 from pages.ui.planner_model import describe, language_mismatch, layers_of, model_section
 from pages.ui.planner_presets import presets_part
@@ -52,6 +54,7 @@ def _page() -> None:
     known = isinstance(about, dict)
     parameters = known_parameters(now, desk, about)
     objections(objections_of(now, layers_of(about) if known else None, parameters))
+    now.hints = hints_of(now)
     _header(now, desk)
     paint_header()
     if now.origin:
@@ -80,9 +83,9 @@ def _page() -> None:
                 )
             folded(now, "runtime")
     with side, st.container(key="planner_side"):
-        outlook(now, desk)
+        outlook(now, desk, below=partial(plan_check_part, now, desk))
         yaml_part(now)
-    watch(["preview", "check", "steps", "estimate", "describe", "parameters"])
+    watch(["preview", "check", "steps", "estimate", "describe", "parameters", "plan_check"])
 
 
 def _header(now: Draft, desk: Studio) -> None:

@@ -77,7 +77,7 @@ STAGE_MORE: dict[str, tuple[str, ...]] = {
     "Values that are not searched": STAGE_FIELDS["train"],
     "Rates": ("head_lr", "reinit_top_n", "dropout", "layer_decay", "weight_decay"),
     "Length and evaluation": (
-        "steps", "eval_every", "metric", "early_stopping.patience", "early_stopping.min_delta", "budget_s",
+        "epochs", "steps", "eval_every", "metric", "early_stopping.patience", "early_stopping.min_delta", "budget_s",
     ),
     "Batches": ("batch_tokens", "accumulation", "bucketing"),
     "Optimiser and loss": (

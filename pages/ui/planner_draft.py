@@ -70,6 +70,8 @@ class Draft:
         Messages by dotted key, of the present state.
     objections
         Messages by dotted key of a plan that is valid as such, but cannot be executed with this data or encoder.
+    hints
+        What a check of exactly this plan found, by the field that it concerns.
     order
         For each stage, in order, the number that its widgets are named after.
     open
@@ -90,6 +92,7 @@ class Draft:
     parent: str | None = None
     problems: dict[str, str] = field(default_factory=dict)
     objections: dict[str, str] = field(default_factory=dict)
+    hints: dict[str, str] = field(default_factory=dict)
     order: list[int] = field(default_factory=lambda: [0])
     open: set[int] = field(default_factory=set)
     #: Messages beside shown fields, and those that no field can show.

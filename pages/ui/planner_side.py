@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -48,8 +48,8 @@ def estimate_question(draft: Draft) -> dict[str, Any]:
     return {path: value for path, value in draft.state.items() if path not in ("name", "tags")}
 
 
-def outlook(draft: Draft, studio: Studio) -> None:
-    """Draw steps and rows, the learning-rate curve and the estimate."""
+def outlook(draft: Draft, studio: Studio, *, below: Callable[[], None]) -> None:
+    """Draw steps and rows, the learning-rate curve and the estimate; `below` draws what follows."""
     with st.container(border=True, key="planner_outlook"):
         st.subheader("What this plan does", anchor=False)
         plan = draft.plan()
@@ -78,6 +78,7 @@ def outlook(draft: Draft, studio: Studio) -> None:
             _curve(studio, plan, job.answer)
             _stage_table(draft, plan, job.answer)
         _estimate(draft, studio)
+        below()
 
 
 def yaml_part(draft: Draft) -> None:

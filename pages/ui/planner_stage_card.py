@@ -61,6 +61,9 @@ def card_body(
     if kind != "train" or several:
         _tests(draft, index, kind)
     shown = [name for name in STAGE_FIELDS.get(kind, STAGE_FIELDS["train"]) if not name.startswith("range_test.")]
+    if draft.state.get(f"{prefix}.steps") is not None:
+        # Steps take the place of epochs: what does not count is folded away.
+        shown = ["steps" if name == "epochs" else name for name in shown]
     _fields(draft, index, shown)
     if between is not None:
         between()
@@ -94,13 +97,12 @@ def _folded(
     parameters: Parameters | None,
     layers: int,
 ) -> None:
-    sections = {
-        title: [name for name in names if name not in without]
-        for title, names in STAGE_MORE.items()
-        if kind == "search" or title != "Values that are not searched"
-    }
-    if kind == "search":
-        sections["Rates"] = [name for name in sections["Rates"] if name not in STAGE_FIELDS["train"]]
+    sections: dict[str, list[str]] = {}
+    seen = set(without)
+    for title, names in STAGE_MORE.items():
+        if kind == "search" or title != "Values that are not searched":
+            sections[title] = [name for name in names if name not in seen]
+            seen.update(names)
     paths = [f"stages.{index}.{name}" for names in sections.values() for name in names]
     wrong = sum(path in draft.beside for path in paths)
     label = f"Advanced · {wrong} to mend" if wrong else "Advanced"

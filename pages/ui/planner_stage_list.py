@@ -112,6 +112,8 @@ def _card(
             badges.append(":gray-badge[:material/toggle_off: Off]")
         if wrong:
             badges.append(f":red-badge[:material/error: {wrong} to mend]")
+        elif any(path.startswith(f"stages.{index}.") for path in draft.hints):
+            badges.append(":orange-badge[:material/warning: Hint]")
         line = [badge for badge in badges if badge]
         if not is_open:
             line.append(f":small[:gray[{plain(summary(values, row))}]]")

@@ -79,7 +79,7 @@ def start_words(choice: str) -> str:
     """Return what a stage begins with, in words."""
     if choice.startswith("best:"):
         return f"Best of {choice[5:]}"
-    return {"last": "Weights of the stage before", "pretrained": "Pretrained weights"}.get(choice, choice)
+    return {"last": "The stage before", "pretrained": "Pretrained"}.get(choice, choice)
 
 
 def metrics_of(kind: str, *, multi_label: bool) -> list[str]:

@@ -156,10 +156,12 @@ def section(number: int, title: str, caption: str, *, key: str) -> Any:
 
 
 def message(draft: Draft, path: str) -> None:
-    """Draw what is wrong with a field, if anything is."""
+    """Draw what is wrong with a field, if anything is, or what a check of the plan found about it."""
     words = draft.beside.get(path)
     if words:
         st.caption(f":red[:material/error: {plain(words, 300)}]")
+    elif path in draft.hints:
+        st.caption(f":orange[:material/warning: {plain(draft.hints[path], 300)}]")
 
 
 def _choice(path: str, label: str, first: Any, shared: dict[str, Any]) -> Any:

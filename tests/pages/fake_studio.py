@@ -105,6 +105,20 @@ class FakeStudio:
             "head": {"steps": xs, "lr": [head * y for y in shape]},
         }
 
+    def check_plan(self, plan: Plan) -> dict[str, Any]:
+        self.slow("check_plan")
+        last = len(plan.stages) - 1
+        return {
+            "findings": [
+                {
+                    "level": "warning", "key": f"stages.{last}.lr",
+                    "message": "The first steps replace what was learnt.",
+                    "advice": "Lower the rate.",
+                },
+                {"level": "note", "key": f"stages.{last}.lr_cap", "message": "It has no effect.", "advice": None},
+            ]
+        }  # fmt: skip
+
     def plan_curve(self, plan: Plan, steps: Any, *, points: int | None = 400) -> dict[str, Any]:
         from core.training.curves import plan_curve
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import Plan, Stage, plan_from_yaml, plan_to_yaml
 from core.config.templates import Template, templates
-from pages.ui.forms import plan_from_state, state_from_plan, values_of_stage
+from pages.ui.forms import plan_from_state, stage_from_values, state_from_plan, values_of_stage
 from pages.ui.planner_map import cells
 from pages.ui.planner_map_view import clicked, map_rows
 from pages.ui.planner_stage_words import READY, new_stage, rate_words, ready_stage, start_choices, summary
@@ -89,8 +89,8 @@ def test_closed_cards_say_what_a_stage_does(open_three: Callable[[], AppTest]) -
     assert "gate: Accuracy better than its start by 0.010" in text
 
 
-@pytest.mark.parametrize("what", ["train", "range_test", "search", *READY])
-def test_every_stage_of_the_menu_can_be_started(
+@pytest.mark.parametrize("what", ["range_test", "upper half"])
+def test_a_stage_of_the_menu_can_be_started(
     open_planner: Callable[..., AppTest], studio: FakeStudio, what: str
 ) -> None:
     app = add(open_planner(), what)
@@ -312,6 +312,16 @@ def test_a_summary_of_a_search_names_what_moves() -> None:
     assert "20 trials over lr" in summary(values, None)
 
 
+@pytest.mark.parametrize("values", [new_stage(kind, []) for kind in ("train", "range_test", "search")])
+def test_a_new_stage_is_valid(values: dict[str, Any]) -> None:
+    assert stage_from_values(values) is not None
+
+
+@pytest.mark.parametrize("name", READY)
+def test_a_ready_stage_is_valid(name: str) -> None:
+    assert stage_from_values(ready_stage(name, [], 6)) is not None
+
+
 def test_a_ready_stage_fits_the_encoder() -> None:
     assert ready_stage("upper half", [], 6)["freeze_layers"] == 3
     assert ready_stage("upper half", ["upper half"], 12)["name"] == "upper half 2"
@@ -364,3 +374,26 @@ def test_each_stage_has_a_line_with_what_it_costs(open_three: Callable[[], AppTe
         job.future.exception(timeout=10)
     app.run()
     assert list(app.table[0].value["Time"]) == ["40 s"] * 3
+
+
+def test_a_check_of_the_plan_speaks_beside_the_fields_until_the_plan_changes(open_three: Callable[[], AppTest]) -> None:
+    app = open_card(open_three(), 2)
+    app.button(key="planner_plan_check").click().run()
+    for job in app.session_state["planner_jobs"].values():
+        job.future.exception(timeout=10)
+    app.run()
+    text = words(app)
+    assert text.count("The first steps replace what was learnt. Lower the rate.") == 2
+    assert "(stage 3, Learning rate)" in text
+    assert "The plan fits its data and its encoder." in text
+    assert not app.button(key="primary_action").disabled
+    app.number_input(key=key(app, "stages.2.lr")).set_value(1e-5).run()
+    assert "The first steps replace" not in words(app)
+
+
+def test_steps_take_the_place_of_epochs(open_planner: Callable[..., AppTest]) -> None:
+    app = open_planner()
+    app.number_input(key=key(app, "stages.0.steps")).set_value(40).run()
+    order = [str(box.key) for box in app.number_input if "stages_0" in str(box.key)]
+    assert order.index(key(app, "stages.0.steps")) < order.index(key(app, "stages.0.epochs"))
+    assert shown_plan(app).stages[0].steps == 40
