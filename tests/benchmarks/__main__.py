@@ -16,6 +16,7 @@ import time
 BENCHMARKS = (
     "bench_training",
     "bench_logging",
+    "bench_search",
     "bench_dashboard",
     "bench_paths",
     "bench_vectors",

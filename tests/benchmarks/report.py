@@ -110,6 +110,38 @@ def logging() -> str:
     return "\n".join(["| part | figure | value |", "|---|---|---|", *rows]) + "\n"
 
 
+def search() -> str:
+    """Return the table of what searches of a head cost."""
+    path = RESULTS / "search.json"
+    if not path.exists():
+        return "Not measured yet.\n"
+    found = _read(path)
+    lines = [
+        f"A search of {found['trials']} trials of a head on {found['rows']:,} review snippets, whose trials share the "
+        "encoder's activations (computed once, the pass included; every trial is recorded as a run), against one trial "
+        "that computes them anew in every epoch. Medians; a home of its own for every search.",
+        "",
+        "| epochs a trial | searches | the search, s | one that recomputes, s | ratio | highest | promised | held |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, one in found.items():
+        if isinstance(one, dict) and "ratio" in one:
+            held = "yes" if one["ratio"] <= found["promised"] else "**no**"
+            lines.append(
+                f"| {name.split()[0]} | {one['searches']} | {one['search_s']:.1f} | {one['recomputing_s']:.1f} "
+                f"| {one['ratio']:.2f} | {one['ratio_highest']:.2f} | ≤ {found['promised']} | {held} |"
+            )
+    grown = [one["grown_mb"] for one in found.values() if isinstance(one, dict) and one.get("grown_mb") is not None]
+    if grown:
+        lines += ["", f"From the third trial to the last the process grew by {max(grown):.0f} MB at most."]
+    if pruned := found.get("pruned"):
+        lines[-1] += (
+            f" With a pruner, {pruned['pruned']} of {found['trials']} trials ended early; it grew by "
+            f"{pruned['grown_mb']:.0f} MB."
+        )
+    return "\n".join(lines) + "\n"
+
+
 def page() -> str:
     """Return the whole page."""
     return (
@@ -119,6 +151,7 @@ def page() -> str:
         f"## What the ready plans reach\n\n{quality_table().replace('](docs/', '](../')}\n\n"
         f"## Dashboard\n\n{dashboard()}\n"
         f"## Recording\n\n{logging()}\n"
+        f"## Search\n\n{search()}\n"
         f"## Word graphs\n\n{graphs(RESULTS / 'graph')}"
     )
 

@@ -134,3 +134,18 @@ def test_trials_are_folded_below_their_run(store: Store) -> None:
     assert fold.label == "11 trials"
     assert not [box for box in test.checkbox if "trial 1" in box.label]
     assert store.runs.get(run).children == 11
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_deleting_a_search_asks_whether_its_trials_are_kept(store: Store, keep: bool) -> None:
+    run = searched(store)
+    test = opened(run)
+    test.session_state["_run_question"] = ("delete", run)
+    test.run()
+    assert "Its 11 trials are deleted too" in words(test)
+    if keep:
+        test.session_state["_run_question"] = ("delete", run)
+        test.checkbox(key="delete_keep_parts").check().run()
+    test.session_state["_run_question"] = ("delete", run)
+    test.button(key="delete_confirm").click().run()
+    assert len(store.runs.list(children=True)) == (11 if keep else 0)

@@ -132,7 +132,7 @@ class Search:
     def _next(self) -> None:
         self.run.check()
         number, values = self.study.ask()
-        self.run.phase(f"trial {number + 1} of {self.search.trials}")
+        self.run.context.progress(phase=f"trial {number + 1} of {self.search.trials}", eta_s=self._left())
         same = self.history.same(values)
         tried = self._try(number, values) if same is None else self._again(same, number)
         self.study.tell(tried)
@@ -143,6 +143,13 @@ class Search:
             history.importance = self.study.importance(self.names)
         self._write()
         self._tell(tried)
+
+    def _left(self) -> float | None:
+        """Return the seconds that the trials to come may take, by those that were made."""
+        done = [one.seconds for one in self.history.trials if one.repeats is None]
+        if not done:
+            return None
+        return round(math.fsum(done) / len(done) * (self.search.trials - len(self.history.trials)), 1)
 
     def _again(self, same: Tried, number: int) -> Tried:
         """Return the trial that a proposal repeats, under its new number: it would give the same results."""
