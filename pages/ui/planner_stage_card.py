@@ -99,10 +99,10 @@ def _folded(
 ) -> None:
     sections: dict[str, list[str]] = {}
     seen = set(without)
-    for title, names in STAGE_MORE.items():
+    for title, listed in STAGE_MORE.items():
         if kind == "search" or title != "Values that are not searched":
-            sections[title] = [name for name in names if name not in seen]
-            seen.update(names)
+            sections[title] = [name for name in listed if name not in seen]
+            seen.update(listed)
     paths = [f"stages.{index}.{name}" for names in sections.values() for name in names]
     wrong = sum(path in draft.beside for path in paths)
     label = f"Advanced · {wrong} to mend" if wrong else "Advanced"

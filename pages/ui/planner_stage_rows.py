@@ -36,7 +36,7 @@ def groups_table(draft: Draft, index: int, parameters: Parameters | None, layers
     for number, row in enumerate(rows):
         one = f"{path}.{number}"
         with st.container(border=True, key=f"{widget_key(one + '.pattern')}_row"):
-            columns = st.columns([5, 3, 3, 2, 1], gap="small", vertical_alignment="bottom")
+            columns = st.columns([4, 3, 3, 3, 1], gap="small", vertical_alignment="bottom")
             for column, name in zip(columns, ("pattern", "lr", "weight_decay", "frozen"), strict=False):
                 with column:
                     field(draft, f"{one}.{name}")
@@ -66,7 +66,7 @@ def space_table(draft: Draft, index: int) -> None:
         with st.container(border=True, key=f"{widget_key(one + '.field')}_row"):
             columns = st.columns([5, 5, 1], gap="small", vertical_alignment="bottom")
             with columns[0]:
-                field(draft, f"{one}.field", options=known)
+                field(draft, f"{one}.field", options=known, format_func=_field_words)
             with columns[1]:
                 _kind(path, number, row)
             with columns[2]:
@@ -116,6 +116,14 @@ def searchable(draft: Draft, index: int) -> list[str]:
     first = ["lr", "head_lr", "batch_size", "layer_decay", "freeze_layers", "epochs", "schedule.warmup", "dropout"]
     rest = [name for name in own if name not in first and relevant(prefix + name, draft.state)]
     return [*first, *rest, *inside]
+
+
+def _field_words(name: str) -> str:
+    """Return a searched field's label with its key; a key that the form does not know stands alone."""
+    try:
+        return f"{control(f'stages.0.{name}').label} ({name})"
+    except KeyError:
+        return name
 
 
 def _kind(path: str, number: int, row: dict[str, Any]) -> None:
