@@ -189,12 +189,13 @@ def test_yaml_of_a_plan_is_the_same_after_the_form(plan: Plan) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(plans())
-def test_reading_every_field_back_changes_nothing(plan: Plan) -> None:
+def test_reading_every_field_back_changes_nothing_but_spaces_around_tags(plan: Plan) -> None:
+    trimmed = [tag.strip() for tag in plan.tags if tag.strip()]
     state = forms.state_from_plan(plan)
     again = dict(state)
     for path in shown_paths(state):
         store(again, path, from_widget(path, to_widget(path, dig(state, path))))
-    assert forms.plan_from_state(again) == plan
+    assert forms.plan_from_state(again) == plan.model_copy(update={"tags": trimmed})
 
 
 @settings(max_examples=10, deadline=None)
