@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import math
+import pkgutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pages.ui
 from core.config import Plan, RunConfig, config_from_dict
 from core.errors import ConfigError, RunError, RunNotFound
 from core.runs.records import RunRecord, SeriesBatch, Status
@@ -355,12 +357,11 @@ class _Runs:
 def install(monkeypatch: Any, studio: FakeStudio) -> Callable[[], FakeStudio]:
     """Let the pages find this studio."""
     # All are loaded before the first is changed: one that is loaded later would bind this studio for good.
-    names = [
-        "studio", "routes", "run_dialogs", "run_figures_tab", "run_head", "run_search_tab", "run_tabs",
-        "live.component",
-    ]  # fmt: skip
-    modules = [importlib.import_module(f"pages.ui.{name}") for name in names]
+    real = importlib.import_module("pages.ui.studio").studio
+    names = [found.name for found in pkgutil.walk_packages(pages.ui.__path__, "pages.ui.")]
+    modules = [importlib.import_module(name) for name in names if name != "pages.ui.router"]  # that one is a script
     for module in modules:
-        monkeypatch.setattr(module, "studio", lambda: studio)
+        if getattr(module, "studio", None) is real:
+            monkeypatch.setattr(module, "studio", lambda: studio)
     monkeypatch.setenv("BERTLOOM_HOME", str(studio.home.root))
     return lambda: studio
