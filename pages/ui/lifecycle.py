@@ -25,6 +25,7 @@ _WARM = (
     "pages.ui.runs_live",
     "pages.ui.compare_view",
     "pages.ui.planner_side",
+    "pages.ui.planner_stage_list",
     "pages.ui.planner_check",
     "pages.ui.planner_data",
     "pages.ui.planner_presets",
