@@ -16,8 +16,10 @@ export GOMP_SPINCOUNT ?= 5000
 run: $(SAMPLES)  ## open the dashboard with the bundled model and data
 	$(BIN)/bertloom ui
 
+# Units and pages on all cores (four at most), one file a process; then the browser alone, whose tests start workers of their own.
 test: $(SAMPLES)  ## every test: units, pages, browser
-	$(PYTEST)
+	OMP_NUM_THREADS=1 $(PYTEST) tests/unit tests/pages -n auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) tests/e2e
 
 check: $(STAMP)  ## lint, types, import contract
 	$(BIN)/ruff check .
