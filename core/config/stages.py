@@ -9,7 +9,7 @@ import re
 from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
@@ -436,8 +436,8 @@ class Stage(Config):
         except SpaceError as error:
             place = ("search", "space", error.key) if error.key else ("search", "space")
             problem = PydanticCustomError("value_error", "{what}", {"what": error.what})
-            listed = [{"type": problem, "loc": place, "input": None}]
-            raise ValidationError.from_exception_data("Stage", listed) from error
+            listed = InitErrorDetails(type=problem, loc=place, input=None)
+            raise ValidationError.from_exception_data("Stage", [listed]) from error
         return self
 
 
