@@ -154,7 +154,8 @@ def judge(
         standings = tuple(
             _standing(arm.name, arm.title, arms.get(arm.name, {}), target) for arm in claim.designs[part].arms
         )
-        words = _words(verdict, contrasts, comparisons, complete, len(seeds))
+        titles = {arm.name: arm.title for arm in named}
+        words = _words(verdict, contrasts, comparisons, complete, len(seeds), titles)
         found.append(
             Judged(
                 part, verdict, words, target, _majority(arms), standings, contrasts, comparisons, complete
@@ -285,6 +286,7 @@ def _words(
     comparisons: Sequence[Comparison],
     complete: bool,
     seeds: int,
+    titles: Mapping[str, str],
 ) -> str:
     if verdict is ClaimVerdict.TABLE:
         return "Nothing is claimed here."
@@ -296,7 +298,7 @@ def _words(
         if seeds < LEAST_SEEDS:
             return f"With {seeds} seed{'s' if seeds > 1 else ''} there is no verdict; {LEAST_SEEDS} are the least."
         return "No run reached the target, or too few ended: there is nothing to compare."
-    parts = [sentence(contrast, one) for contrast, one in zip(contrasts, comparisons, strict=True)]
+    parts = [sentence(contrast, one, titles) for contrast, one in zip(contrasts, comparisons, strict=True)]
     return " ".join(parts)
 
 
@@ -315,9 +317,10 @@ def amount(measure: Measure, value: float, *, signed: bool = False) -> str:
     return f"{value:{sign},.0f} {'steps' if measure == 'steps' else 'MB'}"
 
 
-def sentence(contrast: Contrast, one: Comparison) -> str:
-    """Return a comparison in words, with its interval, or why there is none."""
-    names = f"{contrast.arm} against {contrast.reference}"
+def sentence(contrast: Contrast, one: Comparison, titles: Mapping[str, str]) -> str:
+    """Return a comparison in words, with its interval, or why there is none; arms are called by their titles."""
+    arm, reference = (titles.get(name, name) for name in (contrast.arm, contrast.reference))
+    names = f"{arm} against {reference}"
     if one.difference is None:
         return f"{names}: {one.why}."
     if one.interval_corrected is None:
@@ -327,13 +330,13 @@ def sentence(contrast: Contrast, one: Comparison) -> str:
     better, worse = _LARGER[contrast.measure]
     match one.verdict:
         case Verdict.BETTER:
-            return f"{contrast.arm} {better} than {contrast.reference}: {told}."
+            return f"{arm} {better} than {reference}: {told}."
         case Verdict.WORSE:
-            return f"{contrast.arm} {worse} than {contrast.reference}: {told}."
+            return f"{arm} {worse} than {reference}: {told}."
         case Verdict.EQUIVALENT:
-            return f"{contrast.arm} and {contrast.reference} are equivalent: {told}."
+            return f"{arm} and {reference} are equivalent: {told}."
         case Verdict.UNDECIDED:
             more = f"; about {one.seeds_needed} seeds would tell" if one.seeds_needed else ""
-            return f"{contrast.arm} and {contrast.reference} are not distinguishable: {told}{more}."
+            return f"{arm} and {reference} are not distinguishable: {told}{more}."
         case _:
             return f"{names}: {told}; {one.why}."

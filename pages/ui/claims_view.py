@@ -133,6 +133,7 @@ def _differences(one: Judged, measure: Measure) -> None:
     scale = 100.0 if measure == "score" else 1.0
     items = []
     margin = 0.0
+    titles = {arm.arm: arm.title for arm in one.standings}
     for contrast, found in zip(one.contrasts, one.comparisons, strict=True):
         known = (found.difference, found.interval, found.interval_corrected)
         if contrast.measure != measure or found.difference is None or None in known:
@@ -142,7 +143,7 @@ def _differences(one: Judged, measure: Measure) -> None:
         margin = found.delta * scale
         items.append(
             Difference(
-                f"{contrast.arm} against {contrast.reference}", found.difference * scale,
+                f"{titles[contrast.arm]} against {titles[contrast.reference]}", found.difference * scale,
                 _scaled(found.interval, scale), _scaled(found.interval_corrected, scale),
                 _scaled(found.documents_interval_corrected, scale) if found.documents_interval_corrected else None,
                 str(found.verdict),

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from core.config.claims import Part
 from core.render.claim_figures import RatePoint
 from core.render.claim_svg import rate_svg
-from core.runs.compare import Comparison
 from core.studies import CLAIMS, Claim, Contrast, claim_named
 from core.studies.records import ArmRun
 from core.studies.verdicts import ClaimVerdict, Judged, amount, judge
@@ -132,7 +131,7 @@ def _claim(claim: Claim, judged: Sequence[Judged]) -> list[str]:
             continue
         lines += _arms(one, claim)
         if one.comparisons:
-            lines += _comparisons(one.contrasts, one.comparisons)
+            lines += _comparisons(one)
     return lines
 
 
@@ -160,14 +159,15 @@ def _arms(one: Judged, claim: Claim) -> list[str]:
     return [*lines, ""]
 
 
-def _comparisons(contrasts: Sequence[Contrast], comparisons: Sequence[Comparison]) -> list[str]:
+def _comparisons(found: Judged) -> list[str]:
+    titles = {arm.arm: arm.title for arm in found.standings}
     lines = [
         "| compared | difference | 95 % over seeds | corrected | corrected, over test rows | p (Holm) | verdict | "
         "seeds for the margin |", "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for contrast, one in zip(contrasts, comparisons, strict=True):
+    for contrast, one in zip(found.contrasts, found.comparisons, strict=True):
         beside = "" if contrast.expected else " (beside)"
-        name = f"{contrast.measure}{beside}: {contrast.arm} − {contrast.reference}"
+        name = f"{contrast.measure}{beside}: {titles[contrast.arm]} − {titles[contrast.reference]}"
         if one.difference is None:
             lines.append(f"| {name} | – | – | – | – | – | {ClaimVerdict.NONE}: {one.why} | – |")
             continue
