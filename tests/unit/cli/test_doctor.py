@@ -80,4 +80,4 @@ def test_a_home_of_any_name_is_checked_and_shown(tmp_path: Path, monkeypatch: py
     assert store.ok
     assert store.found == "ok"
     monkeypatch.setenv("COLUMNS", "400")
-    assert str(home) in CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "400"}).stdout
+    assert str(home) in CliRunner().invoke(app, ["doctor"]).stdout

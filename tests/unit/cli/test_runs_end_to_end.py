@@ -52,6 +52,11 @@ _note("started")
 """
 
 
+def _hear_ctrl_c() -> None:
+    """Let a shell be interrupted also where the tests' own process ignores Ctrl-C and hands that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Shell:
     """A folder with data, an encoder and plans, and commands that run in it."""
 
@@ -75,7 +80,7 @@ class Shell:
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [*BERTLOOM, *arguments], cwd=self.folder, env=self.environment(**environment), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
+            stderr=subprocess.PIPE, text=True, preexec_fn=_hear_ctrl_c,
         )  # fmt: skip
         self.started.append(process)
         return process
