@@ -107,11 +107,12 @@ def _explore(
     if actions.button("New graph", type="primary", icon=":material/add:", key=keys.PRIMARY):
         st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: _NEW})
     _happened(now)
-    preload()
     paint_header()
     # Before its widgets are drawn the query is complete: the picture goes first, what asks for another one after it.
     first = not now.given
-    bar = st.container()
+    bar = st.container(key="graph_bar")
+    with bar:
+        preload()  # and with something in it the bar has its height from the start: the picture stays where it is
     left, right = st.columns([13, 8], gap="medium")
     if not first:
         with bar:

@@ -51,6 +51,7 @@ def open_explorer(page: Page, server: Server, query: str = "") -> Locator:
     page.goto(f"{server.url}/graph_explorer{query}")
     picture = page.locator(PICTURE)
     expect(picture).to_be_visible()
+    expect(side(page).locator("h3").first).to_be_visible()  # the picture is drawn first, the rest of the page after it
     return picture
 
 

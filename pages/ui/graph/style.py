@@ -13,6 +13,10 @@ CSS = """<style>
 .st-key-graph_mixing > div { flex: 1 1 8rem; min-width: 7.5rem; }
 .st-key-graph_mixing > div:has(> .st-key-graph_layer) { flex: 2 1 12rem; }
 .st-key-graph_mixing > div:has(> .st-key-graph_conditions) { flex: 0 0 auto; align-self: center; }
+/* The picture is drawn before the query above it, and must not be pushed down when that comes. */
+.st-key-graph_bar { min-height: 172px; }
+@media (max-width: 1280px) { .st-key-graph_bar { min-height: 240px; } }
+@media (max-width: 640px) { .st-key-graph_bar { min-height: 337px; } }
 /* Fetches scripts and shows nothing; as an element it would still have a gap. */
 .st-key-graph_preload { display: none; }
 /* The swap keeps its word for screen readers. */
