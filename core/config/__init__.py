@@ -27,7 +27,7 @@ from core.config.plan import (
     RuntimeConfig,
     TaskConfig,
 )
-from core.config.stages import (
+from core.config.stage_parts import (
     Distribution,
     EarlyStopping,
     GateConfig,
@@ -39,8 +39,8 @@ from core.config.stages import (
     RangeTestConfig,
     ScheduleConfig,
     SearchConfig,
-    Stage,
 )
+from core.config.stages import Stage
 
 __all__ = [
     "EDGE_TYPES",

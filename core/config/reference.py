@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from core.config.plan import Plan
-from core.config.stages import (
+from core.config.stage_parts import (
     Distribution,
     GateConfig,
     Objective,
@@ -36,7 +36,7 @@ A key that is left out has the default given here. `bertloom plan new` writes a 
 changes one key (`--set stages.0.lr=3e-5`), and ready plans stand in [`docs/plans/`](plans/).
 
 This page is written by `python -m core.config.reference > docs/plan.md` from the schema in `core/config/plan.py` and
-`core/config/stages.py`.
+`core/config/stages.py`, `stage_parts.py`.
 """
 
 _WORDS = {

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 if TYPE_CHECKING:
-    from core.config.stages import Distribution, Stage
+    from core.config.stage_parts import Distribution
+from core.config.stages import Stage
 
 __all__ = ["Dimension", "SpaceError", "combinations", "dimensions", "extremes", "trial_stage"]
 

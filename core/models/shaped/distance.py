@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from core.models.shaped.inherit import Inherited, relative_error
+from core.models.shaped.inherit import Inherited
+from core.models.shaped.inherit_layer import relative_error
 from core.models.shaped.parent import Parent
 
 __all__ = ["Distance", "distance"]

@@ -16,7 +16,7 @@ from core.config.shape import EncoderShape, LayerShape
 from core.errors import ConfigError
 from core.models.shaped.importance import Importance, parts_of
 
-__all__ = ["Kept", "choose_kept", "masked", "prune", "shape_of_model"]
+__all__ = ["Kept", "best_of", "choose_kept", "masked", "prune", "shape_of_model"]
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,11 @@ def choose_kept(
             raise ConfigError(
                 f"The share of {name} to keep is {share:g}.", where=name, expected="above 0 and at most 1"
             )
-    return Kept(_best(importance.heads, heads, spread), _best(importance.units, units, spread))
+    return Kept(best_of(importance.heads, heads, spread), best_of(importance.units, units, spread))
 
 
-def _best(scores: Sequence[torch.Tensor], share: float, spread: str) -> list[list[int]]:
+def best_of(scores: Sequence[torch.Tensor], share: float, spread: str) -> list[list[int]]:
+    """Return the sorted indices of the best of each layer's scores; see :func:`choose_kept` for share and spread."""
     if spread == "layer":
         return [
             sorted(torch.argsort(one, descending=True, stable=True)[: max(1, round(share * len(one)))].tolist())

@@ -14,7 +14,8 @@ from core.config.shape import EncoderShape
 from core.errors import ConfigError, DataError, ModelError
 from core.models.shaped.configuration import config_of
 from core.models.shaped.distance import distance
-from core.models.shaped.inherit import default_segments, inherit, relative_error
+from core.models.shaped.inherit import default_segments, inherit
+from core.models.shaped.inherit_layer import relative_error
 from core.models.shaped.modeling import ShapedBertModel
 from core.models.shaped.parent import Parent, look
 from core.models.shaped.refit import fit_norm, ridge
