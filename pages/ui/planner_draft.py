@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import re
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,11 +35,13 @@ from pages.ui.forms_stages import (
 )
 
 __all__ = [
-    "Draft", "add_row", "draft", "given", "load", "objections", "put", "replace_stages", "row_action", "starter_plan",
-    "switch_part", "sync", "widget_key",
+    "Draft", "add_row", "draft", "given", "load", "objections", "once", "put", "replace_stages", "row_action",
+    "starter_plan", "switch_part", "sync", "widget_key",
 ]  # fmt: skip
 
 _SLOT = "planner_draft"
+#: Seconds within which an action that comes again is the same click.
+SAME_CLICK = 1.0
 _ROW = re.compile(r"^(groups|search\.space|search\.objectives)\.")
 
 
@@ -102,6 +105,8 @@ class Draft:
     given: dict[str, Any] = field(default_factory=dict)
     #: How often the rows of a list have changed their places, by the number of the stage and the list's name.
     versions: dict[tuple[int, str], int] = field(default_factory=dict)
+    #: When each action was last carried out, in seconds of a clock that never goes back.
+    acted: dict[str, float] = field(default_factory=dict)
     #: Parts that were switched off, by the number of the stage and the part's name: they come back as they were.
     shelf: dict[tuple[int, str], Any] = field(default_factory=dict)
 
@@ -199,6 +204,31 @@ def replace_stages(stages: Sequence[Values], order: Sequence[int | None]) -> lis
     now.open &= set(numbers)
     _validate(now)
     return numbers
+
+
+def once(key: str, action: Callable[..., None]) -> Callable[..., None]:
+    """Return a callback that takes one click for one click.
+
+    When other runs of the page come close upon a click, its callback is now and then called again some tenths of a
+    second later: a stage would be added twice, and a card that was opened would be closed again. So an action of one
+    name counts once within :data:`SAME_CLICK` seconds.
+
+    Parameters
+    ----------
+    key
+        Name of the action: its widget's key, and what was chosen there.
+    action
+        What is done, from a callback.
+    """
+
+    def act(*arguments: Any) -> None:
+        now = draft()
+        if time.monotonic() - now.acted.get(key, -SAME_CLICK) < SAME_CLICK:
+            return
+        action(*arguments)
+        now.acted[key] = time.monotonic()
+
+    return act
 
 
 def switch_part(path: str, on: bool) -> None:

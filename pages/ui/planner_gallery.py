@@ -9,7 +9,7 @@ from core.errors import BertloomError
 from pages.ui.components import error_box, notice
 from pages.ui.format import plain
 from pages.ui.forms import values_of_stage
-from pages.ui.planner_draft import Draft, draft, replace_stages, sync
+from pages.ui.planner_draft import Draft, draft, once, replace_stages, sync
 from pages.ui.planner_map import cells
 from pages.ui.planner_stage_words import summary
 
@@ -37,8 +37,8 @@ def gallery(layers: int) -> None:
                 error_box(error)
                 continue
             if row.button(
-                "Use", key=f"template_use_{template.name}", help=f"Use {template.title}", on_click=use_template,
-                args=(template, layers),
+                "Use", key=f"template_use_{template.name}", help=f"Use {template.title}",
+                on_click=once(f"use {template.name}", use_template), args=(template, layers),
             ):  # fmt: skip
                 st.rerun()
             st.markdown(plain(template.about))

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.format import plain
 from pages.ui.forms import stage_from_values
 from pages.ui.forms_stages import Values, stage_count, stage_values, unused_name
-from pages.ui.planner_draft import Draft, draft, replace_stages, sync
+from pages.ui.planner_draft import Draft, draft, once, replace_stages, sync
 from pages.ui.planner_gallery import gallery
 from pages.ui.planner_map import Cell, Parameters, cells
 from pages.ui.planner_map_view import freeze_map
@@ -102,7 +102,8 @@ def _card(
         head.button(
             f"{index + 1}&ensp;{plain(values['name'], 60)}",
             icon=":material/expand_more:" if is_open else ":material/chevron_right:",
-            key=f"stage_open_{number}", type="tertiary", on_click=_turn, args=(number,), disabled=bool(wrong),
+            key=f"stage_open_{number}", type="tertiary", on_click=once(f"open {number}", _turn), args=(number,),
+            disabled=bool(wrong),
             help="Some fields need mending: the card stays open." if wrong else None,
         )  # fmt: skip
         badges = [_KIND_LOOKS.get(str(values["kind"]), "")]
@@ -131,7 +132,8 @@ def _menu(draft: Draft, index: int, number: int, *, enabled: bool) -> None:
     key = f"stage_menu_{number}"
 
     def chosen() -> None:
-        _act(st.session_state[key], number)
+        what = st.session_state[key]
+        once(f"{key} {what}", _act)(what, number)
 
     st.menu_button(
         "Actions", options, key=key, on_click=chosen, format_func=lambda name: _ACTIONS[name], icon=":material/tune:",
@@ -175,7 +177,8 @@ def _adding(layers: int) -> None:
     key = "planner_add_stage"
 
     def chosen() -> None:
-        _add(st.session_state[key], layers)
+        name = st.session_state[key]
+        once(f"{key} {name}", _add)(name, layers)
 
     def words(name: str) -> str:
         return _ADD.get(name) or f":material/bolt: {READY[name].title}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.format import count, metric_name, plain
 from pages.ui.forms_fields import control, relevant, shown_paths
 from pages.ui.forms_stages import LISTS, dig, stage_paths
-from pages.ui.planner_draft import Draft, add_row, given, row_action, widget_key
+from pages.ui.planner_draft import Draft, add_row, given, once, row_action, widget_key
 from pages.ui.planner_map import Parameters, matched
 from pages.ui.planner_widgets import field, message
 
@@ -169,12 +169,12 @@ def _remove(path: str, number: int) -> None:
 
     st.button(
         "", icon=":material/close:", key=f"{widget_key(f'{path}.{number}.x')}_remove", type="tertiary",
-        help="Remove this row", on_click=row_action, args=(path, without),
+        help="Remove this row", on_click=once(f"remove {path}", row_action), args=(path, without),
     )  # fmt: skip
 
 
 def _add(label: str, path: str, row: dict[str, Any] | None = None) -> None:
-    add: Callable[..., None] = add_row
+    add = once(f"add {path}", add_row)
     st.button(
         plain(label), icon=":material/add:", key=f"{widget_key(path)}_add", type="tertiary", on_click=add,
         args=(path, row),

@@ -20,6 +20,9 @@ PATIENCE = 120_000
 #: Names of the marks that the live plot draws.
 MARKS = "() => [...new Set([...document.querySelectorAll('.js-plotly-plot')].flatMap((plot) => plot.data.map((trace) => trace.uid)))]"  # noqa: E501
 
+#: Stage borders in each plot.
+BORDERS = "() => [...document.querySelectorAll('.js-plotly-plot')].map((plot) => (plot.layout.shapes || []).length)"
+
 
 @pytest.fixture(autouse=True)
 def preset(home: Home) -> None:
@@ -122,6 +125,7 @@ def test_three_stages_with_a_gate_from_the_form_to_the_decisions(
 
     # Promotion and roll-back are drawn without the page being loaded again.
     wait_for(page, lambda: {"mark-decision-promote", "mark-decision-rollback"} <= set(page.evaluate(MARKS)), 120)
+    wait_for(page, lambda: max(page.evaluate(BORDERS)) >= 2, 20)  # drawn as the stages began, without a reload
     page.get_by_role("tab", name="Decisions").click()
     with page.expect_download() as waiting:
         page.locator(".st-key-decisions_csv button:visible").click()

@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from pages.ui import planner_draft
 from tests.pages.fake_graphs import FakeGraphs
 from tests.pages.fake_studio import FakeStudio, install
 
@@ -23,8 +24,9 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeStudio:
 
 
 @pytest.fixture
-def open_planner(studio: FakeStudio) -> Iterator[Callable[..., AppTest]]:
+def open_planner(studio: FakeStudio, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
     st.cache_resource.clear()
+    monkeypatch.setattr(planner_draft, "SAME_CLICK", 0.0)  # nobody clicks as fast as a test
 
     def opened(**query: str) -> AppTest:
         app = AppTest.from_file(str(ROUTER), default_timeout=20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import Plan, Stage, plan_from_yaml, plan_to_yaml
 from core.config.templates import Template, templates
+from pages.ui import planner_draft
 from pages.ui.forms import plan_from_state, stage_from_values, state_from_plan, values_of_stage
 from pages.ui.planner_map import cells
 from pages.ui.planner_map_view import clicked, map_rows
@@ -397,3 +399,15 @@ def test_steps_take_the_place_of_epochs(open_planner: Callable[..., AppTest]) ->
     order = [str(box.key) for box in app.number_input if "stages_0" in str(box.key)]
     assert order.index(key(app, "stages.0.steps")) < order.index(key(app, "stages.0.epochs"))
     assert shown_plan(app).stages[0].steps == 40
+
+
+def test_a_click_that_is_told_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    held = planner_draft.Draft({}, {})
+    monkeypatch.setattr(planner_draft, "draft", lambda: held)
+    monkeypatch.setattr(planner_draft, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    done: list[tuple[float, str]] = []
+    for moment, key in ((10.0, "add"), (10.4, "add"), (10.5, "remove"), (10.9, "add"), (11.0, "add"), (11.9, "remove")):
+        clock[0] = moment
+        planner_draft.once(key, lambda moment=moment, key=key: done.append((moment, key)))()
+    assert done == [(10.0, "add"), (10.5, "remove"), (11.0, "add"), (11.9, "remove")]

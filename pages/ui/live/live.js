@@ -157,7 +157,10 @@ export class LivePlot {
       this.drawn.delete(panel.id);
       return;
     }
-    const shape = traces.map((trace) => `${trace.uid}/${trace.mode}`).join("|");
+    const borders = bordersOf(this.book, this.events, this.options);
+    // A stage that begins while one looks on is no new point of a curve: it needs a new layout.
+    const marks = borders.map((border) => `${border.x}/${border.name}/${border.attempt}`);
+    const shape = [...traces.map((trace) => `${trace.uid}/${trace.mode}`), ...marks].join("|");
     const before = this.drawn.get(panel.id);
     const lengths = traces.map((trace) => trace.x.length);
     this.drawn.set(panel.id, { shape, lengths });
@@ -168,7 +171,6 @@ export class LivePlot {
       this.plotly.extendTraces(place, { x: tail("x"), y: tail("y") }, grown);
       return;
     }
-    const borders = bordersOf(this.book, this.events, this.options);
     const layout = buildLayout(panel, this.options, this.look, this.view.size(panel, traces), this.span(), borders);
     const config = { displayModeBar: false, responsive: false, doubleClick: "reset", scrollZoom: false, showTips: false };
     this.plotly.react(place, traces, layout, config).then(() => {

@@ -112,10 +112,10 @@ class FreezeMap {
   click(event) {
     const button = event.target.closest("button");
     if (!button) return;
-    if (button.dataset.open) return this.send("open", { stage: Number(button.dataset.open) });
+    if (button.dataset.open) return this.send("open", { stage: Number(button.dataset.open), click: Date.now() });
     this.focus(button);
     if (button.getAttribute("aria-disabled") === "true") return;
-    this.send("cell", { stage: Number(button.dataset.stage), unit: button.dataset.unit });
+    this.send("cell", { stage: Number(button.dataset.stage), unit: button.dataset.unit, click: Date.now() });
   }
 
   /** One cell can be reached by Tab, the others by the arrow keys. */
