@@ -19,6 +19,7 @@ from core.models.shaped.configuration import config_of
 from core.models.shaped.inherit_layer import LayerFiller, LayerReport
 from core.models.shaped.parent import Parent
 from core.models.shaped.refit import fit_norm, ridge
+from core.models.shaped.segments import default_segments
 
 __all__ = ["Inherited", "LayerReport", "default_segments", "inherit"]
 
@@ -56,25 +57,6 @@ class Inherited:
         return {
             "layers": [asdict(layer) for layer in self.layers], "copied": self.copied, "initialised": self.initialised
         }  # fmt: skip
-
-
-def default_segments(parent: int, student: int) -> list[tuple[int, int]]:
-    """Divide the parent's layers evenly: (representative, last layer) of each of the student's, from 0.
-
-    The representative is the last layer of its segment.
-
-    Raises
-    ------
-    ConfigError
-        If the student has more layers than the parent.
-    """
-    if student > parent:
-        raise ConfigError(
-            f"The shape has {student} layers, the parent only {parent}.", where="layers",
-            expected=f"at most {parent} layers",
-        )  # fmt: skip
-    ends = [round((index + 1) * parent / student) - 1 for index in range(student)]
-    return [(end, end) for end in ends]
 
 
 def inherit(
