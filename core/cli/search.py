@@ -35,13 +35,14 @@ def stats(
     with errors(as_json):
         data = apply_sets({"model": {"source": model}, "corpus": {"source": corpus, "max_sentences": 2000}}, sets or [])
         config = validated(StatisticsConfig, data, where="search stats")
-        from core.search.statistics import statistics
+        from core.search.statistics_cache import cached_statistics
 
         def phase(name: str) -> Callable[[int, int], None]:
             note(f"{name} …")
             return lambda done, total: None
 
-        found = statistics(config, cache=home().ensure().cache / "vectors", phase=phase)
+        found = cached_statistics(config, home().ensure().cache, phase=phase)
+        del found["draws"]  # a hundred curves a layer; the intervals say what they say
         answer(found, as_json=as_json, text=_layers(found))
         for notice in found["notices"]:
             note(notice)

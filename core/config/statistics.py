@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -19,9 +19,14 @@ def _corpus() -> CorpusConfig:
 
 
 class StatisticsConfig(Config):
-    """Statistics of every layer of an encoder (``bertloom search stats``)."""
+    """Statistics of every layer of an encoder (kind of run: ``stats``; ``bertloom search stats``)."""
 
-    kind: Literal["stats"] = Field("stats", description="Kind of work.")
+    kind: Literal["stats"] = Field("stats", description="Kind of run.")
+    version: Literal[1] = Field(1, description="Version of the format.")
+    name: str = Field("statistics", min_length=1, max_length=120, description="Name of the run.")
+    tags: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(
+        default_factory=list, description="Tags to find the run by."
+    )
     corpus: CorpusConfig = Field(default_factory=_corpus, description="Corpus.")
     model: ModelConfig = Field(default_factory=ModelConfig, description="Parent encoder.")
     words: int = Field(2500, ge=200, le=20_000, description="Most frequent words whose graphs are compared.")
@@ -43,6 +48,10 @@ class StatisticsConfig(Config):
 
     def relevant(self) -> dict[str, Any]:
         """Return everything that the result depends on."""
-        data = self.model_dump(mode="json")
+        data = self.model_dump(mode="json", exclude={"name", "tags"})
         data["runtime"] = {"seed": self.runtime.seed}
         return data
+
+    def measured(self) -> dict[str, Any]:
+        """Return what the curves depend on: everything relevant but the thresholds, which are applied to them."""
+        return {key: value for key, value in self.relevant().items() if key not in ("rho", "overlap", "share")}

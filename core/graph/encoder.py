@@ -23,7 +23,7 @@ from core.models.weights import weight_files
 from core.training.choices import product_seconds, usable_cores
 from core.training.device import pick_device
 
-__all__ = ["Encoder", "StateBatch", "load_encoder"]
+__all__ = ["Encoder", "StateBatch", "fingerprint_of", "load_encoder"]
 
 
 def load_encoder(
@@ -77,6 +77,19 @@ def load_encoder(
     )
     _try_out(encoder, eager)
     return encoder
+
+
+def fingerprint_of(model: ModelConfig) -> str:
+    """Return a hash of the files that an encoder's states depend on, without loading it.
+
+    Raises
+    ------
+    ModelError
+        If the model is refused.
+    HubError
+        If a hub model cannot be reached.
+    """
+    return _fingerprint(resolve(model.source, model.revision), random=False, seed=0)
 
 
 def _load(resolved: ResolvedModel, *, eager: bool, random: bool, seed: int) -> Any:

@@ -15,7 +15,15 @@ from scipy.stats import rankdata
 
 from core.graph.knn import nearest
 
-__all__ = ["Preservation", "least_width", "mutual_graph", "path_lengths", "preservation", "width_grid"]
+__all__ = [
+    "Preservation",
+    "least_interval",
+    "least_width",
+    "mutual_graph",
+    "path_lengths",
+    "preservation",
+    "width_grid",
+]
 
 
 @dataclass
@@ -49,15 +57,9 @@ class Preservation:
 
     def interval(self, rho: float = 0.95, overlap: float = 0.8, level: float = 0.95) -> tuple[int, int]:
         """Return the percentile interval of d* over the bootstrap draws (Efron 1979)."""
-        found = [
-            least_width(self.widths, one, other, rho, overlap)
-            for one, other in zip(self.rho_draws, self.overlap_draws, strict=True)
-        ]
-        if not found:
+        if not len(self.rho_draws):
             return self.least(rho, overlap), self.least(rho, overlap)
-        tail = (1 - level) / 2
-        low, high = np.quantile(found, [tail, 1 - tail], method="nearest")
-        return int(low), int(high)
+        return least_interval(self.widths, self.rho_draws, self.overlap_draws, rho, overlap, level)
 
 
 def width_grid(width: int, head_size: int) -> list[int]:
@@ -69,12 +71,40 @@ def least_width(
     widths: Sequence[int], rho: np.ndarray, overlap: np.ndarray, least_rho: float, least_overlap: float
 ) -> int:
     """Return the smallest width from which every larger one holds both thresholds; the largest holds by definition."""
-    found = widths[-1]
-    for width, one, other in zip(reversed(widths), rho[::-1], overlap[::-1], strict=True):
-        if width != widths[-1] and not (one >= least_rho and other >= least_overlap):
-            break
-        found = width
-    return int(found)
+    return int(_least(widths, np.atleast_2d(rho), np.atleast_2d(overlap), least_rho, least_overlap)[0])
+
+
+def least_interval(
+    widths: Sequence[int], rho: np.ndarray, overlap: np.ndarray, least_rho: float, least_overlap: float,
+    level: float = 0.95,
+) -> tuple[int, int]:  # fmt: skip
+    """Return the percentile interval of d* over bootstrap draws (Efron 1979).
+
+    Parameters
+    ----------
+    widths
+        The grid, ascending.
+    rho, overlap
+        Of shape (draws, widths), at least one draw.
+    least_rho, least_overlap
+        The thresholds.
+    level
+        Share of the draws within.
+    """
+    found = _least(widths, np.asarray(rho), np.asarray(overlap), least_rho, least_overlap)
+    tail = (1 - level) / 2
+    low, high = np.quantile(found, [tail, 1 - tail], method="nearest")
+    return int(low), int(high)
+
+
+def _least(
+    widths: Sequence[int], rho: np.ndarray, overlap: np.ndarray, least_rho: float, least_overlap: float
+) -> np.ndarray:
+    """Return d* of every row of curves of shape (rows, widths)."""
+    holds = (rho >= least_rho) & (overlap >= least_overlap)
+    holds[:, -1] = True
+    wide_enough = np.logical_and.accumulate(holds[:, ::-1], axis=1).sum(axis=1)
+    return np.asarray(widths)[len(widths) - wide_enough]
 
 
 def mutual_graph(neighbours: np.ndarray) -> csr_matrix:
