@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from core.models.shaped import count
 from core.models.shaped.distance import distance
 from core.models.shaped.inherit import inherit
 from core.models.shaped.parent import Parent, look
+from core.search.lessons import LEAST_TOKENS, Lessons
 
 __all__ = ["Calibration", "calibrate", "inherit_folder", "shape_of_parent"]
 
@@ -26,11 +27,13 @@ __all__ = ["Calibration", "calibrate", "inherit_folder", "shape_of_parent"]
 LENGTH = 64
 #: Sub-words that norms and maps are fitted to, and that students are measured on.
 FIT_TOKENS, HELD_TOKENS = 9000, 4000
+#: Sub-words that students are trained on, at most.
+TRAIN_TOKENS = 200_000
 
 
 @dataclass
 class Calibration:
-    """A parent on two parts of a corpus, made once for all candidates.
+    """A parent on three parts of a corpus, made once for all candidates.
 
     Parameters
     ----------
@@ -40,12 +43,33 @@ class Calibration:
         The parent's tokenizer.
     notices
         What a person should know of the corpus.
+    train
+        Texts that students are trained on, as sub-words with the special ones. None of them is in another part, but
+        where the corpus leaves too few, they are those of the fit.
+    train_notices
+        What a person should know of these.
     """
 
     fit: Parent
     held_out: Parent
     tokenizer: Any
     notices: list[str]
+    train: list[list[int]] = field(default_factory=list)
+    train_notices: list[str] = field(default_factory=list)
+    _lessons: dict[int, Lessons] = field(default_factory=dict, repr=False)
+
+    def lessons(self, batch_tokens: int) -> Lessons:
+        """Return the training texts in batches, with the parent's states; those of the size asked for last are kept.
+
+        Raises
+        ------
+        DataError
+            If there is too little text.
+        """
+        if batch_tokens not in self._lessons:
+            padding = getattr(self.tokenizer, "pad_token_id", None) or 0
+            self._lessons = {batch_tokens: Lessons(self.fit.encoder, self.train, batch_tokens, padding=padding)}
+        return self._lessons[batch_tokens]
 
 
 def calibrate(
@@ -53,6 +77,7 @@ def calibrate(
     corpus: CorpusConfig,
     *,
     seed: int = 0,
+    train_tokens: int = TRAIN_TOKENS,
     check: Callable[[], None] = lambda: None,
 ) -> Calibration:
     """Run a parent over calibration texts.
@@ -62,9 +87,11 @@ def calibrate(
     source
         ``bundled``, a folder, or ``hub:NAME``.
     corpus
-        Where the texts come from; repeated sentences are taken once, so that none stands in both parts.
+        Where the texts come from; repeated sentences are taken once, so that none stands in two parts.
     seed
         Seed of the division.
+    train_tokens
+        Sub-words that students are trained on, at most.
     check
         Called often; may raise to stop.
 
@@ -93,7 +120,8 @@ def calibrate(
     texts = list(dict.fromkeys(one.text or " ".join(one.tokens) for one in read.sentences))
     order = np.random.default_rng([0x1A4E, seed]).permutation(len(texts))
     texts = [texts[at] for at in order]
-    sizes = [len(ids) for ids in tokenizer(texts, truncation=True, max_length=LENGTH)["input_ids"]]
+    pieces = tokenizer(texts, truncation=True, max_length=LENGTH)["input_ids"]
+    sizes = [len(ids) for ids in pieces]
     fit = _enough(sizes, FIT_TOKENS)
     if fit >= len(texts):  # a small corpus: two thirds are fitted to
         fit = max(1, 2 * len(texts) // 3)
@@ -108,7 +136,11 @@ def calibrate(
         check()
         batch = tokenizer(part, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
         parts.append(look(encoder, dict(batch)))
-    return Calibration(parts[0], parts[1], tokenizer, list(read.notices))
+    train, said = pieces[held : held + _enough(sizes[held:], train_tokens)], []
+    if sum(map(len, train)) < LEAST_TOKENS:
+        train = pieces[:fit]
+        said = ["The corpus is small: students are trained on the same texts that their weights are fitted to."]
+    return Calibration(parts[0], parts[1], tokenizer, list(read.notices), train, said)
 
 
 def _enough(sizes: Sequence[int], tokens: int) -> int:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from core.cli.app import app
 from core.config.graph import CorpusConfig
 from core.errors import DataError, StorageError
+from core.models.shaped.parent import Parent
 from core.models.shaped.register import register
 from core.search.inheriting import Calibration, calibrate, inherit_folder, shape_of_parent
 from tests.tiny import tiny_encoder
@@ -91,3 +92,37 @@ def test_the_command_takes_widths_or_a_file_and_refuses_what_does_not_fit(
     assert wrong.exit_code == 2
     assert "heads 5 do not divide the width 24" in json.loads(wrong.stdout)["message"]
     assert "line 3" in json.loads(wrong.stdout)["message"]
+
+
+def test_texts_to_train_on_are_in_no_other_part(material: tuple[Path, Path], tmp_path: Path) -> None:
+    parent, _ = material
+    found = calibrate(str(parent), CorpusConfig(source=str(corpus(tmp_path, 1200)), min_count=1))
+    parts = [
+        {tuple(ids[valid].tolist()) for ids, valid in zip(ids_of(one), one.mask, strict=True)}
+        for one in (found.fit, found.held_out)
+    ]
+    trained = {tuple(text) for text in found.train}
+    assert sum(map(len, found.train)) > 500
+    assert not found.train_notices
+    assert len(trained) == len(found.train)
+    assert not trained & parts[0]
+    assert not trained & parts[1]
+    assert not parts[0] & parts[1]
+
+
+def ids_of(part: Parent) -> torch.Tensor:
+    """Return the sub-words of a part, found by what the embeddings make of each at its place."""
+    embeddings = part.encoder.embeddings
+    with torch.inference_mode():
+        words = torch.arange(embeddings.word_embeddings.num_embeddings)[:, None].expand(-1, part.mask.shape[1])
+        known = embeddings(input_ids=words)  # (vocabulary, places, width)
+        return torch.stack(
+            [torch.cdist(part.states[0][:, at], known[:, at]).argmin(1) for at in range(part.mask.shape[1])], dim=1
+        )
+
+
+def test_where_a_small_corpus_leaves_nothing_students_are_trained_on_the_texts_of_the_fit(
+    calibration: Calibration,
+) -> None:
+    assert sum(map(len, calibration.train)) == calibration.fit.tokens
+    assert "small" in calibration.train_notices[0]
