@@ -10,22 +10,24 @@ from core.config.claims import ClaimConfig
 from core.config.files import apply_sets, mapping_from_yaml, read_text, validated
 from core.config.graph import GraphConfig, LinkConfig, ProbeConfig
 from core.config.plan import Plan
+from core.config.statistics import StatisticsConfig
 from core.errors import ConfigError
 
 __all__ = ["RunConfig", "config_from_dict", "kind_of", "load_config", "title_of_kind"]
 
-RunConfig: TypeAlias = Plan | GraphConfig | ProbeConfig | LinkConfig | ClaimConfig
+RunConfig: TypeAlias = Plan | GraphConfig | ProbeConfig | LinkConfig | ClaimConfig | StatisticsConfig
 
-_CONFIGS: dict[str, type[Plan] | type[GraphConfig] | type[ProbeConfig] | type[LinkConfig] | type[ClaimConfig]] = {
+_CONFIGS: dict[str, type[RunConfig]] = {
     "train": Plan,
     "graph": GraphConfig,
     "probe": ProbeConfig,
     "link": LinkConfig,
     "claim": ClaimConfig,
+    "stats": StatisticsConfig,
 }
 _TITLES = {
     "train": "Training", "graph": "Word graph", "probe": "Structural probe", "link": "Graph network",
-    "claim": "Claim",
+    "claim": "Claim", "stats": "Statistics of layers",
 }  # fmt: skip
 
 
@@ -60,11 +62,16 @@ def load_config(path: str | Path, sets: Iterable[str] = ()) -> RunConfig:
     if kind not in _CONFIGS:
         raise ConfigError(
             f"There is no kind of run {str(kind)[:60]!r}.", where=f"{where}, key kind",
-            expected="graph, probe, link or claim; a plan of training has no key kind",
+            expected=f"{_listed()}; a plan of training has no key kind",
         )  # fmt: skip
     if kind == "train":
         data.pop("kind", None)
     return validated(_CONFIGS[kind], data, where=where, lines=lines)
+
+
+def _listed() -> str:
+    *first, last = (kind for kind in _CONFIGS if kind != "train")
+    return f"{', '.join(first)} or {last}"
 
 
 def title_of_kind(kind: str) -> str:

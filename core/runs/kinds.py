@@ -21,6 +21,7 @@ KINDS: dict[str, str] = {
     "probe": "core.graph.probe.run:run",
     "link": "core.graph.link.run:run",
     "claim": "core.studies.run:run",
+    "stats": "core.search.statistics_run:run",
 }
 
 #: ``name=module:function`` pairs for the project's own tests; modules outside of ``tests`` are not taken.

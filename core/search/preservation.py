@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.stats import rankdata
 
 from core.graph.knn import nearest
+from core.search.least import least_interval, least_width
 
 __all__ = [
     "Preservation",
@@ -65,46 +66,6 @@ class Preservation:
 def width_grid(width: int, head_size: int) -> list[int]:
     """Return the multiples of the head size up to a width, and the width itself."""
     return sorted({*range(head_size, width + 1, head_size), width})
-
-
-def least_width(
-    widths: Sequence[int], rho: np.ndarray, overlap: np.ndarray, least_rho: float, least_overlap: float
-) -> int:
-    """Return the smallest width from which every larger one holds both thresholds; the largest holds by definition."""
-    return int(_least(widths, np.atleast_2d(rho), np.atleast_2d(overlap), least_rho, least_overlap)[0])
-
-
-def least_interval(
-    widths: Sequence[int], rho: np.ndarray, overlap: np.ndarray, least_rho: float, least_overlap: float,
-    level: float = 0.95,
-) -> tuple[int, int]:  # fmt: skip
-    """Return the percentile interval of d* over bootstrap draws (Efron 1979).
-
-    Parameters
-    ----------
-    widths
-        The grid, ascending.
-    rho, overlap
-        Of shape (draws, widths), at least one draw.
-    least_rho, least_overlap
-        The thresholds.
-    level
-        Share of the draws within.
-    """
-    found = _least(widths, np.asarray(rho), np.asarray(overlap), least_rho, least_overlap)
-    tail = (1 - level) / 2
-    low, high = np.quantile(found, [tail, 1 - tail], method="nearest")
-    return int(low), int(high)
-
-
-def _least(
-    widths: Sequence[int], rho: np.ndarray, overlap: np.ndarray, least_rho: float, least_overlap: float
-) -> np.ndarray:
-    """Return d* of every row of curves of shape (rows, widths)."""
-    holds = (rho >= least_rho) & (overlap >= least_overlap)
-    holds[:, -1] = True
-    wide_enough = np.logical_and.accumulate(holds[:, ::-1], axis=1).sum(axis=1)
-    return np.asarray(widths)[len(widths) - wide_enough]
 
 
 def mutual_graph(neighbours: np.ndarray) -> csr_matrix:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.search.depth import best_partition, depth_of, novelty, representatives
-from core.search.preservation import least_interval, least_width
+from core.search.least import least_interval, least_width
 
 __all__ = ["propose", "segments_of"]
 

@@ -73,7 +73,8 @@ def statistics(
         ``overlap`` of shape (draws, widths), so that intervals follow moved thresholds), ``depth`` (``fewest``,
         ``lowest``, ``highest``, ``costs``, ``segments``: for each depth that is searched a list of {first, last,
         representative, least}), ``chain``, ``words``, ``sentences``, ``total_sentences``, ``sampled``, ``tokens``,
-        ``trees``, ``parser``, ``language``, ``corpus``, ``thresholds``, ``encoder``, ``heads``, ``notices``.
+        ``trees``, ``parser``, ``language``, ``corpus``, ``thresholds``, ``encoder``, ``parent`` (``heads``,
+        ``intermediate``, ``vocabulary``, ``positions``, ``types``), ``notices``.
 
     Raises
     ------
@@ -93,11 +94,11 @@ def statistics(
     work = _Work(config, corpus, Path(cache), check, phase)
     likeness = keep("likeness", work.likeness)
     notices = [*corpus.notices, *keep("vectors", lambda: list(work.vectors().notices))]
-    widths, heads, matrix = likeness["widths"], likeness["heads"], np.asarray(likeness["cka"])
+    widths, matrix = likeness["widths"], np.asarray(likeness["cka"])
     told, entries, draws = phase("graphs of fewer directions"), [], []
     for layer, width in enumerate(widths):
         check()
-        found = keep(f"layer-{layer}", partial(work.preserved, layer, heads))
+        found = keep(f"layer-{layer}", partial(work.preserved, layer, likeness["parent"]["heads"]))
         entry = {"layer": layer, "width": width, **{key: found[key] for key in ("widths", "rho", "overlap")}}
         entry["unreachable"] = found["unreachable"]
         if layer:
@@ -117,7 +118,7 @@ def statistics(
         "words": min(len(corpus.words), config.words), "sentences": len(corpus.sentences),
         "total_sentences": corpus.total_sentences, "sampled": corpus.sampled, "tokens": likeness["tokens"],
         "trees": corpus.trees, "parser": corpus.parser, "language": corpus.language, "corpus": config.corpus.source,
-        "encoder": likeness["encoder"], "heads": heads, "notices": list(dict.fromkeys(notices)),
+        "encoder": likeness["encoder"], "parent": likeness["parent"], "notices": list(dict.fromkeys(notices)),
     }  # fmt: skip
     return propose(measured, rho=config.rho, overlap=config.overlap, share=config.share)
 
@@ -155,9 +156,8 @@ class _Work:
         sentences = [one.tokens for one in self.corpus.sentences]
         for batch in encoder.states(sentences, layers, check=self.check, progress=progress):
             sums.add([batch.states[layer][batch.found] for layer in layers])
-        heads = int(getattr(encoder.model.config, "num_attention_heads", 0) or max(1, encoder.widths[-1] // 64))
         return {
-            "cka": [_rounded(row) for row in sums.matrix()], "tokens": sums.count, "heads": heads,
+            "cka": [_rounded(row) for row in sums.matrix()], "tokens": sums.count, "parent": _parent(encoder),
             "widths": list(encoder.widths), "encoder": encoder.describe(),
         }  # fmt: skip
 
@@ -206,6 +206,21 @@ class _Work:
         scores = {entry["layer"]: entry["uuas"] for entry in found["layers"]}
         uuas = [None if scores[layer] is None else float(scores[layer]) for layer in sorted(scores)]
         return {"uuas": uuas, "chain": round(float(found["chain"]["uuas"]), 6), "notices": list(found["notices"])}
+
+
+def _parent(encoder: Encoder) -> dict[str, int]:
+    """Return what shapes are made of, under one name for all families; what a config does not say is as usual."""
+    config, width = encoder.model.config, encoder.widths[-1]
+
+    def named(usual: int, *names: str) -> int:
+        return next((int(found) for name in names if (found := getattr(config, name, None))), usual)
+
+    return {
+        "heads": named(max(1, width // 64), "num_attention_heads", "n_heads"),
+        "intermediate": named(4 * width, "intermediate_size", "hidden_dim"),
+        "vocabulary": named(len(encoder.tokenizer), "vocab_size"),
+        "positions": named(encoder.max_length, "max_position_embeddings"), "types": named(1, "type_vocab_size"),
+    }  # fmt: skip
 
 
 def _frequent(corpus: Corpus, most: int) -> Corpus:

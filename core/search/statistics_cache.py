@@ -27,7 +27,7 @@ from core.training.files import write_json
 __all__ = ["cached_statistics", "statistics_key"]
 
 #: Raise it when the measuring changes, so that what is kept is measured anew.
-_VERSION = 1
+_VERSION = 2
 _PACKAGES = ("torch", "transformers", "spacy", "jieba", "numpy", "scipy")
 _Progress = Callable[[int, int], None]
 

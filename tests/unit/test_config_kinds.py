@@ -7,18 +7,22 @@ from pathlib import Path
 import pytest
 
 from core.config import GraphConfig, LinkConfig, Plan, ProbeConfig, config_from_dict, kind_of, load_config, plan_to_yaml
+from core.config.statistics import StatisticsConfig
 from core.errors import ConfigError
 
 
-@pytest.mark.parametrize("config", [Plan(), GraphConfig(), ProbeConfig(), LinkConfig(graph="a.graph")])
+@pytest.mark.parametrize(
+    "config", [Plan(), GraphConfig(), ProbeConfig(), LinkConfig(graph="a.graph"), StatisticsConfig(rho=0.9)]
+)
 def test_a_config_survives_its_file(tmp_path: Path, config) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(plan_to_yaml(config), encoding="utf-8")
     again = load_config(file)
     assert again == config
-    assert (
-        kind_of(again) == {Plan: "train", GraphConfig: "graph", ProbeConfig: "probe", LinkConfig: "link"}[type(config)]
-    )
+    kinds = {
+        Plan: "train", GraphConfig: "graph", ProbeConfig: "probe", LinkConfig: "link", StatisticsConfig: "stats",
+    }  # fmt: skip
+    assert kind_of(again) == kinds[type(config)]
     assert config_from_dict(kind_of(config), config.model_dump(mode="json"), where="test") == config
 
 
@@ -33,7 +37,7 @@ def test_changes_are_applied_before_validation(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_named_with_those_that_exist(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("kind: magic\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"magic.*graph, probe, link or claim"):
+    with pytest.raises(ConfigError, match=r"magic.*graph, probe, link, claim.* or "):
         load_config(file)
 
 
