@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from core.config import Plan, plan_to_yaml
+from core.config import RunConfig, kind_of, plan_to_yaml
 from core.errors import BertloomError
 from core.runs import folder, identity
 from core.runs.claims import Claim, check_token
@@ -88,7 +88,7 @@ class ChildRun:
         """Write everything queued."""
         self._recorder.flush()
 
-    def child(self, key: str, *, name: str, plan: Plan, tags: Sequence[str] = ()) -> ChildRun:
+    def child(self, key: str, *, name: str, plan: RunConfig, tags: Sequence[str] = ()) -> ChildRun:
         """Parts have no parts."""
         raise NotImplementedError("a part of a run has no parts of its own")
 
@@ -116,7 +116,14 @@ class ChildRun:
 
 
 def open_child(
-    store: Store, whole: Claim, asked: Callable[[], Request], key: str, *, name: str, plan: Plan, tags: Sequence[str]
+    store: Store,
+    whole: Claim,
+    asked: Callable[[], Request],
+    key: str,
+    *,
+    name: str,
+    plan: RunConfig,
+    tags: Sequence[str],
 ) -> ChildRun:
     """Open a part of a run, or open it again; see :meth:`core.training.context.RunContext.child`.
 
@@ -127,7 +134,7 @@ def open_child(
     """
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     new = NewRun(
-        id=run_id, kind="train", name=name, plan=plan.model_dump(mode="json"), tags=tags, backend=whole.backend,
+        id=run_id, kind=kind_of(plan), name=name, plan=plan.model_dump(mode="json"), tags=tags, backend=whole.backend,
         request_id=f"part:{whole.id}:{key}", parent=whole.id, child=True,
     )  # fmt: skip
     token = secrets.token_hex(8)

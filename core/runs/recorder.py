@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.config import Plan
+from core.config import RunConfig
 from core.errors import BertloomError, RunError
 from core.runs.claims import OwnershipLost
 from core.runs.events import NewEvent
@@ -134,7 +134,7 @@ class Recorder:
         """Write everything queued now; a store that cannot be written is told in the log and tried again later."""
         self._write()
 
-    def child(self, key: str, *, name: str, plan: Plan, tags: Sequence[str] = ()) -> ChildContext:
+    def child(self, key: str, *, name: str, plan: RunConfig, tags: Sequence[str] = ()) -> ChildContext:
         """Open a part of the run; see :meth:`core.training.context.RunContext.child`."""
         if self._parts is None:
             raise RunError("This run cannot have parts.", where=str(self._folder))

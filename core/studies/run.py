@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.config import Plan
+from core.config import RunConfig
 from core.config.claims import ClaimConfig, Part
 from core.errors import DeviceError, TrainingDiverged
 from core.runs import folder
@@ -239,5 +239,5 @@ class _Watched:
     def flush(self) -> None:
         self._child.flush()
 
-    def child(self, key: str, *, name: str, plan: Plan, tags: Any = ()) -> ChildContext:
+    def child(self, key: str, *, name: str, plan: RunConfig, tags: Any = ()) -> ChildContext:
         return self._child.child(key, name=name, plan=plan, tags=tags)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from core.config import Plan
+    from core.config import RunConfig
 
 __all__ = ["ChildContext", "Ended", "MemoryChild", "MemoryContext", "Outcome", "Request", "RunContext"]
 
@@ -71,7 +71,7 @@ class RunContext(Protocol):
         """Write everything queued; called before a checkpoint and at the end."""
         ...
 
-    def child(self, key: str, *, name: str, plan: Plan, tags: Sequence[str] = ()) -> ChildContext:
+    def child(self, key: str, *, name: str, plan: RunConfig, tags: Sequence[str] = ()) -> ChildContext:
         """Open a run that is a part of this one: listed below it, with a page of its own, executed right here.
 
         Parameters
@@ -81,7 +81,7 @@ class RunContext(Protocol):
         name
             Its name, of 1 to 120 characters.
         plan
-            What it does, as a plan that can be started by itself.
+            What it does, as a plan (or the config of another kind of run) that can be started by itself.
         tags
             Its tags.
         """
@@ -148,7 +148,7 @@ class MemoryContext:
     def flush(self) -> None:
         """Nothing is queued."""
 
-    def child(self, key: str, *, name: str, plan: Plan, tags: Sequence[str] = ()) -> MemoryChild:
+    def child(self, key: str, *, name: str, plan: RunConfig, tags: Sequence[str] = ()) -> MemoryChild:
         """Open a part, or open it again."""
         found = MemoryChild(
             self.folder / "children" / key, self.cache, whole=self, id=key, name=name, plan=plan, tags=tuple(tags)
@@ -169,7 +169,7 @@ class MemoryChild(MemoryContext):
     whole: MemoryContext | None = None
     id: str = ""
     name: str = ""
-    plan: Plan | None = None
+    plan: RunConfig | None = None
     tags: tuple[str, ...] = ()
     ended: Ended | None = None
     result: dict[str, float] = field(default_factory=dict)

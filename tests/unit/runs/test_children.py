@@ -192,3 +192,15 @@ def test_in_memory_a_part_hears_what_is_asked_of_the_whole(tmp_path: Path) -> No
     assert (part.ended, part.result) == ("cancelled", {"gate/accuracy": 0.5})
     assert context.children["0"] is part
     assert part.folder.is_dir()
+
+
+def test_a_part_is_of_the_kind_that_its_config_is_for(store: Store) -> None:
+    from core.config import GraphConfig
+    from core.runs.children import open_child
+
+    claim = begin(store)
+    config = GraphConfig(name="words")
+    part = open_child(store, claim, lambda: Request.NONE, "a", name="words", plan=config, tags=())
+    record = store.runs.get(part.id)
+    assert (record.kind, record.plan) == ("graph", config.model_dump(mode="json"))
+    part.leave()
