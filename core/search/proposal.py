@@ -1,4 +1,4 @@
-"""What measured curves of a parent's layers propose at given thresholds: d* of every layer, depths and segments.
+"""What measured curves of a parent's layers propose at given thresholds: d* of every layer, depths, segments, widths.
 
 Pure numpy: the dashboard moves thresholds with it, and :func:`core.search.statistics.statistics` ends with it, so both
 say the same.
@@ -7,14 +7,21 @@ say the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from core.config.shape import EncoderShape
+from core.errors import ConfigError
 from core.search.depth import best_partition, depth_of, novelty, representatives
 from core.search.least import least_interval, least_width
+from core.search.widths import TOLERANCE, Space, scale_to_budget, shape_for
 
-__all__ = ["propose", "segments_of"]
+__all__ = ["Fitted", "fitted", "parent_shape", "propose", "segments_of"]
+
+#: How much of the scale that meets the budget is tried, nearest first.
+_NUDGES = tuple(float(one) for one in sorted(np.linspace(0.7, 1.3, 61), key=lambda one: abs(one - 1.0)))
 
 
 def propose(found: Mapping[str, Any], *, rho: float, overlap: float, share: float) -> dict[str, Any]:
@@ -90,3 +97,85 @@ def _depth(likeness: np.ndarray, layers: Sequence[Mapping[str, Any]], share: flo
             str(depth): segments_of(likeness, layers, depth) for depth in range(found.lowest, found.highest + 1)
         },
     }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A shape that statistics and a budget propose.
+
+    Parameters
+    ----------
+    segments
+        What each of its layers stands for, as :func:`segments_of` returns it.
+    budget
+        Parameters between embeddings and pooler that were asked for.
+    scale
+        c of the widths c · d*, before they were rounded to whole heads.
+    shape
+        Whole heads, and FFN units that close the rest of the budget.
+    """
+
+    segments: tuple[dict[str, int], ...]
+    budget: int
+    scale: float
+    shape: EncoderShape
+
+
+def parent_shape(found: Mapping[str, Any]) -> EncoderShape:
+    """Return the measured parent's shape, every layer alike, as budgets are counted."""
+    parent, width = found["parent"], int(found["layers"][-1]["width"])
+    layer = {
+        "width": width, "heads": parent["heads"], "intermediate": parent["intermediate"],
+        "head_size": None if width % parent["heads"] == 0 else max(1, width // parent["heads"]),
+    }  # fmt: skip
+    return EncoderShape.model_validate(
+        {
+            "layers": [layer] * (len(found["layers"]) - 1), "embedding": width, "vocabulary": parent["vocabulary"],
+            "positions": parent["positions"], "types": parent["types"],
+        }
+    )  # fmt: skip
+
+
+def fitted(found: Mapping[str, Any], depth: int, budget: int, *, readout: bool = True) -> Fitted:
+    """Return the shape of one depth whose widths are those that the statistics ask for, scaled to a budget.
+
+    Parameters
+    ----------
+    found
+        Statistics at the thresholds that count, from :func:`propose`.
+    depth
+        Number of layers, from 1 to the parent's.
+    budget
+        Parameters between embeddings and pooler.
+    readout
+        A map of full width on top; without it the last layer is as wide as the stream.
+
+    Raises
+    ------
+    ConfigError
+        If no shape of this depth meets the budget; the nearest budget is named where there is one.
+    """
+    parent = parent_shape(found)
+    first = parent.layers[0]
+    space = Space(
+        layers=depth, stream=parent.embedding, head_size=first.size_of_head, budget=budget,
+        ratio=first.intermediate / first.width, vocabulary=parent.vocabulary, positions=parent.positions,
+        types=parent.types, readout=readout,
+    )  # fmt: skip
+    segments = segments_of(np.asarray(found["cka"], dtype=float), found["layers"], depth)
+    needed = np.asarray([one["least"] for one in segments], dtype=float)
+    scale = scale_to_budget(space, [int(one) for one in needed])
+    widest = space.stream // space.head_size
+    for nudge in _NUDGES:  # rounding to whole heads may miss a budget that a slightly other scale meets
+        heads = np.clip(np.round(nudge * scale * needed / space.head_size), 1, widest).astype(int)
+        widths = [int(one) * space.head_size for one in heads]
+        if not readout:
+            widths[-1] = space.stream
+        shape = shape_for(space, widths)
+        if shape is not None:
+            return Fitted(tuple(segments), budget, nudge * scale, shape)
+    raise ConfigError(
+        f"No shape of {depth} layers comes within {TOLERANCE:.0%} of {budget:,} parameters.", where="budget",
+        expected="a budget that whole heads and FFN units can meet",
+        advice="Take another number of layers, or another budget.",
+    )  # fmt: skip

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.errors import ConfigError
+from core.models.shaped import count
 from core.search.least import least_interval, least_width
-from core.search.proposal import propose, segments_of
+from core.search.proposal import fitted, parent_shape, propose, segments_of
 from tests.measured import measured
 
 SHARES = st.floats(0.01, 0.99)
@@ -92,3 +94,33 @@ def test_of_two_layers_the_one_with_more_syntax_stands_for_a_segment() -> None:
     for one in segments_of(likeness, layers, 2):
         if one["first"] <= 3 <= one["last"]:
             assert one["representative"] == 3
+
+
+# -- widths within a budget ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("depth", [2, 3, 4])
+@pytest.mark.parametrize("readout", [True, False])
+def test_a_proposed_shape_meets_the_budget_and_is_wider_where_more_is_needed(depth: int, readout: bool) -> None:
+    found = propose(measured(6, width=384, heads=12), rho=0.9, overlap=0.7, share=0.1)
+    budget = round(0.7 * depth / 6 * count(parent_shape(found)).body)
+    made = fitted(found, depth, budget, readout=readout)
+    assert abs(count(made.shape).body - budget) <= 0.03 * budget
+    widths = [layer.width for layer in made.shape.layers]
+    assert all(width % 32 == 0 for width in widths)
+    if not readout:
+        assert widths[-1] == 384
+    free = widths if readout else widths[:-1]
+    needed = [one["least"] for one in made.segments][: len(free)]
+    for one, other in zip(np.argsort(needed)[:-1], np.argsort(needed)[1:], strict=True):
+        assert free[one] <= free[other] or needed[one] == needed[other]
+
+
+def test_a_budget_that_nothing_meets_names_the_nearest() -> None:
+    found = propose(measured(6, width=384, heads=12), rho=0.9, overlap=0.7, share=0.1)
+    with pytest.raises(ConfigError, match="nearest budget"):
+        fitted(found, 2, 10**9)
+
+
+def test_the_parent_s_own_shape_is_plain() -> None:
+    shape = parent_shape(measured(6, width=384, heads=12))
+    assert shape.plain
+    assert (len(shape.layers), shape.layers[0].intermediate, shape.vocabulary) == (6, 1536, 30522)
