@@ -1,14 +1,14 @@
 """How wide: a prior from the statistics, shapes sampled from it and evenly, all within a budget of parameters.
 
 Parameters count between embeddings and pooler. A shape's last layer is full-width, or the shape has a readout: a narrow
-last layer can correct only its own directions, and nothing follows it.
+last layer can correct only its own directions, and nothing follows it. With mode stepped there is no readout.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -43,7 +43,9 @@ class Space:
     vocabulary, positions, types
         As the parent's.
     readout
-        A full-width readout on top of the last layer.
+        A full-width readout on top of the last layer; mode bus only.
+    mode
+        ``bus`` or ``stepped``, see :class:`core.config.shape.EncoderShape`.
     """
 
     layers: int
@@ -55,6 +57,7 @@ class Space:
     positions: int = 512
     types: int = 2
     readout: bool = True
+    mode: Literal["bus", "stepped"] = "bus"
 
     @property
     def grid(self) -> list[int]:
@@ -73,7 +76,7 @@ def _shape(space: Space, widths: Sequence[int], units: Sequence[int]) -> Encoder
     ]
     return EncoderShape.model_validate(
         {
-            "mode": "bus", "layers": layers, "embedding": space.stream, "readout": space.readout,
+            "mode": space.mode, "layers": layers, "embedding": space.stream, "readout": space.readout,
             "vocabulary": space.vocabulary, "positions": space.positions, "types": space.types,
         }
     )  # fmt: skip
@@ -97,11 +100,16 @@ def shape_for(space: Space, widths: Sequence[int]) -> EncoderShape | None:
 
 def _bodies(space: Space, widths: np.ndarray) -> np.ndarray:
     """Return the parameters of many shapes, int64 of shape (shapes,), as :mod:`core.models.shaped.count` counts."""
-    one = {width: space.body([width]) - _top(space) for width in space.grid}
     table = np.zeros(space.stream + 1, dtype=np.int64)
-    for width, cost in one.items():
-        table[width] = cost
-    return table[widths].sum(axis=1) + _top(space)
+    for width in space.grid:
+        table[width] = space.body([width]) - _top(space)
+    if space.mode == "bus":
+        return table[widths].sum(axis=1) + _top(space)
+    first = np.where(widths < space.stream, (space.stream + 1) * widths, 0)  # the map that each would have as the first
+    before = np.concatenate([np.full((len(widths), 1), space.stream), widths[:, :-1]], axis=1)
+    steps = np.where(before != widths, (before + 1) * widths, 0)
+    bodies: np.ndarray = (table[widths] - first + steps).sum(axis=1)
+    return bodies
 
 
 def _top(space: Space) -> int:
@@ -145,7 +153,11 @@ def scale_to_budget(space: Space, needed: Sequence[int]) -> float:
 def _smooth(space: Space, widths: np.ndarray) -> float:
     """The parameters for widths between the grid's."""
     matrices = (4 + 2 * space.ratio) * widths**2
-    maps = np.where(widths < space.stream, 2 * space.stream * widths + space.stream + widths, 0.0)
+    if space.mode == "bus":
+        maps = np.where(widths < space.stream, 2 * space.stream * widths + space.stream + widths, 0.0)
+    else:
+        before = np.concatenate([[float(space.stream)], widths[:-1]])
+        maps = np.where(before != widths, (before + 1) * widths, 0.0)
     return float((matrices + (9 + space.ratio) * widths + maps).sum()) + _top(space)
 
 

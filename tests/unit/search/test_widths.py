@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,9 +18,10 @@ NEEDED = [384, 320, 256, 192, 256, 320]
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 8), st.integers(2, 12), st.booleans(), st.integers(0, 10**6))
-def test_counting_many_at_once_agrees_with_the_formula(layers: int, heads: int, readout: bool, seed: int) -> None:
-    space = Space(layers=layers, stream=16 * heads, head_size=16, budget=1, readout=readout)
+@given(st.integers(1, 8), st.integers(2, 12), st.sampled_from(["readout", "bus", "stepped"]), st.integers(0, 10**6))
+def test_counting_many_at_once_agrees_with_the_formula(layers: int, heads: int, kind: str, seed: int) -> None:
+    mode: Literal["bus", "stepped"] = "stepped" if kind == "stepped" else "bus"
+    space = Space(layers=layers, stream=16 * heads, head_size=16, budget=1, readout=kind == "readout", mode=mode)
     widths = np.random.default_rng(seed).choice(space.grid, size=(5, layers))
     assert _bodies(space, widths).tolist() == [space.body(list(row)) for row in widths]
 
