@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from core.config.distillation import DistillationConfig, SelectionConfig, StateLoss, TeacherConfig
 from core.config.plan import Plan
 from core.config.stage_parts import (
     Distribution,
@@ -65,6 +66,10 @@ _TITLES = {
     "stages.0.search": "`stages.0.search`: trials with other values",
     "stages.0.search.space.FIELD": "`stages.0.search.space.FIELD`: what may be chosen for a field of the stage",
     "stages.0.search.objectives.0": "`stages.0.search.objectives`: a list of objectives",
+    "stages.0.distil": "`stages.0.distil`: learning from teachers ([distillation.md](distillation.md))",
+    "stages.0.distil.teachers.0": "`stages.0.distil.teachers`: a list of teachers",
+    "stages.0.distil.selection": "`stages.0.distil.selection`: learning from some positions only",
+    "stages.0.distil.states.0": "`stages.0.distil.states`: a list of losses between layers",
     "runtime": "`runtime`: where and how",
 }
 
@@ -78,6 +83,12 @@ _PARTS: dict[str, list[tuple[str, type[BaseModel]]]] = {
         ("stages.0.search", SearchConfig),
         ("stages.0.search.space.FIELD", Distribution),
         ("stages.0.search.objectives.0", Objective),
+    ],
+    "stages.0.distil": [
+        ("stages.0.distil", DistillationConfig),
+        ("stages.0.distil.teachers.0", TeacherConfig),
+        ("stages.0.distil.selection", SelectionConfig),
+        ("stages.0.distil.states.0", StateLoss),
     ],
 }
 

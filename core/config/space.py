@@ -26,7 +26,7 @@ Value = float | int | str | bool | None
 #: Fields that say what a trial begins with, what it is judged by, or what it is: they are the same for all trials.
 _HELD = (
     "name", "kind", "enabled", "start_from", "lr_from", "seed", "metric", "gate", "on_pass", "on_fail", "max_retries",
-    "on_exhausted", "lr_factor", "lr_cap", "range_test", "search", "cache_activations", "cache_limit_mb",
+    "on_exhausted", "lr_factor", "lr_cap", "range_test", "search", "distil", "cache_activations", "cache_limit_mb",
 )  # fmt: skip
 _MOST_CORNERS = 200
 

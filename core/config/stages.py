@@ -13,6 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
+from core.config.distillation import DistillationConfig
 from core.config.stage_parts import (
     EarlyStopping,
     GateConfig,
@@ -34,10 +35,11 @@ class Stage(Config):
     """One stage of training."""
 
     name: str = Field("train", min_length=1, max_length=60, description="Name of the stage.")
-    kind: Literal["train", "range_test", "search"] = Field(
+    kind: Literal["train", "range_test", "search", "distil"] = Field(
         "train",
         description="train: optimise. range_test: find a learning rate, weights stay as they were. "
-        "search: try values of fields in trials and go on with the best one's weights.",
+        "search: try values of fields in trials and go on with the best one's weights. distil: optimise, and learn "
+        "from teachers beside the gold labels.",
     )
     enabled: bool = Field(True, json_schema_extra=_ADVANCED, description="A stage that is switched off is skipped.")
     start_from: str = Field(
@@ -157,12 +159,20 @@ class Stage(Config):
     search: SearchConfig | None = Field(
         None, json_schema_extra=_ADVANCED, description="Settings of a search; only for that kind."
     )
+    distil: DistillationConfig | None = Field(
+        None, json_schema_extra=_ADVANCED, description="Teachers and losses of a distillation; only for that kind."
+    )
     cache_activations: bool = Field(
         True, json_schema_extra=_ADVANCED, description="Compute a frozen lower part once and reuse its activations."
     )
     cache_limit_mb: int = Field(
         4096, ge=1, json_schema_extra=_ADVANCED, description="Largest size of that cache in MB."
     )
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is steps and evaluations of its own weights: kinds train and distil."""
+        return self.kind in ("train", "distil")
 
     @field_validator("start_from")
     @classmethod
@@ -179,13 +189,15 @@ class Stage(Config):
 
     @model_validator(mode="after")
     def _parts(self) -> Stage:
-        for part, kind in (("range_test", "range_test"), ("search", "search")):
+        for part, kind in (("range_test", "range_test"), ("search", "search"), ("distil", "distil")):
             if getattr(self, part) is not None and self.kind != kind:
                 raise ValueError(f"{part} belongs to a stage of kind {kind}, this one is {self.kind}")
         if self.kind == "search" and self.search is None:
             raise ValueError("a stage of kind search needs search: what is to be searched")
-        if self.kind != "train" and self.gate is not None:
-            raise ValueError(f"a gate belongs to a stage of kind train, this one is {self.kind}")
+        if self.kind == "distil" and self.distil is None:
+            raise ValueError("a stage of kind distil needs distil: its teachers")
+        if not self.trains and self.gate is not None:
+            raise ValueError(f"a gate belongs to a stage of kind train or distil, this one is {self.kind}")
         if self.on_pass == "repeat" and self.gate is not None and self.lr_cap is None and self.max_retries == 0:
             raise ValueError("on_pass repeat needs lr_cap or max_retries, or it would not repeat")
         if self.steps is not None and self.schedule.warmup >= 1 and self.schedule.warmup > self.steps:
@@ -227,7 +239,7 @@ def check_stages(stages: list[Stage]) -> None:
         if not stage.enabled:
             continue
         if stage.start_from.startswith("best:"):
-            _earlier(f"stages.{index}.start_from", stage.start_from[5:], before, ("train", "search"), names)
+            _earlier(f"stages.{index}.start_from", stage.start_from[5:], before, ("train", "search", "distil"), names)
         if stage.lr_from is not None:
             _earlier(f"stages.{index}.lr_from", stage.lr_from, before, ("range_test",), names)
         before[stage.name] = stage

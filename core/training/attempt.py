@@ -163,7 +163,7 @@ class Attempt:
         owner.run.step += 1
         self.window.add(
             taken.loss, taken.norm, step=owner.run.step, examples=taken.examples, tokens=taken.tokens, rates=rates,
-            seconds=taken.seconds,
+            seconds=taken.seconds, told=taken.told,
         )  # fmt: skip
 
     def _log(self, *, force: bool = False) -> None:

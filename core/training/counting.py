@@ -57,7 +57,7 @@ def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
         "stages": stages,
         "upper": any(stage["upper"] for stage in stages),
         "steps_per_epoch": stages[0]["steps_per_epoch"],
-        "epochs": round(sum(stage["epochs"] for stage in stages if stage["kind"] == "train"), 3),
+        "epochs": round(sum(stage["epochs"] for stage in stages if stage["kind"] in ("train", "distil")), 3),
         "rows": {role: len(getattr(roles, role)) for role in ("train", "gate", "test")},
         "cut_share": encoded.cut / max(1, len(roles.train)),
         "tokens": int(sum(encoded.lengths)),
@@ -93,7 +93,7 @@ def count_stages(plan: Plan, lengths: Sequence[int] | np.ndarray) -> list[dict[s
             "name": stage.name, "kind": stage.kind, "index": index, "steps": steps, "steps_per_epoch": per_epoch,
             "epochs": round(steps / max(1, per_epoch), 3), "epoch_ends": [], "upper": False,
         }  # fmt: skip
-        if stage.kind == "train":
+        if stage.trains:
             one["epoch_ends"] = epoch_ends(lengths, stage, seed, steps)
         elif stage.kind == "range_test":
             config = stage.range_test or RangeTestConfig()

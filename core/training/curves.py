@@ -119,7 +119,7 @@ def plan_curve(
     tests = {stage.name: (stage, stage.range_test or RangeTestConfig()) for stage in plan.stages}
     for index, stage in enumerate(plan.stages):
         if stage.enabled:
-            draw = {"train": _train, "range_test": _range_test, "search": _search}[stage.kind]
+            draw = {"train": _train, "range_test": _range_test, "search": _search, "distil": _train}[stage.kind]
             found.append(draw(stage, index, by_name[stage.name], place, count, tests, points))
     names: list[str] = []
     groups: dict[str, dict[str, list[float]]] = {}

@@ -14,6 +14,7 @@ from core.training.prepare import Prepared
 
 if TYPE_CHECKING:
     from core.training.boundary import Feed
+    from core.training.distil.objective import Objective
 
 __all__ = ["Engine"]
 
@@ -37,6 +38,8 @@ class Engine:
         self._path = "stock"
         self._packed: Any = None
         self.feeds: dict[str, Feed] = {}
+        #: What a teacher adds to the loss of training batches.
+        self.objective: Objective | None = None
         self._still = _lower_part(prepared)
         self.use_path(path)
 
@@ -150,16 +153,21 @@ class Engine:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return (sum of the losses, sum of the weights, sub-words) of a micro-batch."""
         stage = self.prepared.stage
-        logits, batch = self.forward(features, indices, role)
+        objective = self.objective if role == "train" else None
+        with objective.watching() if objective is not None else contextlib.nullcontext():
+            logits, batch = self.forward(features, indices, role)
         total, weight = self.prepared.task.loss(
             logits, batch["labels"], label_smoothing=stage.label_smoothing, class_weights=self.prepared.weights
         )
+        if objective is not None:
+            total = objective.mix(self, logits, batch, indices, total, weight)
         return total, weight, logits
 
     def close(self) -> None:
         """Give the model its own forward back."""
         self.use_path("stock")
         self.feeds.clear()
+        self.objective = None
 
 
 def _lower_part(prepared: Prepared) -> list[torch.nn.Module]:

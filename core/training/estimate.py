@@ -113,7 +113,7 @@ def dry_run(plan: Plan, *, cache: Path) -> dict[str, Any]:
         return {
             "steps": sum(one["steps"] for one in counted),
             "steps_per_epoch": counted[0]["steps_per_epoch"],
-            "epochs": round(sum(one["epochs"] for one in counted if one["kind"] == "train"), 3),
+            "epochs": round(sum(one["epochs"] for one in counted if one["kind"] in ("train", "distil")), 3),
             "rows": {role: len(getattr(material.roles, role)) for role in ("train", "gate", "test")},
             **seconds,
             "upper": any(one["upper"] for one in counted),

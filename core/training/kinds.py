@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "train": "core.training.stage:run_stage",
     "range_test": "core.training.range_stage:run_stage",
     "search": "core.training.search:run_stage",
+    "distil": "core.training.stage:run_stage",
 }
 
 

@@ -96,7 +96,7 @@ def _stages(run: Run) -> None:
         if not middle:
             _between(run, stage)
         outcome = executor(stage.kind)(run, stage, run.index)
-        if stage.kind == "train":
+        if stage.trains:
             run.outcome = outcome
             if outcome.stop or run.index == len(run.active) - 1:
                 return
@@ -108,14 +108,14 @@ def _stages(run: Run) -> None:
 def _between(run: Run, stage: Stage) -> None:
     """Put the weights in place that a stage begins with, and write a checkpoint of this moment."""
     run.begin_with(stage.start_from)
-    if stage.kind != "train":
+    if not stage.trains:
         run.event(
             "stage", f"Stage {stage.name}: {stage.kind.replace('_', ' ')}.", step=run.step,
             data={"name": stage.name, "kind": stage.kind, "index": run.index, "attempt": 1, "own_step": 0,
                   "first_step": run.step + 1, "lr_scale": 1.0},
         )  # fmt: skip
         run.context.progress(stage=run.index, stage_name=stage.name, stages=len(run.active), attempt=1)
-    if run.index > 0 or stage.kind != "train":
+    if run.index > 0 or not stage.trains:
         run.save()
 
 
@@ -217,4 +217,4 @@ def _test(run: Run, stage: Stage) -> tuple[dict[str, float], dict[str, Any]]:
 
 def _plain(stage: Stage) -> Stage:
     """Return a stage that is only to be scored."""
-    return stage.model_copy(update={"kind": "train", "reinit_top_n": 0, "cache_activations": False})
+    return stage.model_copy(update={"kind": "train", "distil": None, "reinit_top_n": 0, "cache_activations": False})

@@ -221,7 +221,7 @@ def _oddities(where: str, stage: Stage) -> Iterator[dict[str, Any]]:
         )  # fmt: skip
     if stage.lr_cap is not None and not raises:
         yield _finding("note", f"{where}.lr_cap", "lr_cap has no effect: nothing raises this stage's rates.")
-    if stage.gate is None and stage.kind == "train":
+    if stage.gate is None and stage.trains:
         for name, usual in (("on_pass", "promote"), ("on_fail", "rollback")):
             if getattr(stage, name) != usual:
                 yield _finding("warning", f"{where}.{name}", f"{name} has no effect: the stage has no gate.")

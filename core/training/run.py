@@ -154,11 +154,11 @@ class Run:
         lengths = material.encoded["train"].lengths
         self.planned = [
             total_steps(lengths, stage, stage_seed(stage, index, self.plan.runtime.seed))[0]
-            if stage.kind == "train" else 0
+            if stage.trains else 0
             for index, stage in enumerate(self.active)
         ]  # fmt: skip
         for index, (stage, steps) in enumerate(zip(self.active, self.planned, strict=True)):
-            if stage.kind == "train":
+            if stage.trains:
                 check_length(stage, steps, material.where(index))
         trains = [stage for stage in self.active if stage.kind != "range_test"]
         metric = trains[-1].metric if trains else None
@@ -224,7 +224,9 @@ class Run:
 
     def score(self, stage: Stage, index: int) -> dict[str, float]:
         """Return the gate metrics of the weights as they are, without ``gate/``."""
-        plain = stage.model_copy(update={"reinit_top_n": 0, "cache_activations": False, "kind": "train"})
+        plain = stage.model_copy(
+            update={"reinit_top_n": 0, "cache_activations": False, "kind": "train", "distil": None}
+        )
         session = self.open(plain, index, fresh=False)
         try:
             found = session.score(check=self.check).evaluation.metrics
@@ -383,7 +385,7 @@ class Run:
         if self.current is not None:
             self.current.close()
             self.current = None
-        if stage.kind != "train" and self.is_named(stage.name):
+        if not stage.trains and self.is_named(stage.name):
             self.write_kept(stage.name, self.index)
         self.entries.append(self._entry(outcome, stage))
         self.outcome = None

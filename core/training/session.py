@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,14 @@ __all__ = ["Scored", "Session", "Step"]
 
 @dataclass
 class Step:
-    """What one optimiser step says: mean loss and gradient norm of shape (), sizes, seconds."""
+    """What one optimiser step says: mean loss and gradient norm of shape (), sizes, seconds, further series."""
 
     loss: torch.Tensor
     norm: torch.Tensor
     examples: int
     tokens: int
     seconds: float
+    told: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass
@@ -85,12 +86,18 @@ class Session:
     def fill_caches(
         self, cache: Path, *, check: Callable[[], None], event: Callable[..., None], phase: Callable[[str], None]
     ) -> None:
-        """Compute the activations of a frozen lower part, or find them in the cache."""
+        """Compute, or find in the cache, the activations of a frozen lower part and the answers of teachers."""
         from core.training.activations import prepare_feeds
 
         if self.prepared.depth > 0:
             phase("caching")
             prepare_feeds(self.engine, cache, check=check, event=event, fingerprint=fingerprint(self.prepared))
+        if self.stage.kind == "distil" and self.engine.objective is None:
+            from core.training.distil.objective import open_objective
+
+            phase("asking the teacher")
+            where = self.prepared.material.where(self.prepared.index)
+            self.engine.objective = open_objective(self.engine, cache, where=where, check=check, event=event)
 
     def batches(self, epoch: int = 0, index: int = 0) -> Iterator[tuple[int, int, int, np.ndarray]]:
         """Yield (epoch, index, steps of that epoch, examples) without end, from a position on."""
@@ -133,7 +140,8 @@ class Session:
         if self._rows is not None:
             self._rows.stepped(rates[self._rows.group])
         tokens = int(self._lengths[batch].sum())
-        return Step(loss_sum, norm, len(batch), tokens, time.perf_counter() - started)
+        told = {} if self.engine.objective is None else self.engine.objective.take()
+        return Step(loss_sum, norm, len(batch), tokens, time.perf_counter() - started, told)
 
     def score(self, *, details: bool = False, check: Callable[[], None] = lambda: None) -> Scored:
         """Evaluate the weights as they are on the gate rows.

@@ -26,12 +26,13 @@ class Window:
         tokens: int,
         rates: dict[str, float],
         seconds: float,
+        told: dict[str, torch.Tensor] | None = None,
     ) -> None:
-        """Note one step: mean loss and gradient norm of shape (), sizes, rates by group, seconds."""
+        """Note one step: mean loss and gradient norm of shape (), sizes, rates by group, seconds, further series."""
         self.steps.append(
             {
                 "step": step, "loss": loss, "norm": norm, "examples": examples, "tokens": tokens, "rates": rates,
-                "seconds": seconds, "judged": False,
+                "seconds": seconds, "judged": False, "told": told or {},
             }
         )  # fmt: skip
 
@@ -40,9 +41,13 @@ class Window:
         pending = [item for item in self.steps if isinstance(item["loss"], torch.Tensor)]
         if not pending:
             return
-        values = torch.stack([torch.stack([item["loss"], item["norm"]]).float() for item in pending]).tolist()
-        for item, (loss, norm) in zip(pending, values, strict=True):
-            item["loss"], item["norm"] = loss, norm
+        rows = [torch.stack([item["loss"], item["norm"], *item["told"].values()]).float() for item in pending]
+        values = torch.cat(rows).tolist()
+        for item in pending:
+            size = 2 + len(item["told"])
+            item["loss"], item["norm"], *told = values[:size]
+            item["told"] = dict(zip(item["told"], told, strict=True))
+            del values[:size]
 
     def unjudged(self) -> list[dict[str, Any]]:
         """Return the steps, as numbers, that no guard has seen yet, and mark them as seen."""
@@ -63,4 +68,10 @@ class Window:
             "train/examples_per_s": sum(item["examples"] for item in steps) / seconds,
             "train/tokens_per_s": sum(item["tokens"] for item in steps) / seconds,
             **{f"lr/{name}": rate for name, rate in steps[-1]["rates"].items()},
+            **{name: _mean(steps, name) for name in steps[-1].get("told", ())},
         }
+
+
+def _mean(steps: list[dict[str, Any]], name: str) -> float:
+    found = [step["told"][name] for step in steps if name in step.get("told", ())]
+    return math.fsum(found) / len(found)

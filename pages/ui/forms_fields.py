@@ -65,6 +65,9 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
         "range_test.lr_min", "range_test.lr_max", "range_test.steps", "range_test.smoothing",
         "range_test.stop_factor", "range_test.per_group", "batch_size", "lr", "freeze_encoder", "freeze_layers",
     ),
+    "distil": (
+        "distil", "epochs", "batch_size", "lr", "schedule.name", "schedule.warmup", "weight_decay",
+    ),
     "search": (
         "search.trials", "search.seeds", "search.sampler", "search.pruner", "search.startup_trials",
         "search.timeout_s",
@@ -104,6 +107,7 @@ _USELESS: dict[str, frozenset[str]] = {
         }
     ),
     "search": frozenset({"gate", "on_pass", "on_fail"}),
+    "distil": frozenset(),
 }  # fmt: skip
 
 _OWN_PLACE = (
@@ -244,8 +248,8 @@ def _relevant_in_stage(prefix: str, name: str, state: Mapping[str, Any]) -> bool
             return state.get(f"{prefix}.gate") is not None
         case "search.startup_trials":
             return dig(state, f"{prefix}.search.sampler") in ("tpe", "gp", "cmaes")
-        case "range_test":
-            return kind == "range_test"
+        case "range_test" | "distil":
+            return kind == name
     if name.partition(".")[0] == "search":
         return kind == "search"
     return True

@@ -74,6 +74,7 @@ LABELS: dict[str, str] = {
     "stages.0.range_test.stop_factor": "End when the loss grows by",
     "stages.0.range_test.per_group": "A test for each group",
     "stages.0.search": "Search",
+    "stages.0.distil": "Distillation",
     "stages.0.search.space": "What is searched",
     "stages.0.search.space.FIELD.field": "Field",
     "stages.0.search.space.FIELD.low": "Lowest",
@@ -182,6 +183,7 @@ STEPS: dict[str, float] = {
 }
 
 PLACEHOLDERS: dict[str, str] = {
+    "stages.0.distil": "teachers: [{source: FOLDER}]",
     "data.train_rows": "all",
     "data.gate_rows": "all",
     "data.test_rows": "all",
@@ -222,7 +224,7 @@ WORDS: dict[str, dict[str, str]] = {
     "runtime.precision": {"auto": "Timed, faster stays", "fp32": "fp32", "bf16": "bf16"},
     "runtime.keep": {"best": "Best weights", "all": "Weights and checkpoint", "metrics": "Metrics only"},
     "data.format": {"auto": "Detected"},
-    "stages.0.kind": {"train": "Train", "range_test": "Range test", "search": "Search"},
+    "stages.0.kind": {"train": "Train", "range_test": "Range test", "search": "Search", "distil": "Distil"},
     "stages.0.gate.rule": {"point": "The metric itself", "lower": "Lower end of its interval"},
     "stages.0.gate.decide": {"end": "At the end", "first": "At the first pass"},
     "stages.0.on_pass": {"promote": "Promote", "repeat": "Repeat, faster", "stop": "End the run"},

@@ -73,14 +73,15 @@ def card_body(
         objectives_table(draft, index, _metrics(draft))
     if has_groups:
         groups_table(draft, index, parameters, layers)
-    gate_shown = kind == "train" and (several or draft.state.get(f"{prefix}.gate") is not None)
+    gate_shown = kind in ("train", "distil") and (several or draft.state.get(f"{prefix}.gate") is not None)
     if gate_shown:
         _gate(draft, index)
     raise_shown = draft.state.get(f"{prefix}.raise_if") is not None
     if raise_shown:
         _part(draft, index, "raise_if")
     _folded(
-        draft, index, kind, without={*top, *shown}, groups=not has_groups, gate=kind == "train" and not gate_shown,
+        draft, index, kind, without={*top, *shown}, groups=not has_groups,
+        gate=kind in ("train", "distil") and not gate_shown,
         raising=kind != "range_test" and not raise_shown, parameters=parameters, layers=layers,
     )  # fmt: skip
 
@@ -161,7 +162,7 @@ def _kind_changed(number: int) -> None:
     kind = now.state[f"stages.{index}.kind"]
     switch_part(f"stages.{index}.search", kind == "search")
     switch_part(f"stages.{index}.range_test", kind == "range_test")
-    if kind != "train":
+    if kind not in ("train", "distil"):
         switch_part(f"stages.{index}.gate", False)
 
 

@@ -24,6 +24,7 @@ _KIND_LOOKS = {
     "train": "",
     "range_test": ":violet-badge[:material/query_stats: Range test]",
     "search": ":violet-badge[:material/manage_search: Search]",
+    "distil": ":violet-badge[:material/school: Distil]",
 }
 _ADD = {
     "train": ":material/model_training: **Train**",

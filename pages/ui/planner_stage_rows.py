@@ -21,7 +21,7 @@ _OBJECTIVES = ("seconds", "parameters")
 #: Fields that the schema refuses in a search, because they are the same for all trials.
 _HELD = (
     "name", "kind", "enabled", "start_from", "lr_from", "seed", "metric", "gate", "on_pass", "on_fail", "max_retries",
-    "on_exhausted", "range_test", "search", "cache_activations", "cache_limit_mb", "groups",
+    "on_exhausted", "range_test", "search", "distil", "cache_activations", "cache_limit_mb", "groups",
 )  # fmt: skip
 
 

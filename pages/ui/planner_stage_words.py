@@ -17,7 +17,7 @@ __all__ = [
     "summary",
 ]  # fmt: skip
 
-_KIND_NAMES = {"train": "train", "range_test": "range test", "search": "search"}
+_KIND_NAMES = {"train": "train", "range_test": "range test", "search": "search", "distil": "distil"}
 
 
 @dataclass(frozen=True)

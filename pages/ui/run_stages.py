@@ -13,7 +13,7 @@ from pages.ui.format import count, duration, metric_name, metric_value, number, 
 
 __all__ = ["estimate_part", "stages_part"]
 
-_KINDS = {"train": "train", "range_test": "range test", "search": "search"}
+_KINDS = {"train": "train", "range_test": "range test", "search": "search", "distil": "distillation"}
 
 
 def stages_part(results: Mapping[str, Any]) -> None:

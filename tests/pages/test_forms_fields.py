@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.config import Distribution, GateConfig, Objective, ParameterGroup, Plan, RaiseConfig, SearchConfig, Stage
+from core.config.distillation import DistillationConfig, TeacherConfig
 from core.config.reference import part_keys, plan_keys
 from pages.ui.forms import state_from_plan
 from pages.ui.forms_fields import (
@@ -38,6 +39,11 @@ FULL = Plan(
                 objectives=[Objective(metric="accuracy")],
             ),
         ),
+        Stage(
+            name="distil",
+            kind="distil",
+            distil=DistillationConfig(teachers=[TeacherConfig(source="runs/teacher")], differences=0.5),
+        ),
     ]
 )
 STATE = state_from_plan(FULL)
@@ -61,7 +67,9 @@ def test_every_key_of_the_schema_has_a_field() -> None:
     parts = {"stages.0.gate", "stages.0.raise_if", "stages.0.range_test", "stages.0.search", "stages.0.groups"}
     rows = {"stages.0.search.space", "stages.0.search.objectives"}
     own_actions = {"stages.0.enabled", "version"}
-    assert set(plan_keys()) | set(part_keys()) <= shown | parts | rows | own_actions
+    in_yaml = {path for path in part_keys() if path.startswith("stages.0.distil.")}  # one field holds them all
+    assert "stages.0.distil" in shown
+    assert set(plan_keys()) | set(part_keys()) <= shown | parts | rows | own_actions | in_yaml
 
 
 def test_every_field_of_a_stage_is_drawn_for_some_kind() -> None:

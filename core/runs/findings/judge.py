@@ -40,7 +40,7 @@ def findings(run: Recorded) -> list[Finding]:
     Of each stage the curves of its last attempt are judged: what was rolled back is told by the guard that did it.
     Remedies that would not make another valid plan are left out.
     """
-    last = {segment.index: segment for segment in run.segments() if segment.stage.kind == "train"}
+    last = {segment.index: segment for segment in run.segments() if segment.stage.trains}
     of_stages = [one for segment in last.values() for rule in _OF_A_STAGE for one in rule(segment)]
     of_run = [one for rule in _OF_A_RUN for one in rule(run)]
     every = [replace(one, remedies=_usable(one.remedies, run.plan)) for one in (*of_stages, *of_run)]

@@ -1,0 +1,145 @@
+"""What a student is told to match: pure functions of tensors, each with the paper that it comes from.
+
+The teacher's side never gets a gradient.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn import functional
+
+__all__ = ["attention_loss", "hidden_loss", "layer_pairs", "relation_loss", "soft_divergence"]
+
+
+def soft_divergence(teacher: torch.Tensor, student: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return T² · KL(teacher ‖ student) of each position, shape (positions,).
+
+    Parameters
+    ----------
+    teacher, student
+        Logits of shape (positions, classes).
+    temperature
+        T of both softmaxes. The factor T² keeps gradients of one size (Hinton, Vinyals and Dean 2015).
+    """
+    told = functional.log_softmax(teacher.detach().float() / temperature, dim=-1)
+    said = functional.log_softmax(student.float() / temperature, dim=-1)
+    return temperature**2 * functional.kl_div(said, told, reduction="none", log_target=True).sum(-1)
+
+
+def hidden_loss(teacher: torch.Tensor, student: torch.Tensor, mask: torch.Tensor, distance: str) -> torch.Tensor:
+    """Return the mean distance of hidden states over sub-words, shape ().
+
+    Parameters
+    ----------
+    teacher, student
+        Shape (batch, length, width).
+    mask
+        Shape (batch, length); where it is 0 nothing counts.
+    distance
+        ``mse``: squared error by element (PKD, Sun et al. 2019, without its normalisation; TinyBERT, Jiao et al. 2020).
+        ``cosine``: 1 − cosine of the two vectors (DistilBERT, Sanh et al. 2019).
+    """
+    counts = mask.bool()
+    left, right = teacher.detach()[counts].float(), student[counts].float()
+    if distance == "cosine":
+        return 1.0 - functional.cosine_similarity(left, right, dim=-1).mean()
+    return functional.mse_loss(right, left)
+
+
+def attention_loss(
+    teacher: tuple[torch.Tensor, torch.Tensor],
+    student: tuple[torch.Tensor, torch.Tensor],
+    mask: torch.Tensor,
+    heads: tuple[int, int],
+) -> torch.Tensor:
+    """Return the squared error of attention scores before the softmax (TinyBERT, Jiao et al. 2020), shape ().
+
+    Parameters
+    ----------
+    teacher, student
+        Queries and keys of a layer, each of shape (batch, length, width).
+    mask
+        Shape (batch, length); only pairs of two sub-words count.
+    heads
+        Heads of teacher and student, equally many.
+    """
+    counts = _pairs(mask, heads[0])
+    left = _scores(teacher[0].detach(), teacher[1].detach(), heads[0])
+    right = _scores(student[0], student[1], heads[1])
+    return functional.mse_loss(right[counts], left[counts])
+
+
+def relation_loss(
+    teacher: tuple[torch.Tensor, ...], student: tuple[torch.Tensor, ...], mask: torch.Tensor, heads: int
+) -> torch.Tensor:
+    """Return the divergence of self-attention relations (MiniLMv2, Wang et al. 2021, equations 2 to 5), shape ().
+
+    The relation of queries is softmax(Q Qᵀ / √d), and so for keys and values; KL(teacher ‖ student) is averaged over
+    relation heads and sub-words and summed over the three. Widths may differ: no map is needed.
+
+    Parameters
+    ----------
+    teacher, student
+        Queries, keys and values of a layer, each of shape (batch, length, width).
+    mask
+        Shape (batch, length).
+    heads
+        Relation heads, which divide both widths.
+    """
+    keys = mask.bool()[:, None, None, :]
+    rows = mask.bool()[:, None, :].expand(-1, heads, -1)
+    total = mask.new_zeros((), dtype=torch.float32)
+    for left, right in zip(teacher, student, strict=True):
+        lowest = torch.finfo(torch.float32).min
+        told = functional.log_softmax(_scores(left.detach(), left.detach(), heads).masked_fill(~keys, lowest), dim=-1)
+        said = functional.log_softmax(_scores(right, right, heads).masked_fill(~keys, lowest), dim=-1)
+        each = (told.exp() * (told - said)).masked_fill(~keys, 0.0).sum(-1)
+        total = total + each[rows].mean()
+    return total
+
+
+def _scores(queries: torch.Tensor, keys: torch.Tensor, heads: int) -> torch.Tensor:
+    """Return Q Kᵀ / √d of shape (batch, heads, length, length)."""
+    batch, length, width = queries.shape
+    size = width // heads
+
+    def split(values: torch.Tensor) -> torch.Tensor:
+        return values.float().view(batch, length, heads, size).transpose(1, 2)
+
+    return split(queries) @ split(keys).transpose(-1, -2) / math.sqrt(size)
+
+
+def _pairs(mask: torch.Tensor, heads: int) -> torch.Tensor:
+    counts = mask.bool()
+    return (counts[:, None, :, None] & counts[:, None, None, :]).expand(-1, heads, -1, -1)
+
+
+def layer_pairs(way: str | list[tuple[int, int]], student: int, teacher: int) -> list[tuple[int, int]]:
+    """Return which layer of the student learns from which of the teacher, both from 1.
+
+    Parameters
+    ----------
+    way
+        ``uniform``: layer i learns from layer ⌈i · teacher / student⌉. ``last``: the last from the last. Or pairs.
+    student, teacher
+        Number of layers.
+
+    Raises
+    ------
+    ValueError
+        If a pair names a layer that is not there.
+    """
+    if way == "last":
+        return [(student, teacher)]
+    if way == "uniform":
+        return [(one, max(1, math.ceil(one * teacher / student))) for one in range(1, student + 1)]
+    if isinstance(way, str):
+        raise ValueError(f"there is no layer map {way!r}")
+    for own, other in way:
+        if not 1 <= own <= student or not 1 <= other <= teacher:
+            raise ValueError(
+                f"layer {own} of the student from layer {other} of the teacher: they have {student} and {teacher}"
+            )
+    return list(way)

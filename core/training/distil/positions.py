@@ -1,0 +1,73 @@
+"""Positions at which a task answers, in one form for all tasks: logits (positions, classes) and gold (positions,)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.data.tasks.base import Encoded, Rows, Task
+from core.data.tasks.tagging import IGNORED
+
+__all__ = ["answers_of", "counted", "units"]
+
+
+def counted(task: Task, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what counts of a batch: padding and sub-words that no label belongs to do not.
+
+    Parameters
+    ----------
+    task
+        The task.
+    logits
+        Shape (batch, classes), or (batch, length, classes).
+    labels
+        Shape (batch,); with several labels a text (batch, labels); for words (batch, length), -100 where none answers.
+
+    Returns
+    -------
+    (torch.Tensor, torch.Tensor)
+        Logits of shape (positions, classes) and gold of shape (positions,). With several labels a text every label is
+        a position of two classes, no and yes: a sigmoid is the softmax of (0, x).
+    """
+    if logits.ndim == 3:
+        flat = labels.reshape(-1)
+        here = flat != IGNORED
+        return logits.reshape(-1, logits.shape[-1])[here], flat[here]
+    return spread(task, logits), labels.reshape(-1).long()
+
+
+def spread(task: Task, logits: torch.Tensor) -> torch.Tensor:
+    """Return answers of shape (units, classes) as positions: with several labels a text, one for each label."""
+    if not task.config.multi_label:
+        return logits
+    return torch.stack([torch.zeros_like(logits), logits], dim=-1).reshape(-1, 2)
+
+
+def units(encoded: Encoded, rows: Rows) -> tuple[list[np.ndarray], int]:
+    """Return which unit of the rows each feature's positions are, and how many units the rows have.
+
+    A unit is a text, or a word of a text: it is the same for every tokeniser and every length of windows.
+
+    Parameters
+    ----------
+    encoded
+        The tokenised rows.
+    rows
+        In standard columns.
+    """
+    if encoded.features and "words" not in encoded.features[0]:
+        return [np.asarray([owner]) for owner in encoded.owner], len(rows)
+    bounds = np.concatenate([[0], np.cumsum([len(tokens) for tokens in rows["tokens"]])]).astype(np.int64)
+    pairs = zip(encoded.features, encoded.owner, strict=True)
+    return [bounds[owner] + np.asarray(feature["words"]) for feature, owner in pairs], int(bounds[-1])
+
+
+def answers_of(logits: np.ndarray, feature: dict[str, Any] | Sequence[Any]) -> np.ndarray:
+    """Return the logits of a feature's positions, shape (positions, classes), from those of the feature."""
+    if logits.ndim == 1:
+        return logits[None]
+    assert isinstance(feature, dict)
+    return logits[np.asarray(feature["positions"])]

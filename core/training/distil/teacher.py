@@ -1,0 +1,306 @@
+"""Teachers: loaded, held against the student's task, and their answers kept on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.data.tasks.base import Encoded, Rows, Task
+from core.errors import ConfigError, StorageError
+from core.models.folders import Finished, load_finished
+from core.models.sources import BUNDLED, resolve
+from core.training.batches import evaluation_batches
+from core.training.distil.positions import answers_of, units
+from core.training.evaluation import EVALUATION_TOKENS
+from core.training.files import FREE_FLOOR, free_bytes, write_json
+
+__all__ = ["Answers", "Teacher", "keep_answers", "load_teacher"]
+
+_FILE, _DONE, _ABOUT = "answers.f16", "done.json", "about.json"
+#: Evaluation batches between two notes of how far a pass over the rows is.
+_NOTE_EVERY = 16
+
+
+@dataclass
+class Teacher:
+    """A teacher that speaks of the student's labels.
+
+    Parameters
+    ----------
+    finished
+        The loaded model.
+    order
+        For each of the student's labels its place among the teacher's.
+    digest
+        SHA-256 of config, weights and tokeniser.
+    """
+
+    finished: Finished
+    order: np.ndarray
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """Where it was loaded from, in short."""
+        folder = self.finished.folder
+        return "" if folder is None else (folder.parent.name if folder.name == "best" else folder.name)
+
+    def encode(self, rows: Rows) -> Encoded:
+        """Tokenise rows as this teacher reads them; their gold is not looked at."""
+        task, tokenizer = self.finished.task, self.finished.tokenizer
+        return task.encode(rows, tokenizer, self.finished.max_length, labelled=False)
+
+    def logits(self, features: list[dict[str, Any]]) -> list[np.ndarray]:
+        """Return the logits of features without padding, in the order of the student's labels."""
+        task = self.finished.task
+        device = next(self.finished.model.parameters()).device
+        batch = task.collate(features, self.finished.tokenizer)
+        inputs = {name: tensor.to(device) for name, tensor in batch.items() if name != "labels"}
+        with torch.inference_mode():
+            found = self.finished.model(**inputs).logits.float().cpu().numpy()
+        sizes = [len(feature["input_ids"]) for feature in features]
+        return [(one[:size] if one.ndim == 2 else one)[..., self.order] for one, size in zip(found, sizes, strict=True)]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A teacher's answers to every unit of the training rows, and which of them each feature of the student asks.
+
+    Parameters
+    ----------
+    values
+        Logits of shape (units, classes), half precision, memory-mapped or in memory.
+    places
+        For each of the student's features the units of its positions, in their order.
+    """
+
+    values: np.ndarray
+    places: list[np.ndarray]
+
+    def of(self, indices: np.ndarray) -> torch.Tensor:
+        """Return the answers to the positions of these features, one feature after the other, in fp32."""
+        wanted = np.concatenate([self.places[int(index)] for index in indices])
+        return torch.from_numpy(np.asarray(self.values[wanted], dtype=np.float32))
+
+
+def load_teacher(source: str, task: Task, *, where: str) -> Teacher:
+    """Load a trained model and hold its labels against the student's.
+
+    Parameters
+    ----------
+    source
+        A folder that was trained or exported (or a run's, which holds it as ``best``), or ``hub:NAME``.
+    task
+        The student's.
+    where
+        Path in the plan, for messages.
+
+    Raises
+    ------
+    ConfigError
+        If it is of another task or has other labels.
+    ModelError
+        If it cannot be loaded, or has no trained head.
+    """
+    if source.strip() == BUNDLED:
+        raise ConfigError(
+            "The bundled encoder has no trained head, so it cannot teach labels.", where=where,
+            expected="a model that was fine-tuned for this task",
+            advice="Train it first; the run's folder is then the teacher.",
+        )  # fmt: skip
+    place = Path(source).expanduser()
+    if not source.startswith("hub:") and (place / "best").is_dir():
+        source = str(place / "best")
+    resolved = resolve(source)
+    finished = load_finished(resolved.folder)
+    other = finished.task
+    if other.kind != task.kind or other.config.multi_label != task.config.multi_label:
+        words = [f"{one.kind}{' with several labels' if one.config.multi_label else ''}" for one in (other, task)]
+        raise ConfigError(
+            f"The teacher was trained for {words[0]}, the student learns {words[1]}.", where=where,
+            expected="a teacher of the student's task",
+        )  # fmt: skip
+    missing = [name for name in task.labels if name not in other.labels]
+    extra = [name for name in other.labels if name not in task.labels]
+    if missing or extra:
+        parts = [
+            f"{words}: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}"
+            for words, names in (("only in the data", missing), ("only the teacher's", extra)) if names
+        ]  # fmt: skip
+        raise ConfigError(
+            f"The teacher's labels are not those of the data ({'; '.join(parts)}).", where=where,
+            expected=f"the labels {', '.join(task.labels[:12])}",
+            advice="Take a teacher that was trained on these labels, or rename the labels of the data.",
+        )  # fmt: skip
+    order = np.asarray([other.labels.index(name) for name in task.labels])
+    return Teacher(finished, order, _digest(resolved.folder))
+
+
+def _digest(folder: Path) -> str:
+    found = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".safetensors" or path.name in ("config.json", "tokenizer.json"):
+            found.update(path.name.encode())
+            with path.open("rb") as file:
+                found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
+
+
+def keep_answers(
+    teacher: Teacher,
+    rows: Rows,
+    encoded: Encoded,
+    cache: Path,
+    *,
+    limit_mb: int,
+    keep: bool = True,
+    check: Callable[[], None] = lambda: None,
+    event: Callable[..., None] = lambda *_, **__: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Answers:
+    """Compute a teacher's answers to rows once, or find them; what was begun is gone on with.
+
+    Parameters
+    ----------
+    teacher
+        The teacher.
+    rows
+        Training rows in standard columns.
+    encoded
+        The same rows as the student reads them.
+    cache
+        The home's cache folder; entries lie in ``teachers/``.
+    limit_mb
+        Largest size of an entry.
+    keep
+        Whether to write to the disk; otherwise the answers stay in memory, and are computed in every run.
+    check
+        Called between batches; may raise to stop.
+    event
+        Told the size before anything is written, and why answers are computed anew.
+    progress
+        Told batches done and all.
+
+    Raises
+    ------
+    ConfigError
+        If the answers would be larger than the limit.
+    StorageError
+        If the disk is too full.
+    """
+    own = teacher.encode(rows)
+    places, count = units(encoded, rows)
+    classes = len(teacher.order)
+    size = count * classes * 2
+    if size > limit_mb * 1_000_000:
+        raise ConfigError(
+            f"The teacher's answers take {size / 1e6:.0f} MB.", where="distil.cache_limit_mb",
+            expected=f"at most {limit_mb} MB", advice="Raise the limit, or train on fewer rows.",
+        )  # fmt: skip
+    about = {
+        "format": 1, "teacher": teacher.digest, "data": _data_digest(own), "order": teacher.order.tolist(),
+        "max_length": teacher.finished.max_length, "units": count,
+    }  # fmt: skip
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:40]
+    folder = cache / "teachers" / key
+    if not keep:
+        event("info", f"The teacher answers {count:,} questions in this run; its answers are not kept.")
+        values = np.zeros((count, classes), dtype=np.float16)
+        _fill(teacher, own, rows, values, 0, check, progress, lambda done: None)
+        return Answers(values, places)
+    done = _done(folder)
+    batches = len(evaluation_batches(np.asarray(own.lengths), EVALUATION_TOKENS))
+    if done >= batches and _whole(folder / _FILE, size):
+        event("info", f"The teacher's answers are in the cache: {size / 1e6:.2f} MB.", data={"bytes": size})
+    else:
+        event("info", _why(cache / "teachers", about, size, done), data={"bytes": size})
+        _write(teacher, own, rows, folder, about, (count, classes), check, progress)
+    values = np.memmap(folder / _FILE, dtype=np.float16, mode="r", shape=(count, classes))
+    return Answers(values, places)
+
+
+def _write(
+    teacher: Teacher, own: Encoded, rows: Rows, folder: Path, about: dict[str, Any], shape: tuple[int, int],
+    check: Callable[[], None], progress: Callable[[int, int], None],
+) -> None:  # fmt: skip
+    size = shape[0] * shape[1] * 2
+    start = _done(folder) if _whole(folder / _FILE, size) else 0
+    folder.mkdir(parents=True, exist_ok=True)
+    if not start:
+        if free_bytes(folder) < size + FREE_FLOOR:
+            raise StorageError(
+                f"The disk is nearly full: the teacher's answers take {size / 1e6:.0f} MB.", where=str(folder),
+                expected=f"{(size + FREE_FLOOR) / 1e6:.0f} MB free", advice="Free some space.",
+            )  # fmt: skip
+        write_json(folder / _DONE, {"batches": 0})
+        write_json(folder / _ABOUT, about)
+    values = np.memmap(folder / _FILE, dtype=np.float16, mode="r+" if start else "w+", shape=shape)
+
+    def note(done: int) -> None:
+        values.flush()
+        write_json(folder / _DONE, {"batches": done})
+
+    _fill(teacher, own, rows, values, start, check, progress, note)
+
+
+def _fill(
+    teacher: Teacher, own: Encoded, rows: Rows, values: np.ndarray, start: int, check: Callable[[], None],
+    progress: Callable[[int, int], None], note: Callable[[int], None],
+) -> None:  # fmt: skip
+    places, _ = units(own, rows)
+    batches = evaluation_batches(np.asarray(own.lengths), EVALUATION_TOKENS)
+    for number, batch in enumerate(batches):
+        if number < start:
+            continue
+        check()
+        found = teacher.logits([own.features[index] for index in batch])
+        for index, logits in zip(batch, found, strict=True):
+            values[places[index]] = answers_of(logits, own.features[index])
+        progress(number + 1, len(batches))
+        if (number + 1) % _NOTE_EVERY == 0 or number + 1 == len(batches):
+            note(number + 1)
+
+
+def _why(entries: Path, about: dict[str, Any], size: int, done: int) -> str:
+    """Say what is computed, and why an entry that is there does not do."""
+    what = f"The teacher's answers take {size / 1e6:.2f} MB and are computed once"
+    if done:
+        return f"{what}; {done} batches are there already."
+    for path in sorted(entries.glob(f"*/{_ABOUT}")) if entries.is_dir() else []:
+        try:
+            other = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if other.get("teacher") == about["teacher"] and other.get("data") != about["data"]:
+            return f"{what}: those in the cache belong to other rows, or to another tokeniser."
+    return f"{what}."
+
+
+def _done(folder: Path) -> int:
+    try:
+        return int(json.loads((folder / _DONE).read_text(encoding="utf-8"))["batches"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _whole(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
+
+
+def _data_digest(encoded: Encoded) -> str:
+    found = hashlib.sha256()
+    for feature, owner in zip(encoded.features, encoded.owner, strict=True):
+        found.update(np.asarray([owner, len(feature["input_ids"])], dtype=np.int64).tobytes())
+        for name in ("input_ids", "token_type_ids", "words"):
+            found.update(np.asarray(feature.get(name, ()), dtype=np.int64).tobytes())
+    return found.hexdigest()
