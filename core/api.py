@@ -305,7 +305,10 @@ class ModelDesk:
 
         return dict(plain(describe(source, revision)))
 
-    def parameters(self, source: str, revision: str | None, task: TaskConfig, labels: int) -> dict[str, Any]:
+    def parameters(
+        self, source: str, revision: str | None, task: TaskConfig, labels: int,
+        keep_layers: int | Sequence[int] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """List the parameters of a model with a task's head, without reading a weight (helper process, remembered).
 
         Returns
@@ -317,6 +320,7 @@ class ModelDesk:
         plan = absolute_sources(Plan(model=ModelConfig(source=source, revision=revision), task=task))
         arguments = {
             "source": plan.model.source, "revision": revision, "task": task.model_dump(mode="json"), "labels": labels,
+            "keep_layers": keep_layers,
         }  # fmt: skip
         config = Path(plan.model.source) / "config.json"
         written = config.stat().st_mtime_ns if config.is_file() else 0

@@ -53,7 +53,7 @@ def _page() -> None:
     about = describe(now, desk)
     known = isinstance(about, dict)
     parameters = known_parameters(now, desk, about)
-    objections(objections_of(now, layers_of(about) if known else None, parameters))
+    objections(objections_of(now, layers_of(about, now.state.get("model.keep_layers")) if known else None, parameters))
     now.hints = hints_of(now)
     _header(now, desk)
     paint_header()
@@ -74,7 +74,7 @@ def _page() -> None:
         with card:
             check_part(now, desk, mismatch=mismatch)
         model_section(now, desk, language)
-        stages_section(now, layers=layers_of(about), parameters=parameters)
+        stages_section(now, layers=layers_of(about, now.state.get("model.keep_layers")), parameters=parameters)
         with section(4, "Runtime", "Where the run executes. The defaults fit most machines.", key="planner_runtime"):
             fields(now, SECTIONS["runtime"][0], columns=2)
             if now.state.get("runtime.backend") == "thread":

@@ -122,6 +122,22 @@ class ModelConfig(Config):
         lt=1,
         description="Overrides every dropout of the encoder and head. Empty: as the model's config says.",
     )
+    keep_layers: int | list[int] | None = Field(
+        None,
+        json_schema_extra=_ADVANCED,
+        description="Keep only some of the encoder's layers, for a smaller student: how many (spread evenly, the last "
+        "one among them), or a list of which, counted from 1. Empty: all.",
+    )
+
+    @field_validator("keep_layers")
+    @classmethod
+    def _some(cls, value: int | list[int] | None) -> int | list[int] | None:
+        chosen = [value] if isinstance(value, int) else value
+        if chosen is not None and (not chosen or min(chosen) < 1):
+            raise ValueError("keep_layers is a number from 1, or a list of layers counted from 1")
+        if isinstance(value, list) and sorted(set(value)) != value:
+            raise ValueError(f"keep_layers must name each layer once, lowest first, got {value}")
+        return value
 
 
 class RuntimeConfig(Config):

@@ -15,7 +15,7 @@ import transformers
 
 from core.config.plan import ModelConfig
 from core.data.fetch import sha256_of
-from core.errors import ModelError
+from core.errors import ConfigError, ModelError
 from core.graph.states import Encoder, StateBatch
 from core.models.loading import check_length, check_pieces, load_tokenizer, quiet
 from core.models.sources import ResolvedModel, read_config, resolve
@@ -57,7 +57,14 @@ def load_encoder(
         `eager`, does not give attention weights.
     HubError
         If a hub model cannot be reached.
+    ConfigError
+        If only some layers shall be kept: graphs look at whole encoders.
     """
+    if model.keep_layers is not None:
+        raise ConfigError(
+            "Graphs and searches look at whole encoders, and only some layers of this one shall be kept.",
+            where="model.keep_layers", expected="nothing", advice="Train the smaller model first and take its folder.",
+        )  # fmt: skip
     resolved = resolve(model.source, model.revision)
     settings = read_config(resolved.folder)
     check_length(settings, model.max_length)

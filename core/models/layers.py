@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
-__all__ = ["Structure", "reinit_top", "structure"]
+__all__ = ["Structure", "keep_layers", "kept_layers", "reinit_top", "structure"]
 
 # Families whose encoder calls its layers in order, each once: activations can be cached between them.
 _IN_ORDER = frozenset(
     {"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra", "modernbert", "shaped_bert"}
 )
+# Families whose layers know nothing of their number.
+_SEPARABLE = frozenset({"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra"})
 _SHARED_BY_LAYERS = frozenset({"deberta", "deberta-v2"})
 
 
@@ -101,6 +103,61 @@ def _part(name: str, layers: str, count: int, family: str) -> str:
     if final and family not in _SHARED_BY_LAYERS:
         return f"layer.{count - 1}"
     return "embeddings"  # and what all layers read, such as relative positions: it may only train if all of them may
+
+
+def kept_layers(chosen: int | list[int] | None, layers: int) -> list[int]:
+    """Return which layers of an encoder are kept, from 1, lowest first.
+
+    Parameters
+    ----------
+    chosen
+        How many (n of L: layers ⌈i · L / n⌉, so that the last is among them), which, or None for all.
+    layers
+        Number of the encoder's layers.
+
+    Raises
+    ------
+    ConfigError
+        If it has fewer.
+    """
+    if chosen is None:
+        return list(range(1, layers + 1))
+    most = chosen if isinstance(chosen, int) else max(chosen)
+    if most > layers:
+        raise ConfigError(
+            f"The encoder has {layers} layers, and {'so many as' if isinstance(chosen, int) else 'number'} {most} "
+            "shall be kept.", where="model.keep_layers", expected=f"at most {layers}",
+        )  # fmt: skip
+    if isinstance(chosen, int):
+        return [-(-number * layers // chosen) for number in range(1, chosen + 1)]
+    return list(chosen)
+
+
+def keep_layers(model: PreTrainedModel, chosen: int | list[int] | None) -> None:
+    """Take away all layers but the chosen ones, and have the model's config say so; see :func:`kept_layers`.
+
+    Raises
+    ------
+    ConfigError
+        If the encoder has fewer layers, or is of a family whose layers depend on each other.
+    """
+    if chosen is None:
+        return
+    found = structure(model)
+    kept = kept_layers(chosen, len(found.layers))
+    if len(kept) == len(found.layers):
+        return
+    family = str(model.config.model_type)
+    if family not in _SEPARABLE:
+        raise ConfigError(
+            f"Layers of a {family} encoder cannot be taken away one by one.", where="model.keep_layers",
+            expected=f"an encoder of the family {', '.join(sorted(_SEPARABLE))}",
+            advice="A smaller shape with weights inherited from it can be made with `bertloom model inherit`.",
+        )  # fmt: skip
+    for index in reversed(range(len(found.layers))):
+        if index + 1 not in kept:
+            del found.layers[index]
+    model.config.num_hidden_layers = len(kept)
 
 
 def reinit_top(model: PreTrainedModel, n: int, seed: int) -> None:

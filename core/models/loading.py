@@ -12,6 +12,7 @@ from typing import Any
 from core.config import ModelConfig
 from core.data.tasks.base import Task
 from core.errors import ModelError
+from core.models.layers import keep_layers
 from core.models.shaped.register import know
 from core.models.sources import ResolvedModel, longest_input, read_config, resolve, vet_folder
 
@@ -181,6 +182,7 @@ def build_model(config: ModelConfig, task: Task, *, seed: int) -> tuple[Any, Any
     settings = read_config(resolved.folder)
     check_length(settings, config.max_length)
     model = load_with_head(resolved.folder, task, seed=seed, dropout=config.dropout)
+    keep_layers(model, config.keep_layers)
     tokenizer = load_tokenizer(resolved, words=task.kind == "tagging")
     check_pieces(tokenizer, model, resolved.folder)
     tokenizer.model_max_length = config.max_length

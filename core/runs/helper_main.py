@@ -67,10 +67,12 @@ def _check_plan(home: Home, plan: dict[str, Any]) -> Any:
     return check_plan(Plan.model_validate(plan), cache=home.cache)
 
 
-def _parameters(home: Home, source: str, revision: str | None, task: dict[str, Any], labels: int) -> Any:
+def _parameters(
+    home: Home, source: str, revision: str | None, task: dict[str, Any], labels: int, keep_layers: Any = None
+) -> Any:
     from core.training.parameters import model_parameters
 
-    return model_parameters(source, revision, TaskConfig.model_validate(task), labels)
+    return model_parameters(source, revision, TaskConfig.model_validate(task), labels, keep_layers)
 
 
 def _preview(home: Home, data: dict[str, Any], task: dict[str, Any], rows: int) -> Any:

@@ -143,7 +143,11 @@ def plan_curve(
 
 def layers_of(plan: Plan, layers: int | None = None) -> int:
     """Return the number of the encoder's layers: as given, from the model's config, or a usual number."""
-    return layers or layer_count(plan.model.source, plan.model.revision) or _USUAL
+    if layers:
+        return layers
+    found = layer_count(plan.model.source, plan.model.revision) or _USUAL
+    kept = plan.model.keep_layers
+    return found if kept is None else min(found, kept if isinstance(kept, int) else len(kept))
 
 
 @dataclass

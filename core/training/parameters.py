@@ -9,7 +9,9 @@ from core.config import TaskConfig
 __all__ = ["model_parameters"]
 
 
-def model_parameters(source: str, revision: str | None, task: TaskConfig, labels: int) -> dict[str, Any]:
+def model_parameters(
+    source: str, revision: str | None, task: TaskConfig, labels: int, keep_layers: int | list[int] | None = None
+) -> dict[str, Any]:
     """List the parameters that a plan divides into groups, without reading a weight.
 
     Parameters
@@ -20,6 +22,8 @@ def model_parameters(source: str, revision: str | None, task: TaskConfig, labels
         What is learnt: it decides about the head.
     labels
         Number of labels (tagging: of tags).
+    keep_layers
+        As in ``model.keep_layers``.
 
     Returns
     -------
@@ -33,6 +37,8 @@ def model_parameters(source: str, revision: str | None, task: TaskConfig, labels
         If there is no such model, it is refused, or transformers cannot build it.
     HubError
         If a hub model cannot be reached.
+    ConfigError
+        If layers are to be kept that the encoder does not have.
     """
     import torch
     import transformers
@@ -40,6 +46,7 @@ def model_parameters(source: str, revision: str | None, task: TaskConfig, labels
     from core.data.tasks import task_for
     from core.errors import ModelError
     from core.models import resolve
+    from core.models.layers import keep_layers as keep
     from core.models.layers import structure
     from core.training.material import parameter_units
 
@@ -60,6 +67,7 @@ def model_parameters(source: str, revision: str | None, task: TaskConfig, labels
             where=str(folder / "config.json"),
             expected="an encoder that transformers has built in",
         ) from error
+    keep(model, keep_layers)
     found = structure(model)
     units = parameter_units(found.parts)
     listed = list(model.named_parameters())

@@ -45,7 +45,7 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "data.revision", "task.threshold", "task.stride",
         ),
     ),
-    "model": (("model.max_length", "model.dropout"), ("model.revision",)),
+    "model": (("model.max_length", "model.dropout"), ("model.keep_layers", "model.revision")),
     "runtime": (
         ("runtime.backend", "runtime.precision", "runtime.threads", "runtime.seed"),
         (

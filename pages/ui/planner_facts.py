@@ -33,8 +33,9 @@ def known_parameters(draft: Draft, studio: Studio, about: object) -> Parameters 
         return None
     task = TaskConfig(kind=state["task.kind"])
     source, revision = str(state.get("model.source") or ""), state.get("model.revision")
-    question = [source, revision, task.kind, labels]
-    job = ask("parameters", question, partial(studio.models.parameters, source, revision, task, labels))
+    kept = state.get("model.keep_layers")
+    question = [source, revision, task.kind, labels, kept]
+    job = ask("parameters", question, partial(studio.models.parameters, source, revision, task, labels, kept))
     return Parameters.of(job.answer) if job.state == "done" else None
 
 

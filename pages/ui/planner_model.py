@@ -67,9 +67,20 @@ def _described(source: str, home: str, _studio: Studio) -> dict[str, Any]:
     return _studio.models.describe(source, None)
 
 
-def layers_of(about: object) -> int:
-    """Return the number of layers of a described encoder, and a usual one where there is no description."""
-    return int(about.get("layers") or _USUAL_LAYERS) if isinstance(about, dict) else _USUAL_LAYERS
+def layers_of(about: object, kept: object = None) -> int:
+    """Return the number of layers of a described encoder, and a usual one where there is no description.
+
+    Parameters
+    ----------
+    about
+        The description, if there is one.
+    kept
+        ``model.keep_layers`` of the form: how many, or which.
+    """
+    found = int(about.get("layers") or _USUAL_LAYERS) if isinstance(about, dict) else _USUAL_LAYERS
+    if isinstance(kept, list) and kept:
+        return min(found, len(kept))
+    return min(found, kept) if isinstance(kept, int) and kept > 0 else found
 
 
 def language_mismatch(language: str | None, hint: str | None) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 import pages.ui
 from core.config import Plan, RunConfig, config_from_dict
 from core.errors import ConfigError, RunError, RunNotFound
+from core.models.layers import kept_layers
 from core.runs.records import RunRecord, SeriesBatch, Status
 from core.settings import Home
 from tests.pages.fake_graphs import FakeGraphs
@@ -193,10 +194,12 @@ class _Models:
             raise ConfigError("There is no model here.", where=source)
         return BUNDLED
 
-    def parameters(self, source: str, revision: str | None, task: Any, labels: int) -> dict[str, Any]:
+    def parameters(
+        self, source: str, revision: str | None, task: Any, labels: int, keep_layers: Any = None
+    ) -> dict[str, Any]:
         names = ["bert.embeddings.word_embeddings.weight"]
         units, sizes, dimensions = ["embeddings"], [11_720_448], [2]
-        for layer in range(BUNDLED["layers"]):
+        for layer in range(len(kept_layers(keep_layers, BUNDLED["layers"]))):
             names += [f"bert.encoder.layer.{layer}.attention.weight", f"bert.encoder.layer.{layer}.output.bias"]
             units += [f"layer {layer}"] * 2
             sizes += [1_774_000, 464]
