@@ -8,11 +8,13 @@ process, and by a run whose backend is ``thread``. All methods raise subclasses 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.config import DataConfig, ModelConfig, Plan, TaskConfig
+from core.config.shape import EncoderShape
+from core.models.atomic import remove_new_folder
 from core.runs.desk import RunDesk
 from core.runs.graphs import GraphDesk
 from core.runs.helper import Helper
@@ -22,11 +24,12 @@ from core.runs.plain import plain
 from core.runs.presets import Presets
 from core.runs.sources import absolute_data, absolute_sources, data_uses_hub, list_uploads, save_upload, stamp, uses_hub
 from core.runs.store import Store
+from core.runs.structures import StructureDesk
 from core.settings import Home
 from core.settings import home as default_home
 from core.studies.desk import ClaimDesk
 
-__all__ = ["ClaimDesk", "DataDesk", "GraphDesk", "ModelDesk", "RunDesk", "Studio"]
+__all__ = ["ClaimDesk", "DataDesk", "GraphDesk", "ModelDesk", "RunDesk", "StructureDesk", "Studio"]
 
 
 class Studio:
@@ -61,6 +64,7 @@ class Studio:
         self.runs = RunDesk(self._store, self._helper, submitter)
         self.graphs = GraphDesk(self._store, self._helper, submitter)
         self.claims = ClaimDesk(self._store, self.runs, self.estimate)
+        self.structures = StructureDesk(self._store, self.runs)
         self.presets = Presets(self.home)
         if self._manager is not None:
             self._manager.start()
@@ -259,9 +263,10 @@ class ModelDesk:
         return list_models(self._studio._store, describe)
 
     def prune(
-        self, source: str, out: Path, *, data: DataConfig, task: TaskConfig | None = None, **wanted: Any
-    ) -> dict[str, Any]:
-        """Write a copy of a model with fewer heads and FFN units (helper process).
+        self, source: str, out: Path, *, data: DataConfig, task: TaskConfig | None = None,
+        cancel: threading.Event | None = None, tell: Callable[[float, str], None] | None = None, **wanted: Any,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Write a copy of a model with fewer heads and FFN units (a helper process of its own).
 
         Parameters
         ----------
@@ -271,8 +276,13 @@ class ModelDesk:
             Folder to write; new or empty.
         data, task
             Texts to measure on, and how they are read.
+        cancel
+            An event that ends it; nothing of the folder stays.
+        tell
+            Called with the share that is done (0 to 1) and what is being done.
         **wanted
-            ``heads``, ``units``, ``spread``, ``measure``, ``rows``: see :class:`core.training.pruning.Pruning`.
+            ``heads``, ``units``, ``spread``, ``measure``, ``rows``, ``max_length``, ``test_rows``: see
+            :class:`core.training.pruning.Pruning`.
 
         Returns
         -------
@@ -285,7 +295,57 @@ class ModelDesk:
             "task": None if task is None else task.model_dump(mode="json"),
         }  # fmt: skip
         hub = data_uses_hub(data) or source.startswith("hub:")
-        return dict(self._studio._helper.call("prune", arguments, timeout=900, hub=hub))
+        there = out.exists()
+        try:
+            answer = self._studio._helper.call(
+                "prune", arguments, timeout=1800, hub=hub, aside=True, cancel=cancel, tell=tell
+            )
+        finally:
+            if cancel is not None and cancel.is_set() and not there:
+                remove_new_folder(out)  # the process was killed, perhaps while it wrote
+        return dict(answer)
+
+    def shape(self, source: str) -> dict[str, Any]:
+        """Return what a local model's layers are made of, from its config alone.
+
+        Returns
+        -------
+        dict
+            ``mode``, ``parameters``, ``layers`` [{width, heads, intermediate, head_size, parameters}] …; see
+            :func:`core.models.shaped.files.describe_shape`.
+
+        Raises
+        ------
+        ModelError
+            If there is no such model, or its family's heads and units cannot be told apart.
+        """
+        from core.models.shaped.files import describe_shape
+
+        return describe_shape(source)
+
+    def origin(self, source: str) -> tuple[str, dict[str, Any]] | None:
+        """Return how a model folder was made (``pruned``, ``random``) and the report of it, if it says so."""
+        from core.models.origin import read_origin
+
+        return None if source == "bundled" or source.startswith("hub:") else read_origin(Path(source).expanduser())
+
+    def new(self, shape: EncoderShape, out: Path, *, tokenizer: str = "bundled", seed: int = 0) -> Path:
+        """Write an encoder of a shape with random weights (helper process).
+
+        Parameters
+        ----------
+        shape
+            The shape; its vocabulary is taken from the tokenizer.
+        out
+            Folder to write; new or empty.
+        tokenizer
+            Model whose tokenizer it takes.
+        seed
+            Seed of the weights.
+        """
+        arguments = {"shape": shape.model_dump(mode="json"), "out": str(out), "tokenizer": tokenizer, "seed": seed}
+        hub = tokenizer.startswith("hub:")
+        return Path(self._studio._helper.call("new_encoder", arguments, timeout=300, hub=hub))
 
     def describe(self, source: str, revision: str | None = None) -> dict[str, Any]:
         """Describe a model from its config and the header of its weights, without loading it.

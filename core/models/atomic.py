@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["new_folder"]
+__all__ = ["new_folder", "remove_new_folder"]
 
 
 @contextmanager
@@ -39,6 +40,12 @@ def new_folder(target: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     _sync(target.parent)
+
+
+def remove_new_folder(target: Path) -> None:
+    """Remove a folder that :func:`new_folder` was writing for somebody who no longer wants it, half or whole."""
+    for left in (target, *target.parent.glob(f".{glob.escape(target.name)}.*.partial")):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _swap(partial: Path, target: Path, aside: Path) -> None:

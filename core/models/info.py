@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.models.origin import read_origin
 from core.models.sources import BUNDLED, ResolvedModel, longest_input, read_config, resolve
 from core.models.weights import read_headers, weight_files
 
@@ -46,6 +47,8 @@ class ModelInfo:
         Label names, where the folder holds a trained head.
     warnings
         What a person should know before choosing it.
+    origin
+        How the folder was made, where it says so: ``pruned``, or ``random`` for weights that nothing has trained.
     """
 
     source: str
@@ -62,6 +65,7 @@ class ModelInfo:
     language_hint: str | None = None
     labels: list[str] | None = None
     warnings: list[str] = field(default_factory=list)
+    origin: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields, ready for JSON."""
@@ -94,6 +98,9 @@ def describe_resolved(resolved: ResolvedModel) -> ModelInfo:
         warnings.append(
             "The tokenizer lower-cases texts: names lose their capitals, which costs tagging some accuracy."
         )
+    made = read_origin(resolved.folder)
+    if made is not None and made[0] == "random":
+        warnings.append("The weights are random: this encoder knows nothing yet and learns from your rows alone.")
     return ModelInfo(
         source=resolved.source,
         title="all-MiniLM-L6-v2 (bundled)" if resolved.kind == BUNDLED else _title(resolved),
@@ -109,6 +116,7 @@ def describe_resolved(resolved: ResolvedModel) -> ModelInfo:
         language_hint=hint,
         labels=_labels(config),
         warnings=warnings,
+        origin=made[0] if made is not None else None,
     )
 
 

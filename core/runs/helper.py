@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from core import errors
@@ -26,8 +26,9 @@ from core.settings import Home
 __all__ = ["IDLE_SECONDS", "Helper"]
 
 _log = logging.getLogger(__name__)
-#: Seconds without a request after which the helper process ends.
+#: Seconds without a request after which the helper process ends; one that served a long request aside ends sooner.
 IDLE_SECONDS = 120.0
+_ASIDE_SECONDS = 5.0
 _REMEMBERED = 64
 #: A process that is gone so soon after it was asked had died before.
 _DYING_SECONDS = 0.3
@@ -46,7 +47,11 @@ class Helper:
 
     def __init__(self, home: Home, *, idle: float = IDLE_SECONDS) -> None:
         # requests that name a hub source need a process that may go online; all others stay offline
-        self._channels = {hub: _Channel(home, hub=hub, idle=idle) for hub in (False, True)}
+        self._channels = {
+            (hub, aside): _Channel(home, hub=hub, idle=min(idle, _ASIDE_SECONDS) if aside else idle)
+            for hub in (False, True)
+            for aside in (False, True)
+        }
         self._answers: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -64,6 +69,8 @@ class Helper:
         hub: bool = False,
         remember: tuple[Any, ...] | None = None,
         cancel: threading.Event | None = None,
+        aside: bool = False,
+        tell: Callable[[float, str], None] | None = None,
     ) -> Any:
         """Ask for something and wait for the answer.
 
@@ -81,6 +88,10 @@ class Helper:
             If given, an answer to the same question with the same value here is given again without asking.
         cancel
             An event that ends the waiting.
+        aside
+            Whether a process of its own serves it, so that short requests need not wait for a long one.
+        tell
+            Called with the share that is done (0 to 1) and what is being done, by requests that tell it.
 
         Raises
         ------
@@ -94,7 +105,7 @@ class Helper:
                 if key in self._answers:
                     self._answers.move_to_end(key)
                     return json.loads(self._answers[key])
-        answer = self._channels[hub].ask(name, arguments, timeout, cancel)
+        answer = self._channels[hub, aside].ask(name, arguments, timeout, cancel, tell)
         if remember is not None:
             with self._lock:
                 self._answers[key] = json.dumps(answer)  # callers may change what they get
@@ -132,7 +143,14 @@ class _Channel:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
-    def ask(self, name: str, arguments: Mapping[str, Any], timeout: float, cancel: threading.Event | None) -> Any:
+    def ask(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        timeout: float,
+        cancel: threading.Event | None,
+        tell: Callable[[float, str], None] | None,
+    ) -> Any:
         while not self._turn.acquire(timeout=0.1):
             if cancel is not None and cancel.is_set():
                 raise _cancelled(name)
@@ -143,7 +161,7 @@ class _Channel:
             for last in (False, True):
                 started, begun = self._ensure(), time.monotonic()
                 try:
-                    return self._exchange(name, arguments, timeout, cancel)
+                    return self._exchange(name, arguments, timeout, cancel, tell)
                 except _Died as death:
                     self._end()
                     if self._closed:
@@ -185,7 +203,14 @@ class _Channel:
         threading.Thread(target=_read, args=(process, self._replies), name="bertloom-helper", daemon=True).start()
         return True
 
-    def _exchange(self, name: str, arguments: Mapping[str, Any], timeout: float, cancel: threading.Event | None) -> Any:
+    def _exchange(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        timeout: float,
+        cancel: threading.Event | None,
+        tell: Callable[[float, str], None] | None,
+    ) -> Any:
         process = self._process
         assert process is not None
         assert process.stdin is not None
@@ -200,24 +225,26 @@ class _Channel:
             try:
                 line = self._replies.get(timeout=0.1)
             except queue.Empty:
-                if cancel is not None and cancel.is_set():
-                    self._end()
-                    raise _cancelled(name) from None
-                if time.monotonic() >= until:
-                    self._end()
-                    raise RunError(
-                        f"The answer to {name!r} took longer than {timeout:g} seconds and was given up.",
-                        advice="Try a smaller input; while a run trains, such requests are slower.",
-                    ) from None
-                continue
+                line = b""
             if line is None:
                 raise _Died(_code(process))
-            reply = json.loads(line)
-            if reply["id"] != self._number:
-                continue
-            if "error" in reply:
-                raise _revive(reply["error"])
-            return reply["answer"]
+            reply = json.loads(line) if line else {}
+            if reply.get("id") == self._number:
+                if "error" in reply:
+                    raise _revive(reply["error"])
+                if "progress" not in reply:
+                    return reply["answer"]
+                if tell is not None:
+                    tell(*reply["progress"])
+            if cancel is not None and cancel.is_set():
+                self._end()
+                raise _cancelled(name)
+            if time.monotonic() >= until:
+                self._end()
+                raise RunError(
+                    f"The answer to {name!r} took longer than {timeout:g} seconds and was given up.",
+                    advice="Try a smaller input; while a run trains, such requests are slower.",
+                )
 
     def _end(self) -> None:
         process, self._process = self._process, None

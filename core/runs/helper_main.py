@@ -15,6 +15,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,9 +26,13 @@ from core.runs.plain import plain
 from core.runs.trouble import error_of
 from core.settings import Home
 
-__all__ = ["REQUESTS", "main"]
+__all__ = ["REQUESTS", "TELLING", "main"]
 
 _log = logging.getLogger(__name__)
+#: Seconds between two reports of how far a request has come.
+_TELL_SECONDS = 0.2
+
+Tell = Callable[[float, str], None]
 
 
 def _predict(home: Home, source: str, texts: list[Any]) -> Any:
@@ -105,14 +110,22 @@ def _export(home: Home, source: str, target: str, overwrite: bool) -> Any:
 
 
 def _prune(
-    home: Home, source: str, out: str, data: dict[str, Any], wanted: dict[str, Any], task: dict[str, Any] | None
-) -> Any:
+    home: Home, source: str, out: str, data: dict[str, Any], wanted: dict[str, Any], task: dict[str, Any] | None,
+    tell: Tell,
+) -> Any:  # fmt: skip
     from core.training.pruning import Pruning, prune_folder
 
     return prune_folder(
         source, out, Pruning(**wanted), DataConfig.model_validate(data), cache=home.cache,
-        task=None if task is None else TaskConfig.model_validate(task),
+        task=None if task is None else TaskConfig.model_validate(task), tell=tell,
     )  # fmt: skip
+
+
+def _new_encoder(home: Home, shape: dict[str, Any], out: str, tokenizer: str, seed: int) -> Any:
+    from core.config.shape import EncoderShape
+    from core.models.shaped.files import new_encoder
+
+    return str(new_encoder(EncoderShape.model_validate(shape), out, tokenizer=tokenizer, seed=seed))
 
 
 def _probe_tree(home: Home, probe: str, model: dict[str, Any], sentence: dict[str, Any]) -> Any:
@@ -166,9 +179,12 @@ REQUESTS: dict[str, Callable[..., Any]] = {
     "check": _check,
     "export": _export,
     "prune": _prune,
+    "new_encoder": _new_encoder,
     "plausibility": _plausibility,
     "probe_tree": _probe_tree,
 }
+#: Those that say how far they have come; they are called with ``tell`` (share of 0 to 1, what is being done).
+TELLING: set[str] = {"prune"}
 
 
 def main() -> int:
@@ -201,13 +217,28 @@ def _listen(requests: queue.SimpleQueue[bytes]) -> None:
 def _answer(home: Home, line: bytes, answers: BinaryIO) -> None:
     request = json.loads(line)
     reply: dict[str, Any] = {"id": request["id"]}
+    more: dict[str, Any] = {"tell": _teller(request["id"], answers)} if request["name"] in TELLING else {}
     try:
-        reply["answer"] = plain(REQUESTS[request["name"]](home, **request["arguments"]))
+        reply["answer"] = plain(REQUESTS[request["name"]](home, **request["arguments"], **more))
     except Exception as error:
         _log.exception("the request %s failed", request["name"])
         reply["error"] = error_of(error, doing=f"the request {request['name']!r}")
     answers.write(json.dumps(reply).encode() + b"\n")
     answers.flush()
+
+
+def _teller(number: int, answers: BinaryIO) -> Tell:
+    last = 0.0
+
+    def tell(share: float, doing: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _TELL_SECONDS:
+            last = now
+            answers.write(json.dumps({"id": number, "progress": [round(share, 4), doing]}).encode() + b"\n")
+            answers.flush()
+
+    return tell
 
 
 if __name__ == "__main__":

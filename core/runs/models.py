@@ -17,6 +17,8 @@ __all__ = ["export_target", "find_model_folder", "list_models", "model_of"]
 
 #: Models of runs that are listed, newest first; describing one reads its files' headers.
 _NEWEST = 50
+#: What stands behind the name of a folder among the exports that no run made.
+_MADE = {"pruned": "(pruned)", "random": "(random weights)"}
 
 
 def find_model_folder(store: Store, source: str) -> Path:
@@ -74,7 +76,8 @@ def list_models(store: Store, describe: Callable[..., Any]) -> list[dict[str, An
         except BertloomError:
             continue
         if title is not None:
-            info["title"] = title
+            made = _MADE.get(str(info.get("origin")))
+            info["title"] = f"{title.removesuffix('(exported)')}{made}" if made else title
         found.append(info)
     return found
 

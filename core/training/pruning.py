@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,15 +15,19 @@ import torch
 from core.config import DataConfig, ModelConfig, TaskConfig
 from core.data.tasks.base import Encoded, Task
 from core.errors import ConfigError, StorageError
-from core.models.shaped.importance import by_energy, by_gradient
+from core.models.origin import write_origin
+from core.models.shaped.importance import by_energy, by_gradient, parts_of
 from core.models.shaped.prune import choose_kept, prune, shape_of_model
 from core.training.batches import evaluation_batches
 from core.training.evaluation import role_logits
 
 __all__ = ["Pruning", "prune_folder"]
 
+_Batch = dict[str, torch.Tensor]
 _TOKENS = 4096
 _REPEATS = 7
+#: Seconds after which no further batch is timed, as long as each model had three.
+_TIMING_SECONDS = 6.0
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,13 @@ class Pruning:
         ``gradient`` needs a trained head and labels; ``energy`` needs texts only; ``auto`` takes the gradient where it
         can.
     rows
-        Texts that importance is measured on.
+        Training rows that importance is measured on, at even distances.
     max_length
         Sub-words that a text is cut at, for an encoder without a head.
+    test_rows
+        Test rows (gate rows, where there are none) that are scored before and after; ``None`` for all.
+    revision
+        Hub only: branch, tag or commit.
     """
 
     heads: float = 1.0
@@ -51,6 +59,8 @@ class Pruning:
     measure: Literal["auto", "gradient", "energy"] = "auto"
     rows: int = 256
     max_length: int = 128
+    test_rows: int | None = None
+    revision: str | None = None
 
 
 @dataclass
@@ -72,6 +82,7 @@ def prune_folder(
     cache: Path,
     task: TaskConfig | None = None,
     check: Callable[[], None] = lambda: None,
+    tell: Callable[[float, str], None] = lambda share, doing: None,
 ) -> dict[str, Any]:
     """Write a pruned copy of a model.
 
@@ -91,14 +102,19 @@ def prune_folder(
         How the data is read, for an encoder without a head.
     check
         Called between batches; may raise to stop.
+    tell
+        Called with the share that is done (0 to 1) and what is being done.
 
     Returns
     -------
     dict
-        ``out``, ``trained``, ``measure``, ``rows`` {calibration, test}, ``parameters`` and ``body`` {before, after}
-        (`body`: between embeddings and pooler), ``seconds`` {before, after, ratio} (median of one batch, taken in
-        turns), ``lost``: for a trained model the ``metric`` with {before, after}, for an encoder ``similarity`` (mean
-        cosine of its hidden states before and after), ``layers``: [{``width``, ``heads``, ``intermediate``}].
+        What the folder's ``origin.json`` holds too: ``source``, ``revision``, ``out``, ``trained``, ``measure``,
+        ``spread``, ``shares`` {heads, units} (to be kept), ``rows`` {calibration, test, of} (`of`: how many there
+        are), ``parameters`` and ``body`` {before, after} (`body`: between embeddings and pooler), ``seconds`` {before,
+        after, ratio} (median of one batch, taken in turns), ``lost``: for a trained model the ``metric`` with {before,
+        after}, for an encoder ``similarity`` (mean cosine of its hidden states before and after), ``layers``:
+        [{``width``, ``heads``, ``intermediate``}], and ``heads``: one list a layer of all heads it had, each
+        {``score`` (by the layer's highest), ``kept``}.
 
     Raises
     ------
@@ -110,36 +126,40 @@ def prune_folder(
         raise StorageError("The folder is not empty.", where=str(place), expected="a folder that is new or empty")
     if wanted.heads >= 1 and wanted.units >= 1:
         raise ConfigError("Nothing would be pruned.", expected="a share of heads or units below 1")
-    found = _load(source, data, task, wanted.max_length, cache)
+    tell(0.0, "loading the model and the rows")
+    found = _load(source, data, task, wanted, cache)
+    parts_of(found.model)  # before anything is computed: whether its heads can be told apart
     check()
-    train = found.roles.train
-    calibration = found.task.encode(
-        train.select(range(min(wanted.rows, len(train)))), found.tokenizer, found.max_length
-    )
+    calibration = found.task.encode(_sample(found.roles.train, wanted.rows), found.tokenizer, found.max_length)
     if wanted.measure == "gradient" and not found.trained:
         raise ConfigError(
             "The gradient of a loss needs a trained head, and this is an encoder without one.", where="measure",
             expected="energy, or a model that a run trained",
         )  # fmt: skip
     gradient = found.trained and wanted.measure != "energy"
+    every = found.roles.test if found.roles.test is not None and len(found.roles.test) else found.roles.gate
+    rows = _sample(every, wanted.test_rows)
+    test = found.task.encode(rows, found.tokenizer, found.max_length)
+    work = _Work(_passes(calibration) * (3 if gradient else 1) + 2 * _passes(test) + _REPEATS, check, tell)
     importance = (
-        by_gradient(found.model, _batches(found, calibration, check), _loss(found.task))
+        by_gradient(found.model, work.each(_batches(found, calibration), "measuring heads and units", 3), _loss(found))
         if gradient
-        else by_energy(found.model, _inputs(found, calibration, check))
+        else by_energy(found.model, work.each(_inputs(found, calibration), "measuring heads and units"))
     )
     kept = choose_kept(importance, heads=wanted.heads, units=wanted.units, spread=wanted.spread)
     smaller = prune(found.model, kept)
-    rows = found.roles.test if found.roles.test is not None and len(found.roles.test) else found.roles.gate
-    test = found.task.encode(rows, found.tokenizer, found.max_length)
-    lost = _lost(found, smaller, test, rows, check)
-    seconds = _seconds(found, smaller, test, check)
-    _save(found, smaller, place, lost)
+    lost = _lost(found, smaller, test, rows, work)
+    seconds = _seconds(found, smaller, test, work)
     models = {"before": found.model.base_model, "after": smaller.base_model}
-    return {
+    report = {
+        "source": source,
+        "revision": wanted.revision,
         "out": str(place),
         "trained": found.trained,
         "measure": "gradient" if gradient else "energy",
-        "rows": {"calibration": len(calibration.features), "test": len(test.features)},
+        "spread": wanted.spread,
+        "shares": {"heads": wanted.heads, "units": wanted.units},
+        "rows": {"calibration": len(calibration.features), "test": len(test.features), "of": len(every)},
         "parameters": {name: sum(one.numel() for one in model.parameters()) for name, model in models.items()},
         "body": {name: sum(one.numel() for one in model.encoder.parameters()) for name, model in models.items()},
         "seconds": seconds,
@@ -148,17 +168,57 @@ def prune_folder(
             {"width": layer.width, "heads": layer.heads, "intermediate": layer.intermediate}
             for layer in shape_of_model(smaller).layers
         ],
+        "heads": [
+            [
+                {"score": float(score / scores.max().clamp(min=1e-30)), "kept": at in set(left)}
+                for at, score in enumerate(scores)
+            ]
+            for scores, left in zip(importance.heads, kept.heads, strict=True)
+        ],
     }
+    check()
+    tell(0.99, "writing the folder")
+    _save(found, smaller, place, report)
+    return report
 
 
-def _load(source: str, data: DataConfig, task: TaskConfig | None, max_length: int, cache: Path) -> _Source:
+class _Work:
+    """Counts the batches that were computed, and tells it."""
+
+    def __init__(self, whole: int, check: Callable[[], None], tell: Callable[[float, str], None]) -> None:
+        self._whole, self._check, self._tell, self._done = whole, check, tell, 0
+
+    def step(self, doing: str, weight: int = 1) -> None:
+        """Count a batch that begins; `weight`: how many forward passes it takes."""
+        self._check()
+        self._tell(min(0.98, self._done / max(1, self._whole)), doing)
+        self._done += weight
+
+    def each(self, batches: Iterable[_Batch], doing: str, weight: int = 1) -> Iterator[_Batch]:
+        """Count batches as they are taken."""
+        for batch in batches:
+            self.step(doing, weight)
+            yield batch
+
+
+def _passes(encoded: Encoded) -> int:
+    return len(evaluation_batches(encoded.lengths, _TOKENS))
+
+
+def _sample(rows: Any, most: int | None) -> Any:
+    """Take rows at even distances: files are often sorted by label or source."""
+    wanted = min(len(rows), most or len(rows))
+    return rows.select([at * len(rows) // wanted for at in range(wanted)])
+
+
+def _load(source: str, data: DataConfig, task: TaskConfig | None, wanted: Pruning, cache: Path) -> _Source:
     from core.data.roles import load_roles
     from core.data.tasks import task_for
     from core.models import build_model, load_finished
     from core.models.folders import read_side_file
     from core.models.sources import resolve
 
-    folder = resolve(source).folder
+    folder = resolve(source, wanted.revision).folder
     if read_side_file(folder):
         done = load_finished(folder)
         roles = load_roles(data, done.task.config, cache=cache)
@@ -167,38 +227,39 @@ def _load(source: str, data: DataConfig, task: TaskConfig | None, max_length: in
                 "The data's labels are not those of the model.",
                 where=data.source,
                 expected=", ".join(done.task.labels[:20]),
+                advice="Prune with the rows that the model was trained on, or prune the encoder that it began with.",
             )
         return _Source(done.model, done.tokenizer, done.task, True, done.max_length, roles)
     settings = task or TaskConfig()
     roles = load_roles(data, settings, cache=cache)
     found = task_for(settings, roles.labels)
-    model, tokenizer = build_model(ModelConfig(source=source, max_length=max_length), found, seed=0)
-    return _Source(model.base_model, tokenizer, found, False, max_length, roles)
+    config = ModelConfig(source=source, revision=wanted.revision, max_length=wanted.max_length)
+    model, tokenizer = build_model(config, found, seed=0)
+    return _Source(model.base_model, tokenizer, found, False, wanted.max_length, roles)
 
 
-def _batches(found: _Source, encoded: Encoded, check: Callable[[], None]) -> Iterator[dict[str, torch.Tensor]]:
+def _batches(found: _Source, encoded: Encoded) -> Iterator[_Batch]:
     for batch in evaluation_batches(encoded.lengths, _TOKENS):
-        check()
         yield found.task.collate([encoded.features[index] for index in batch], found.tokenizer)
 
 
-def _inputs(found: _Source, encoded: Encoded, check: Callable[[], None]) -> Iterator[dict[str, torch.Tensor]]:
-    for batch in _batches(found, encoded, check):
+def _inputs(found: _Source, encoded: Encoded) -> Iterator[_Batch]:
+    for batch in _batches(found, encoded):
         yield {name: tensor for name, tensor in batch.items() if name != "labels"}
 
 
-def _loss(task: Task) -> Callable[[Any], torch.Tensor]:
+def _loss(found: _Source) -> Callable[[Any], torch.Tensor]:
     def total(pair: Any) -> torch.Tensor:
         output, labels = pair
-        return task.loss(output.logits.float(), labels, label_smoothing=0.0, class_weights=None)[0]
+        return found.task.loss(output.logits.float(), labels, label_smoothing=0.0, class_weights=None)[0]
 
     return total
 
 
-def _lost(found: _Source, smaller: Any, test: Encoded, rows: Any, check: Callable[[], None]) -> dict[str, Any]:
+def _lost(found: _Source, smaller: Any, test: Encoded, rows: Any, work: _Work) -> dict[str, Any]:
     if not found.trained:
         near = total = 0.0
-        for batch in _inputs(found, test, check):
+        for batch in work.each(_inputs(found, test), "comparing hidden states before and after", 2):
             mask = batch["attention_mask"].bool()
             with torch.inference_mode():
                 before, after = (model(**batch).last_hidden_state[mask] for model in (found.model, smaller))
@@ -206,26 +267,30 @@ def _lost(found: _Source, smaller: Any, test: Encoded, rows: Any, check: Callabl
             total += float(mask.sum())
         return {"similarity": near / max(1.0, total)}
     scores = []
-    for model in (found.model, smaller):
+    for model, when in ((found.model, "before"), (smaller, "after")):
 
         def forward(
-            features: Any, indices: np.ndarray, model: Any = model
+            features: Any, indices: np.ndarray, model: Any = model, when: str = when
         ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+            work.step(f"scoring test rows {when}")
             batch = found.task.collate(features, found.tokenizer)
             return model(**{name: tensor for name, tensor in batch.items() if name != "labels"}).logits, batch
 
-        scores.append(found.task.evaluate(role_logits(forward, test, check=check), test, rows).metrics)
+        scores.append(found.task.evaluate(role_logits(forward, test), test, rows).metrics)
     metric = found.task.primary_metric
     return {"metric": metric, "before": scores[0][metric], "after": scores[1][metric]}
 
 
-def _seconds(found: _Source, smaller: Any, test: Encoded, check: Callable[[], None]) -> dict[str, float]:
+def _seconds(found: _Source, smaller: Any, test: Encoded, work: _Work) -> dict[str, float]:
     """Time one batch by both models in turns."""
-    batch = next(_inputs(found, test, check))
+    batch = next(_inputs(found, test))
     taken: list[list[float]] = [[], []]
+    begun = time.perf_counter()
     with torch.inference_mode():
         for repeat in range(_REPEATS + 1):
-            check()
+            if len(taken[1]) >= 3 and time.perf_counter() - begun > _TIMING_SECONDS:
+                break
+            work.step("timing a batch before and after")
             for times, model in zip(taken, (found.model, smaller), strict=True):
                 started = time.perf_counter()
                 model(**batch)
@@ -235,18 +300,22 @@ def _seconds(found: _Source, smaller: Any, test: Encoded, check: Callable[[], No
     return {"before": before, "after": after, "ratio": after / before}
 
 
-def _save(found: _Source, smaller: Any, place: Path, lost: dict[str, Any]) -> None:
+def _save(found: _Source, smaller: Any, place: Path, report: dict[str, Any]) -> None:
     from core.models import save_model
     from core.models.atomic import new_folder
     from core.models.loading import quiet
 
-    if found.trained:
-        metrics = {f"test/{lost['metric']}": float(lost["after"])}
-        save_model(place, smaller, found.tokenizer, found.task, max_length=found.max_length, plan=None, metrics=metrics)
-        return
+    lost = report["lost"]
     try:
+        if found.trained:
+            metrics = {f"test/{lost['metric']}": float(lost["after"])}
+            length = found.max_length
+            save_model(place, smaller, found.tokenizer, found.task, max_length=length, plan=None, metrics=metrics)
+            write_origin(place, "pruned", report)
+            return
         with new_folder(place) as partial, quiet():
             smaller.save_pretrained(partial)
             found.tokenizer.save_pretrained(partial)
+            write_origin(partial, "pruned", report)
     except OSError as error:
         raise StorageError(f"The model cannot be written: {error.strerror or error}.", where=str(place)) from error

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from core.config.shape import EncoderShape
 from core.errors import ModelError, StorageError
 from core.models.atomic import new_folder
+from core.models.origin import write_origin
 from core.models.shaped.count import count
 from core.models.shaped.register import MODEL_TYPE
 from core.models.sources import ResolvedModel, read_config, resolve
@@ -154,6 +155,7 @@ def new_encoder(shape: EncoderShape, folder: str | Path, *, tokenizer: str = "bu
             pieces.model_max_length = shape.positions
             model.save_pretrained(partial)
             pieces.save_pretrained(partial)
+            write_origin(partial, "random", {"seed": seed, "tokenizer": tokenizer})
     except OSError as error:
         raise StorageError(f"The model cannot be written: {error.strerror or error}.", where=str(place)) from error
     return place

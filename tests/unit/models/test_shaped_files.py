@@ -11,7 +11,7 @@ import torch
 from core.config import ModelConfig
 from core.config.shape import EncoderShape
 from core.errors import ModelError, StorageError
-from core.models import build_model, load_finished, save_model
+from core.models import build_model, describe, load_finished, save_model
 from core.models.export import export_model
 from core.models.shaped.files import describe_shape, new_encoder
 from tests.unit.models.conftest import make_task
@@ -50,6 +50,14 @@ def test_one_seed_gives_one_encoder_and_leaves_the_random_state_alone(
     other = new_encoder(SHAPE, tmp_path / "c", tokenizer=str(encoder("bert")), seed=4)
     weights = [(place / "model.safetensors").read_bytes() for place in (first, second, other)]
     assert weights[0] == weights[1] != weights[2]
+
+
+def test_random_weights_say_that_they_are(encoder: Callable[[str], Path], tmp_path: Path) -> None:
+    made = new_encoder(EncoderShape.of_widths([16, 8], head_size=8), tmp_path / "new", tokenizer=str(encoder("bert")))
+    about = describe(str(made))
+    assert about.origin == "random"
+    assert any("weights are random" in words for words in about.warnings)
+    assert describe(str(encoder("bert"))).origin is None
 
 
 def test_a_folder_that_holds_something_is_not_touched(encoder: Callable[[str], Path], tmp_path: Path) -> None:

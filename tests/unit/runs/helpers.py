@@ -37,7 +37,15 @@ def _chatter(home: Any) -> Any:
     return {"nan": float("nan"), "pid": os.getpid(), "text": "ä\u2028<b>"}
 
 
-helper_main.REQUESTS.update(slow=_slow, fail=_fail, stumble=_stumble, die=_die, chatter=_chatter)
+def _count(home: Any, seconds: float, tell: Any) -> Any:
+    for at in range(10):
+        tell(at / 10, f"part {at}")
+        time.sleep(seconds / 10)
+    return "counted"
+
+
+helper_main.TELLING.add("count")
+helper_main.REQUESTS.update(count=_count, slow=_slow, fail=_fail, stumble=_stumble, die=_die, chatter=_chatter)
 
 if __name__ == "__main__":
     code = helper_main.main()

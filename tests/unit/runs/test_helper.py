@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -109,6 +110,34 @@ def test_callers_are_served_one_after_another(make: Callable[..., Helper]) -> No
         thread.join(20)
     assert len(answers) == 4
     assert len(set(answers)) == 1
+
+
+def test_a_long_request_tells_how_far_it_has_come_and_can_be_cancelled_meanwhile(make: Callable[..., Helper]) -> None:
+    helper, told, cancel = make(), list[tuple[float, str]](), threading.Event()
+    assert helper.call("count", {"seconds": 1.0}, timeout=20, tell=lambda *now: told.append(now)) == "counted"
+    assert told[0] == (0.0, "part 0")
+    assert 2 <= len(told) <= 6
+    assert sorted(told) == told
+    with pytest.raises(RunError, match="cancelled"):
+        helper.call("count", {"seconds": 60}, timeout=100, cancel=cancel, tell=lambda *_: cancel.set())
+
+
+def test_a_request_aside_keeps_no_other_waiting(make: Callable[..., Helper]) -> None:
+    helper, cancel = make(), threading.Event()
+
+    def ask() -> None:
+        with contextlib.suppress(RunError):
+            helper.call("slow", {"seconds": 60}, timeout=100, cancel=cancel, aside=True)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while not helper.pids:
+        time.sleep(0.02)
+    assert helper.call("slow", {"seconds": 0}, timeout=20) == "late"
+    assert len(helper.pids) == 2
+    cancel.set()
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_an_idle_helper_ends_and_the_next_request_starts_another(make: Callable[..., Helper]) -> None:

@@ -10,7 +10,8 @@ import pytest
 from core.config import DataConfig, ModelConfig, TaskConfig
 from core.data.tasks import task_for
 from core.errors import ConfigError, StorageError
-from core.models import build_model, load_finished, save_model
+from core.models import build_model, describe, load_finished, save_model
+from core.models.origin import read_origin
 from core.training.pruning import Pruning, prune_folder
 from tests.tiny import tiny_encoder
 
@@ -62,6 +63,32 @@ def test_a_trained_model_is_pruned_by_gradient_and_its_score_is_told_before_and_
     assert found["lost"]["metric"] == "accuracy"
     assert load_finished(tmp_path / "out").task.labels == ["neg", "pos"]
     assert 0 <= found["lost"]["after"] <= 1
+
+
+def test_the_folder_says_how_it_was_made_and_which_heads_went(encoder: Path, data: DataConfig, tmp_path: Path) -> None:
+    found = ask(encoder, tmp_path / "out", data, tmp_path, heads=0.5, units=0.5, test_rows=4)
+    assert read_origin(tmp_path / "out") == ("pruned", found)
+    assert [sum(head["kept"] for head in layer) for layer in found["heads"]] == [2, 2]
+    for layer in found["heads"]:
+        went = [head["score"] for head in layer if not head["kept"]]
+        assert max(went) <= min(head["score"] for head in layer if head["kept"])
+        assert max(head["score"] for head in layer) == pytest.approx(1.0)
+    assert found["rows"]["test"] == 4 < found["rows"]["of"]
+    assert describe(str(tmp_path / "out")).origin == "pruned"
+
+
+def test_how_far_it_has_come_is_told_in_order(encoder: Path, data: DataConfig, tmp_path: Path) -> None:
+    told: list[tuple[float, str]] = []
+    prune_folder(
+        str(encoder), tmp_path / "out", Pruning(heads=0.5), data, cache=tmp_path / "cache",
+        tell=lambda share, doing: told.append((share, doing)),
+    )  # fmt: skip
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < shares[-1] <= 1
+    assert list(dict.fromkeys(doing for _, doing in told))[-2:] == [
+        "timing a batch before and after", "writing the folder"
+    ]  # fmt: skip
 
 
 def test_keeping_all_but_a_unit_changes_little(encoder: Path, data: DataConfig, tmp_path: Path) -> None:
