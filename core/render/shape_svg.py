@@ -24,6 +24,8 @@ _TOP, _BELOW = 22, 34
 _ATTENTION, _FFN, _MAP, _EDGE = 13.0, 9.0, 14.0, 18.0
 #: Height that layers may take together; where there are many, each is lower.
 _TALLEST = 660.0
+#: Height of a layer of the parent, at least, as long as there are few.
+_LOWEST_PARENT = 18.0
 _MOST_HEADS_DRAWN = 32
 
 
@@ -111,7 +113,11 @@ def drawing(
     """
     layers = len(shape.layers)
     slot = min(_ATTENTION + _FFN + 2 * _MAP, max(9.0, _TALLEST / layers))
+    if parent is not None:  # its layers need some height too
+        slot = max(slot, min(_LOWEST_PARENT * len(parent.layers), _TALLEST) / layers)
     part = slot / (_ATTENTION + _FFN + 2 * _MAP)
+    tall, units = min(_ATTENTION * part, 17.0), min(_FFN * part, 11.0)
+    gap = (slot - tall - units) / 2
     edge = max(8.0, _EDGE * min(1.0, part * 1.5))
     tops = [kind for kind, there in (("readout", shape.readout), ("pooler", shape.pooler)) if there]
     height = _TOP + len(tops) * (edge + 4) + layers * slot + edge + _BELOW
@@ -130,7 +136,6 @@ def drawing(
     stream = shape.embedding
     for index, layer in enumerate(shape.layers):
         bottom = floor - index * slot
-        gap, tall, units = _MAP * part, _ATTENTION * part, _FFN * part
         after = stream if shape.mode == "bus" else layer.width
         if shape.mode == "bus":
             boxes.append(Box("stream", index, *_placed(span(stream), bottom - slot), slot))
@@ -153,9 +158,9 @@ def drawing(
     links: list[tuple[Box, Box]] = []
     if parent is not None:
         own = layers * slot / len(parent.layers)
-        gap = min(4.0, own / 4)
+        between = min(4.0, own / 4)
         boxes += [
-            Box("parent", index, 0.0, floor - (index + 1) * own + gap / 2, float(_PARENT), own - gap)
+            Box("parent", index, 0.0, floor - (index + 1) * own + between / 2, float(_PARENT), own - between)
             for index in range(len(parent.layers))
         ]
         sources = [box for box in boxes if box.kind == "parent"]
