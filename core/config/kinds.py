@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from core.config.claims import ClaimConfig
+from core.config.distil import DistilConfig
 from core.config.files import apply_sets, mapping_from_yaml, read_text, validated
 from core.config.graph import GraphConfig, LinkConfig, ProbeConfig
 from core.config.plan import Plan
@@ -15,7 +16,7 @@ from core.errors import ConfigError
 
 __all__ = ["RunConfig", "config_from_dict", "kind_of", "load_config", "title_of_kind"]
 
-RunConfig: TypeAlias = Plan | GraphConfig | ProbeConfig | LinkConfig | ClaimConfig | StatisticsConfig
+RunConfig: TypeAlias = Plan | GraphConfig | ProbeConfig | LinkConfig | ClaimConfig | StatisticsConfig | DistilConfig
 
 _CONFIGS: dict[str, type[RunConfig]] = {
     "train": Plan,
@@ -24,10 +25,11 @@ _CONFIGS: dict[str, type[RunConfig]] = {
     "link": LinkConfig,
     "claim": ClaimConfig,
     "stats": StatisticsConfig,
+    "distil": DistilConfig,
 }
 _TITLES = {
     "train": "Training", "graph": "Word graph", "probe": "Structural probe", "link": "Graph network",
-    "claim": "Claim", "stats": "Statistics of layers",
+    "claim": "Claim", "stats": "Statistics of layers", "distil": "Distilled student",
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ KINDS: dict[str, str] = {
     "link": "core.graph.link.run:run",
     "claim": "core.studies.run:run",
     "stats": "core.search.statistics_run:run",
+    "distil": "core.search.distil_run:run",
 }
 
 #: ``name=module:function`` pairs for the project's own tests; modules outside of ``tests`` are not taken.

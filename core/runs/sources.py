@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from core.config import ClaimConfig, DataConfig, GraphConfig, LinkConfig, Plan, ProbeConfig, RunConfig
+from core.config.distil import DistilConfig
 from core.config.statistics import StatisticsConfig
 from core.data.samples import sample_names
 from core.errors import StorageError
@@ -51,8 +52,10 @@ def absolute_data(data: DataConfig) -> DataConfig:
 def absolute_sources(plan: _Config) -> _Config:
     """Return a run's config with relative paths of files and folders that exist made absolute."""
     changes: dict[str, Any] = {}
-    if isinstance(plan, Plan | GraphConfig | ProbeConfig | ClaimConfig | StatisticsConfig):
+    if isinstance(plan, Plan | GraphConfig | ProbeConfig | ClaimConfig | StatisticsConfig | DistilConfig):
         changes["model"] = plan.model.model_copy(update={"source": _absolute(plan.model.source, folder=True)})
+    if isinstance(plan, DistilConfig):
+        changes["student"] = _absolute(plan.student, folder=True)
     if isinstance(plan, Plan | ClaimConfig):
         changes["data"] = absolute_data(plan.data)
     elif isinstance(plan, LinkConfig):

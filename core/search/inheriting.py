@@ -18,10 +18,12 @@ from core.graph.corpus import read_corpus
 from core.models.shaped import count
 from core.models.shaped.distance import distance
 from core.models.shaped.inherit import inherit
-from core.models.shaped.parent import Parent, look
+from core.models.shaped.parent import Parent, look, stock_bert
 from core.search.lessons import LEAST_TOKENS, Lessons
 
-__all__ = ["Calibration", "calibrate", "inherit_folder", "shape_of_parent"]
+__all__ = [
+    "Calibration", "Parts", "calibrate", "calibrated", "divide", "inherit_folder", "load_parent", "shape_of_parent",
+]  # fmt: skip
 
 #: Sub-words that a calibration text is cut at.
 LENGTH = 64
@@ -72,6 +74,25 @@ class Calibration:
         return self._lessons[batch_tokens]
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Texts of a corpus in three parts, as sub-words with the special ones; plain data.
+
+    Parameters
+    ----------
+    fit, held_out, train
+        See :class:`Calibration`.
+    notices, train_notices
+        What a person should know of them.
+    """
+
+    fit: list[list[int]]
+    held_out: list[list[int]]
+    train: list[list[int]]
+    notices: list[str]
+    train_notices: list[str]
+
+
 def calibrate(
     source: str,
     corpus: CorpusConfig,
@@ -102,25 +123,59 @@ def calibrate(
     ModelError
         If the parent is no stock BERT.
     """
-    import numpy as np
+    encoder, tokenizer = load_parent(source)
+    check()
+    return calibrated(encoder, tokenizer, divide(tokenizer, corpus, seed=seed, train_tokens=train_tokens, check=check))
+
+
+def load_parent(source: str, revision: str | None = None) -> tuple[Any, Any]:
+    """Return a parent's encoder in float32, and its tokenizer.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be loaded, or is no stock BERT.
+    """
     import torch
     from transformers import AutoModel
 
     from core.models.loading import load_tokenizer, quiet
+    from core.models.shaped.register import register
     from core.models.sources import resolve
 
-    found = resolve(source)
+    register()
+    found = resolve(source, revision)
     tokenizer = load_tokenizer(found)
-    check()
     with quiet():
         encoder = AutoModel.from_pretrained(
             str(found.folder), trust_remote_code=False, local_files_only=True, use_safetensors=True, dtype=torch.float32
         ).eval()
-    read = read_corpus(corpus, check=check)
+    stock_bert(encoder)
+    return encoder, tokenizer
+
+
+def divide(
+    tokenizer: Any,
+    corpus: CorpusConfig,
+    *,
+    seed: int = 0,
+    train_tokens: int = TRAIN_TOKENS,
+    check: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Parts:
+    """Read a corpus and divide its different sentences; see :func:`calibrate`.
+
+    Raises
+    ------
+    DataError
+        If the corpus is too small.
+    """
+    import numpy as np
+
+    read = read_corpus(corpus, check=check, progress=progress)
     texts = list(dict.fromkeys(one.text or " ".join(one.tokens) for one in read.sentences))
     order = np.random.default_rng([0x1A4E, seed]).permutation(len(texts))
-    texts = [texts[at] for at in order]
-    pieces = tokenizer(texts, truncation=True, max_length=LENGTH)["input_ids"]
+    pieces = tokenizer([texts[at] for at in order], truncation=True, max_length=LENGTH)["input_ids"]
     sizes = [len(ids) for ids in pieces]
     fit = _enough(sizes, FIT_TOKENS)
     if fit >= len(texts):  # a small corpus: two thirds are fitted to
@@ -131,16 +186,34 @@ def calibrate(
             f"The corpus has only {len(texts)} different sentences: none is left to measure on.", where=corpus.source,
             expected="a few hundred sentences",
         )  # fmt: skip
-    parts = []
-    for part in (texts[:fit], texts[fit:held]):
-        check()
-        batch = tokenizer(part, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
-        parts.append(look(encoder, dict(batch)))
     train, said = pieces[held : held + _enough(sizes[held:], train_tokens)], []
     if sum(map(len, train)) < LEAST_TOKENS:
         train = pieces[:fit]
         said = ["The corpus is small: students are trained on the same texts that their weights are fitted to."]
-    return Calibration(parts[0], parts[1], tokenizer, list(read.notices), train, said)
+    return Parts(pieces[:fit], pieces[fit:held], train, list(read.notices), said)
+
+
+def calibrated(encoder: Any, tokenizer: Any, parts: Parts, check: Callable[[], None] = lambda: None) -> Calibration:
+    """Run a parent over texts that were divided before.
+
+    Raises
+    ------
+    DataError
+        If there are too few sub-words.
+    ModelError
+        If the parent is no stock BERT.
+    """
+    import torch
+
+    padding = int(getattr(tokenizer, "pad_token_id", None) or 0)
+    seen = []
+    for part in (parts.fit, parts.held_out):
+        check()
+        longest = max(map(len, part))
+        ids = torch.tensor([[*row, *[padding] * (longest - len(row))] for row in part])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in part])
+        seen.append(look(encoder, {"input_ids": ids, "attention_mask": mask}))
+    return Calibration(seen[0], seen[1], tokenizer, list(parts.notices), parts.train, list(parts.train_notices))
 
 
 def _enough(sizes: Sequence[int], tokens: int) -> int:

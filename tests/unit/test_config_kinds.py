@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from core.config import GraphConfig, LinkConfig, Plan, ProbeConfig, config_from_dict, kind_of, load_config, plan_to_yaml
+from core.config.distil import DistilConfig
 from core.config.statistics import StatisticsConfig
 from core.errors import ConfigError
 
+DISTIL = DistilConfig.model_validate({"shape": {"layers": [{"width": 256, "heads": 4}] * 2, "embedding": 384}})
+
 
 @pytest.mark.parametrize(
-    "config", [Plan(), GraphConfig(), ProbeConfig(), LinkConfig(graph="a.graph"), StatisticsConfig(rho=0.9)]
+    "config", [Plan(), GraphConfig(), ProbeConfig(), LinkConfig(graph="a.graph"), StatisticsConfig(rho=0.9), DISTIL]
 )
 def test_a_config_survives_its_file(tmp_path: Path, config) -> None:
     file = tmp_path / "run.yaml"
@@ -21,6 +24,7 @@ def test_a_config_survives_its_file(tmp_path: Path, config) -> None:
     assert again == config
     kinds = {
         Plan: "train", GraphConfig: "graph", ProbeConfig: "probe", LinkConfig: "link", StatisticsConfig: "stats",
+        DistilConfig: "distil",
     }  # fmt: skip
     assert kind_of(again) == kinds[type(config)]
     assert config_from_dict(kind_of(config), config.model_dump(mode="json"), where="test") == config

@@ -11,7 +11,7 @@ import torch
 from core.errors import DataError, ModelError
 from core.models.shaped.importance import Importance, by_energy, parts_of
 
-__all__ = ["Inside", "Parent", "look"]
+__all__ = ["Inside", "Parent", "look", "stock_bert"]
 
 #: Fewer calibration sub-words say too little of a layer's directions.
 LEAST_TOKENS = 512
@@ -170,15 +170,7 @@ def look(encoder: Any, batch: Mapping[str, torch.Tensor]) -> Parent:
     DataError
         If the texts have too few sub-words.
     """
-    from transformers import BertModel
-
-    parts_of(encoder)
-    if type(encoder) is not BertModel:
-        raise ModelError(
-            f"{type(encoder).__name__} cannot be a parent.",
-            expected="a BERT whose layers are all as wide as its stream",
-            advice="Shaped encoders can be trained and distilled, but shapes inherit from a plain BERT.",
-        )  # fmt: skip
+    stock_bert(encoder)
     tokens = int(batch["attention_mask"].sum())
     if tokens < LEAST_TOKENS:
         raise DataError(
@@ -193,3 +185,22 @@ def look(encoder: Any, batch: Mapping[str, torch.Tensor]) -> Parent:
         states = [one.clone() for one in encoder(**batch, output_hidden_states=True).hidden_states]
     importance = by_energy(encoder, [batch])
     return Parent(encoder, mask, bias, states, importance)
+
+
+def stock_bert(encoder: Any) -> None:
+    """Refuse an encoder that cannot be a parent.
+
+    Raises
+    ------
+    ModelError
+        If it is not a stock BERT.
+    """
+    from transformers import BertModel
+
+    parts_of(encoder)
+    if type(encoder) is not BertModel:
+        raise ModelError(
+            f"{type(encoder).__name__} cannot be a parent.",
+            expected="a BERT whose layers are all as wide as its stream",
+            advice="Shaped encoders can be trained and distilled, but shapes inherit from a plain BERT.",
+        )  # fmt: skip
