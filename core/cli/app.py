@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import core
-from core.cli import claims, data, decisions, findings, graph, model, plan, predict, runs, search
+from core.cli import claims, data, decisions, distil, findings, graph, model, plan, predict, runs, search
 from core.cli.output import FAILED, USAGE, JsonOption, answer, errors, fail, note
 from core.errors import ConfigError
 
@@ -37,6 +37,8 @@ runs.register(app)
 decisions.register(app)
 predict.register(app)
 findings.register(app)
+app.add_typer(distil.app, name="distil")
+distil.register(app)
 
 _DEFAULT_PORT = 8501
 AddressOption = Annotated[

@@ -12,11 +12,14 @@ from core.config.files import apply_sets, mapping_from_yaml, read_text, validate
 from core.config.graph import GraphConfig, LinkConfig, ProbeConfig
 from core.config.plan import Plan
 from core.config.statistics import StatisticsConfig
+from core.config.structure import StructureConfig
 from core.errors import ConfigError
 
 __all__ = ["RunConfig", "config_from_dict", "kind_of", "load_config", "title_of_kind"]
 
-RunConfig: TypeAlias = Plan | GraphConfig | ProbeConfig | LinkConfig | ClaimConfig | StatisticsConfig | DistilConfig
+RunConfig: TypeAlias = (
+    Plan | GraphConfig | ProbeConfig | LinkConfig | ClaimConfig | StatisticsConfig | DistilConfig | StructureConfig
+)
 
 _CONFIGS: dict[str, type[RunConfig]] = {
     "train": Plan,
@@ -26,10 +29,12 @@ _CONFIGS: dict[str, type[RunConfig]] = {
     "claim": ClaimConfig,
     "stats": StatisticsConfig,
     "distil": DistilConfig,
+    "structure": StructureConfig,
 }
 _TITLES = {
     "train": "Training", "graph": "Word graph", "probe": "Structural probe", "link": "Graph network",
     "claim": "Claim", "stats": "Statistics of layers", "distil": "Distilled student",
+    "structure": "Structure search",
 }  # fmt: skip
 
 

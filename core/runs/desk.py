@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import Plan, RunConfig, config_from_dict, plan_from_dict
-from core.runs import estimates, folder, housekeeping, searches
+from core.runs import distilled, estimates, folder, housekeeping, searches
 from core.runs.control import Control
 from core.runs.decisions import decisions
 from core.runs.findings.types import Finding
@@ -195,6 +195,25 @@ class RunDesk:
         """
         record = self.get(run_id)
         return searches.range_tests(self._store, record.id, self.plan(run_id)) if record.plan.get("stages") else []
+
+    def distillation(self, run_id: str, baseline: str | None = None) -> dict[str, Any]:
+        """Return what a distilled run came to; see :func:`core.runs.distilled.report`.
+
+        Parameters
+        ----------
+        run_id
+            The run.
+        baseline
+            The run that trained the same student without a teacher; empty: the newest that did.
+        """
+        record = self.get(run_id)
+        names = [name for name in self.series_names(record.id) if name.startswith("distil/")]
+        found = self.series(record.id, names=names).series if names else {}
+        points = {name: list(zip(one["steps"], one["values"], strict=True)) for name, one in found.items()}
+        other = self.get(baseline) if baseline else distilled.without_teacher(record.plan, self.list(status="finished"))
+        results = None if other is None else self.results(other.id)
+        pair = (other, results) if other is not None and results else None
+        return distilled.report(record, self.results(record.id), points, pair)
 
     def data_report(self, run_id: str) -> dict[str, Any] | None:
         """Return the check of the data that the run made before training; ``None`` while there is none."""

@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "claim": "core.studies.run:run",
     "stats": "core.search.statistics_run:run",
     "distil": "core.search.distil_run:run",
+    "structure": "core.search.structure.run:run",
 }
 
 #: ``name=module:function`` pairs for the project's own tests; modules outside of ``tests`` are not taken.

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from core.config import ClaimConfig, DataConfig, GraphConfig, LinkConfig, Plan, ProbeConfig, RunConfig
+from core.config import ClaimConfig, DataConfig, LinkConfig, Plan, RunConfig, Stage
 from core.config.distil import DistilConfig
-from core.config.statistics import StatisticsConfig
+from core.config.structure import StructureConfig
 from core.data.samples import sample_names
 from core.errors import StorageError
 from core.settings import Home, confine, safe_name
@@ -28,12 +28,15 @@ def names_hub(plan: Mapping[str, Any]) -> bool:
     """Whether a plan, as plain data, names a hub model or data set."""
     data, model, corpus = (plan.get(part) or {} for part in ("data", "model", "corpus"))
     named = [data.get(field) for field in _FIELDS] + [model.get("source"), corpus.get("source")]
+    for stage in plan.get("stages") or []:
+        named += [one.get("source") for one in (stage.get("distil") or {}).get("teachers") or []]
     return any(isinstance(source, str) and source.startswith("hub:") for source in named)
 
 
 def uses_hub(plan: Plan) -> bool:
     """Whether a plan names a hub model or data set."""
-    return data_uses_hub(plan.data) or plan.model.source.startswith("hub:")
+    teachers = [one.source for stage in plan.active if stage.distil for one in stage.distil.teachers]
+    return data_uses_hub(plan.data) or any(one.startswith("hub:") for one in (plan.model.source, *teachers))
 
 
 def data_uses_hub(data: DataConfig) -> bool:
@@ -52,10 +55,15 @@ def absolute_data(data: DataConfig) -> DataConfig:
 def absolute_sources(plan: _Config) -> _Config:
     """Return a run's config with relative paths of files and folders that exist made absolute."""
     changes: dict[str, Any] = {}
-    if isinstance(plan, Plan | GraphConfig | ProbeConfig | ClaimConfig | StatisticsConfig | DistilConfig):
+    if not isinstance(plan, LinkConfig):
         changes["model"] = plan.model.model_copy(update={"source": _absolute(plan.model.source, folder=True)})
     if isinstance(plan, DistilConfig):
         changes["student"] = _absolute(plan.student, folder=True)
+    if isinstance(plan, StructureConfig) and plan.finetune is not None:
+        data = absolute_data(plan.finetune.data)
+        changes["finetune"] = plan.finetune.model_copy(update={"data": data})
+    if isinstance(plan, Plan):
+        changes["stages"] = [_absolute_teachers(stage) for stage in plan.stages]
     if isinstance(plan, Plan | ClaimConfig):
         changes["data"] = absolute_data(plan.data)
     elif isinstance(plan, LinkConfig):
@@ -63,6 +71,13 @@ def absolute_sources(plan: _Config) -> _Config:
     else:
         changes["corpus"] = plan.corpus.model_copy(update={"source": _absolute(plan.corpus.source)})
     return cast(_Config, plan.model_copy(update=changes))
+
+
+def _absolute_teachers(stage: Stage) -> Stage:
+    if stage.distil is None:
+        return stage
+    teachers = [one.model_copy(update={"source": _absolute(one.source, folder=True)}) for one in stage.distil.teachers]
+    return stage.model_copy(update={"distil": stage.distil.model_copy(update={"teachers": teachers})})
 
 
 def stamp(data: DataConfig) -> tuple[Any, ...]:

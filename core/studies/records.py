@@ -13,6 +13,7 @@ import numpy as np
 from core.config import Plan
 from core.config.claims import Part
 from core.errors import StorageError
+from core.runs.compare.documents import answered
 
 __all__ = ["ArmRun", "answers", "read_records", "reduced"]
 
@@ -143,13 +144,8 @@ def answers(record: ArmRun) -> np.ndarray | None:
     numpy.ndarray
         Shape (documents, 1) of 0 and 1 for accuracy; (documents, 3) of true positives, predicted and gold for F1.
     """
-    found = record.documents
-    if found.get("score") == "mean" and found.get("bits"):
-        bits = np.unpackbits(np.frombuffer(bytes.fromhex(found["bits"]), dtype=np.uint8))[: int(found["n"])]
-        return np.asarray(bits.astype(np.float64)[:, None])
-    if found.get("score") == "f1" and found.get("counts"):
-        return np.asarray(found["counts"], dtype=np.float64)
-    return None
+    found = answered(record.documents, int(record.documents.get("n") or 0))
+    return None if found is None else found[1]
 
 
 def write_record(folder: Path, record: ArmRun) -> None:

@@ -146,6 +146,7 @@ def _finish(run: Run) -> None:
     trains = [stage for stage in run.active if stage.kind != "range_test"]
     metrics: dict[str, float] = {}
     details: dict[str, Any] = {}
+    teachers: list[dict[str, Any]] = []
     if trains:
         if "gate" in run.material.encoded:
             run.best.write(must=True)
@@ -159,6 +160,7 @@ def _finish(run: Run) -> None:
             run.best.write_last(run.step)
         run.phase("testing")
         metrics, details = _test(run, trains[-1])
+        teachers = _teachers(run)
     training = {
         "steps": run.step, "total_steps": run.planned_steps(), "stopped_early": run.stopped_early,
         "best": run.best_dict(),
@@ -170,7 +172,7 @@ def _finish(run: Run) -> None:
     write_results(
         run.folder,
         {"metrics": metrics, "details": details, "choices": run.choices, "training": training,
-         "stages": run.all_entries(), "decisions": run.decisions,
+         "stages": run.all_entries(), "decisions": run.decisions, **({"teachers": teachers} if teachers else {}),
          "environment": environment(run.material.device, run.choices)},
     )  # fmt: skip
     run.points.clear()
@@ -180,6 +182,16 @@ def _finish(run: Run) -> None:
         remove(run.best.folder)
     total = max(run.planned_steps(), run.step)
     run.context.progress(phase="finished", step=run.step, total_steps=total, eta_s=0.0)
+
+
+def _teachers(run: Run) -> list[dict[str, Any]]:
+    """Score the teachers of the run's stages on gate and test, beside which the student stands."""
+    if not any(stage.kind == "distil" for stage in run.active):
+        return []
+    from core.training.distil.scores import teacher_results
+
+    run.phase("testing the teacher")
+    return teacher_results(run.material, check=run.check)
 
 
 def _test(run: Run, stage: Stage) -> tuple[dict[str, float], dict[str, Any]]:

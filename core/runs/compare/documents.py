@@ -6,12 +6,13 @@ same documents) or swapped between the arms (permutation test).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["Documents", "bootstrap_interval", "permutation_p"]
+__all__ = ["Documents", "answered", "bootstrap_interval", "permutation_p", "ratio_interval"]
 
 _RESAMPLES = 4999
 #: Floating-point numbers that one batch of resamples may hold.
@@ -91,6 +92,64 @@ def bootstrap_interval(documents: Documents, level: float = 0.95, *, seed: int =
         batch=max(1, _BATCH // size), rng=np.random.default_rng(seed),
     )  # fmt: skip
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def ratio_interval(
+    arm: np.ndarray, reference: np.ndarray, score: str = "mean", level: float = 0.95, *, seed: int = 0
+) -> tuple[float, float]:
+    """Return the percentile interval of the arm's score by the reference's, documents drawn again as pairs.
+
+    Parameters
+    ----------
+    arm, reference
+        Answers of one run each, shape (documents, parts) as :class:`Documents` has them.
+    score
+        ``mean`` or ``f1``.
+    level
+        Level of confidence.
+    seed
+        Seed of the drawing.
+    """
+    from scipy.stats import bootstrap
+
+    def scored(sums: np.ndarray) -> Any:
+        if score == "mean":
+            return sums[..., 0]
+        return 2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1e-12)
+
+    def ratio(index: np.ndarray, axis: int = -1) -> Any:
+        del axis  # always the last one
+        top, bottom = (scored(values[index].sum(axis=-2)) for values in (arm, reference))
+        return top / np.maximum(bottom, 1e-12)
+
+    found = bootstrap(
+        (np.arange(len(arm)),), ratio, confidence_level=level, n_resamples=_RESAMPLES, vectorized=True,
+        method="percentile", batch=max(1, _BATCH // (2 * arm.size)), rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def answered(found: Mapping[str, Any], count: int) -> tuple[str, np.ndarray] | None:
+    """Return how a run answered its rows, from what an evaluation says of ``documents``; None where it says nothing.
+
+    Parameters
+    ----------
+    found
+        ``score``, and ``bits`` or ``counts``.
+    count
+        Number of rows.
+
+    Returns
+    -------
+    (str, numpy.ndarray)
+        ``mean`` with shape (rows, 1) of 0 and 1, or ``f1`` with (rows, 3) of true positives, predicted and gold spans.
+    """
+    if found.get("score") == "mean" and found.get("bits"):
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(found["bits"]), dtype=np.uint8))[:count]
+        return "mean", bits.astype(np.float64)[:, None]
+    if found.get("score") == "f1" and found.get("counts"):
+        return "f1", np.asarray(found["counts"], dtype=np.float64)
+    return None
 
 
 def permutation_p(documents: Documents, *, seed: int = 0) -> float:

@@ -16,8 +16,11 @@ from core.errors import ConfigError
 from core.training.distil.differences import difference_weights, divergence, effective_size, quadrants
 from core.training.distil.losses import soft_divergence
 from core.training.distil.positions import counted, spread
+from core.training.distil.scores import score_teacher
 from core.training.distil.states import Watch, check_states, state_loss, wanted
 from core.training.distil.teacher import Answers, Teacher, keep_answers, load_teacher
+from core.training.gates import better
+from core.training.intervals import majority_score
 
 if TYPE_CHECKING:
     from core.training.engine import Engine
@@ -241,6 +244,7 @@ def open_objective(
     size = sum(one.numel() for one in prepared.model.parameters())
     answers = []
     for teacher in teachers:
+        _tell_score(engine, teacher, check, event)
         other = sum(one.numel() for one in teacher.finished.model.parameters())
         if size > other:
             event(
@@ -270,6 +274,25 @@ def open_objective(
         engine.use_path("stock")
         event("decision", "Losses between layers are read on the stock path.")
     return Objective(config, teachers, answers, own, other_watch)
+
+
+def _tell_score(engine: Engine, teacher: Teacher, check: Callable[[], None], event: Callable[..., None]) -> None:
+    """Say what the teacher itself scores on gate, and warn if it is no better than the majority."""
+    prepared = engine.prepared
+    if "gate" not in prepared.encoded:
+        return
+    metric = prepared.stage.metric or prepared.task.primary_metric
+    value = float(score_teacher(teacher, prepared.task, prepared.roles.gate, check=check).metrics[metric])
+    majority = majority_score(prepared.task, metric, prepared.roles, prepared.encoded["gate"])
+    event(
+        "info", f"The teacher {teacher.name} scores gate/{metric} {value:.4f}.",
+        data={"teacher": teacher.name, "metric": f"gate/{metric}", "value": value, "majority": majority},
+    )  # fmt: skip
+    if majority is not None and not better(value, majority, metric):
+        event(
+            "warning", f"The teacher {teacher.name} is no better than a method without a model ({majority:.4f}): there "
+            "is little to learn from it.",
+        )  # fmt: skip
 
 
 def _watches(engine: Engine, teacher: Teacher) -> tuple[Watch, Watch]:

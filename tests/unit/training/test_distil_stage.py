@@ -91,6 +91,13 @@ def test_a_student_learns_from_its_teacher_and_says_how_near_it_is(
         assert dict(context.series("distil/effective"))[step] == pytest.approx(1.0)
     results = json.loads((context.folder / "results.json").read_text())
     assert results["stages"][0]["kind"] == "distil"
+    # The teacher is scored on the student's rows, and was scored on the same ones at its own end.
+    (own,) = results["teachers"]
+    taught = json.loads((Path(own["source"]) / "results.json").read_text())
+    assert own["metrics"] == pytest.approx(taught["metrics"], rel=1e-5)
+    metric = "strict_f1" if tagging else "accuracy"
+    told = f"scores gate/{metric} {taught['metrics'][f'gate/{metric}']:.4f}"
+    assert any(told in event["message"] for event in context.events)
 
 
 def test_the_loss_is_what_the_formula_says(opened: Callable[..., Any], teacher: Callable[..., str]) -> None:
@@ -201,6 +208,7 @@ def test_a_pass_that_was_broken_off_goes_on_where_it_was(
 ) -> None:
     from core.training.distil import teacher as module
 
+    monkeypatch.setattr("core.training.distil.objective._tell_score", lambda *_: None)
     monkeypatch.setattr(module, "EVALUATION_TOKENS", 64)
     monkeypatch.setattr(module, "_NOTE_EVERY", 1)
     plan = make_plan(stage=distil(teacher()))
@@ -322,6 +330,15 @@ def test_a_teacher_of_another_task_and_one_without_a_head_are_refused(
             train(make_plan(stage=distil(source)), MemoryContext(tmp_path / told[:5], shared_cache))
     with pytest.raises(ConfigError, match="bundled encoder has no trained head"):
         train(make_plan(stage=distil("bundled")), MemoryContext(tmp_path / "b", shared_cache))
+
+
+def test_a_teacher_that_is_no_better_than_the_majority_is_warned_of(
+    make_plan: Maker, teacher: Callable[..., str], context: MemoryContext, tmp_path: Path, shared_cache: Path
+) -> None:
+    ignorant = MemoryContext(tmp_path / "ignorant", shared_cache)
+    assert train(make_plan(stage={"steps": 1, "lr": 1e-7}), ignorant) is Outcome.FINISHED
+    train(make_plan(stage={**distil(str(ignorant.folder)), "steps": 1}), context)
+    assert any("no better than" in event["message"] for event in context.events if event["kind"] == "warning")
 
 
 def test_answers_beyond_the_limit_are_refused_before_anything_is_computed(

@@ -1,0 +1,156 @@
+"""What a distillation came to: the student beside its teacher, and beside itself without a teacher. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from core.config import Plan
+from core.errors import RunError
+from core.runs.compare.documents import answered, ratio_interval
+from core.runs.records import RunRecord
+
+__all__ = ["alone", "report", "without_teacher"]
+
+#: Parts of a plan that say nothing of what is learnt.
+_NAMES = ("name", "tags")
+
+
+def alone(plan: Plan) -> Plan:
+    """Return the same plan without teachers: its stages of kind ``distil`` train on the gold labels only."""
+    data = plan.model_dump(mode="json")
+    for stage in data["stages"]:
+        if stage["kind"] == "distil":
+            stage.update(kind="train", distil=None)
+    data["name"] = f"{plan.name or 'student'} without a teacher"
+    return Plan.model_validate(data)
+
+
+def without_teacher(plan: Mapping[str, Any], others: Iterable[RunRecord]) -> RunRecord | None:
+    """Return the newest finished run that trains the same student on the same rows without a teacher."""
+
+    def told(one: Mapping[str, Any]) -> dict[str, Any]:
+        data = alone(Plan.model_validate(one)).model_dump(mode="json")
+        return {key: value for key, value in data.items() if key not in _NAMES}
+
+    wanted = told(plan)
+    for record in others:
+        if record.kind != "train" or str(record.status) != "finished" or _distils(record.plan):
+            continue
+        if told(record.plan) == wanted:
+            return record
+    return None
+
+
+def _distils(plan: Mapping[str, Any]) -> bool:
+    return any(stage.get("kind") == "distil" for stage in plan.get("stages") or [])
+
+
+def report(
+    record: RunRecord, results: Mapping[str, Any] | None, series: Mapping[str, Sequence[tuple[int, float]]],
+    baseline: tuple[RunRecord, Mapping[str, Any]] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Put a distilled run's scores side by side.
+
+    Parameters
+    ----------
+    record
+        The run.
+    results
+        Its results.json.
+    series
+        Its series, of which those that begin with ``distil/`` are told.
+    baseline
+        The same student without a teacher, and its results, if there is one.
+
+    Returns
+    -------
+    dict
+        ``id``, ``role`` (``test``, or ``gate`` where there are no test rows), ``metric``, ``student`` and ``alone``
+        {``id``, ``score``, ``interval``, ``parameters``?}, ``teachers`` [{``source``, ``name``, ``score``,
+        ``interval``, ``parameters``, ``retention`` {``value``, ``interval``}, ``quadrants`` (of the scored rows) or
+        None}], ``majority``, ``training`` (the last value of every series), ``notices``.
+
+    Raises
+    ------
+    RunError
+        If the run has no stage of kind distil, or has not finished.
+    """
+    if not _distils(record.plan):
+        raise RunError(
+            f"The run {record.name!r} learns from no teacher.", where=f"run {record.id}",
+            expected="a plan with a stage of kind distil",
+        )  # fmt: skip
+    if not results or not results.get("teachers"):
+        raise RunError(
+            f"The run {record.name!r} has no results yet.", where=f"run {record.id}", expected="a finished run"
+        )
+    role = "test" if (results.get("details") or {}).get("test") else "gate"
+    details = (results.get("details") or {}).get(role) or {}
+    metric = _metric(results["metrics"], role, record.plan)
+    own = answered(details.get("documents") or {}, int(details.get("n") or 0))
+    notices = []
+    teachers = []
+    for one in results["teachers"]:
+        other = (one.get("details") or {}).get(role) or {}
+        theirs = answered(other.get("documents") or {}, int(other.get("n") or 0))
+        score = one["metrics"].get(f"{role}/{metric}")
+        teachers.append(
+            {
+                "source": one["source"], "name": one["name"], "parameters": one["parameters"], "score": score,
+                "interval": (other.get("intervals") or {}).get(metric),
+                "retention": _retention(results["metrics"].get(f"{role}/{metric}"), score, own, theirs, metric),
+                "quadrants": _quadrants(theirs, own),
+            }
+        )  # fmt: skip
+    if baseline is None:
+        notices.append("The same student without a teacher was not trained yet: what the teacher gave is not known.")
+    found = {
+        "id": record.id, "name": record.name, "role": role, "metric": metric,
+        "student": _side(record, results, role, metric), "teachers": teachers,
+        "alone": None if baseline is None else _side(baseline[0], baseline[1], role, metric),
+        "majority": details.get("majority", (details.get("baseline") or {}).get(metric)),
+        "training": {name: points[-1][1] for name, points in series.items() if points and name.startswith("distil/")},
+        "notices": notices,
+    }  # fmt: skip
+    return found
+
+
+def _metric(metrics: Mapping[str, float], role: str, plan: Mapping[str, Any]) -> str:
+    named = [stage.get("metric") for stage in plan.get("stages") or [] if stage.get("metric")]
+    known = [name for name in (*named, "strict_f1", "micro_f1", "accuracy") if f"{role}/{name}" in metrics]
+    return str(known[0]) if known else "loss"
+
+
+def _side(record: RunRecord, results: Mapping[str, Any], role: str, metric: str) -> dict[str, Any]:
+    details = (results.get("details") or {}).get(role) or {}
+    return {
+        "id": record.id, "name": record.name, "score": results["metrics"].get(f"{role}/{metric}"),
+        "interval": (details.get("intervals") or {}).get(metric), "seconds": round(record.seconds, 1),
+    }  # fmt: skip
+
+
+def _retention(
+    score: float | None, teacher: float | None, own: Any, theirs: Any, metric: str
+) -> dict[str, Any] | None:  # fmt: skip
+    """Return the student's share of its teacher's score, with an interval over the rows where that is possible."""
+    if score is None or not teacher:
+        return None
+    interval = None
+    fits = {"accuracy": "mean", "strict_f1": "f1"}.get(metric)
+    if own is not None and theirs is not None and own[0] == theirs[0] == fits and len(own[1]) == len(theirs[1]) > 1:
+        interval = list(ratio_interval(own[1], theirs[1], own[0]))
+    return {"value": score / teacher, "interval": interval}
+
+
+def _quadrants(theirs: Any, own: Any) -> dict[str, int] | None:
+    """Cross what teacher and student answer on the scored rows; None where rows are not right or wrong as a whole."""
+    if own is None or theirs is None or own[0] != "mean" or theirs[0] != "mean" or len(own[1]) != len(theirs[1]):
+        return None
+    knows, answers = np.asarray(theirs[1][:, 0]) > 0.5, np.asarray(own[1][:, 0]) > 0.5
+    return {
+        "teachable": int((knows & ~answers).sum()), "harmful": int((~knows & answers).sum()),
+        "both_wrong": int((~knows & ~answers).sum()), "both_right": int((knows & answers).sum()),
+    }  # fmt: skip
