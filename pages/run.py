@@ -80,6 +80,8 @@ def _tabs(run: RunRecord) -> None:
         draws, titles = (plan_tab, log_tab), (_TABS[2], _TABS[3])
     elif run.kind != "train":
         draws, titles = (figures_tab, plan_tab, log_tab), (_TABS[0], _TABS[2], _TABS[3])
+        if run.kind == "distil":
+            draws, titles = (*draws, export_tab), (*titles, _TABS[4])
     for tab, draw in zip(st.tabs(titles, key=f"run_tabs_{len(titles)}", on_change="rerun"), draws, strict=True):
         if tab.open:
             with tab:
@@ -108,7 +110,7 @@ def main() -> None:
     _trouble(run)
     if run.kind == "train":
         run_findings(run)
-    if run.kind == "graph" or (looks_for(run) and not trains(run)):
+    if run.kind in ("graph", "stats") or (looks_for(run) and not trains(run)):
         happened(run)  # nothing is learnt in the run itself, so there are no curves
     elif run.kind == "claim":
         claim_view(run)

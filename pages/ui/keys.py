@@ -11,7 +11,7 @@ PRIMARY = "primary_action"
 RUN_CARD = "run_card"
 #: The live plot of the run page.
 LIVE_PLOT = "live_plot"
-#: Session state: the pages by name ("runs", "run", "planner", "explorer"), for links and switches.
+#: Session state: the pages by name (runs, run, planner, explorer, structure, claims), for links and switches.
 PAGES = "_pages"
 #: Query parameter of the run page.
 RUN_ID = "id"

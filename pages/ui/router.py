@@ -59,11 +59,17 @@ def _navigation() -> st.Page:
     explorer = st.Page(
         _PAGES / "graph_explorer.py", title="Graph explorer", icon=":material/hub:", url_path="graph_explorer"
     )
+    structure = st.Page(
+        _PAGES / "structure_search.py", title="Structure search", icon=":material/architecture:",
+        url_path="structure_search",
+    )  # fmt: skip
     claims = st.Page(_PAGES / "claims.py", title="Claims", icon=":material/science:", url_path="claims")
     st.session_state[keys.PAGES] = {
-        "runs": home, "run": run, "planner": planner, "explorer": explorer, "claims": claims,
+        "runs": home, "run": run, "planner": planner, "explorer": explorer, "structure": structure, "claims": claims,
     }  # fmt: skip
-    return st.navigation({"Runs": [home, run], "Explore": [explorer], "Plan": [planner, claims]}, position="sidebar")
+    return st.navigation(
+        {"Runs": [home, run], "Explore": [explorer, structure], "Plan": [planner, claims]}, position="sidebar"
+    )
 
 
 @st.fragment(run_every=3)

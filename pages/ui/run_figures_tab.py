@@ -12,12 +12,18 @@ from core.runs.records import RunRecord
 from pages.ui.components import empty_state
 from pages.ui.format import count, metric_name, number, plain
 from pages.ui.graph.found import draw_links, draw_probe
+from pages.ui.run_distilled import draw_distilled
+from pages.ui.structure.statistics import draw_statistics
 from pages.ui.studio import studio
 
 __all__ = ["figures_tab", "happened"]
 
 #: Kinds of runs whose results have figures of their own.
-_DRAWN: dict[str, Callable[[Mapping[str, Any]], None]] = {"probe": draw_probe, "link": draw_links}
+_DRAWN: dict[str, Callable[[Mapping[str, Any]], None]] = {
+    "probe": draw_probe, "link": draw_links, "stats": draw_statistics, "distil": draw_distilled,
+}  # fmt: skip
+#: Details that are drawn, and too long to be read as they were written.
+_LONG = ("statistics", "distil")
 
 
 def happened(run: RunRecord) -> None:
@@ -55,7 +61,8 @@ def figures_tab(run: RunRecord) -> None:
         rows = [{"figure": metric_name(name), "value": _figure(value)} for name, value in metrics.items()]
         st.dataframe(rows, hide_index=True, width="stretch", height="content", key="run_figures")
     for name, value in details.items():
-        _detail(name, value)
+        if name not in _LONG:
+            _detail(name, value)
 
 
 def _figure(value: float) -> str:

@@ -13,6 +13,7 @@ from pages.ui import keys
 from pages.ui.components import Card, card_row, error_box, notice, page_header, run_url, share_done
 from pages.ui.format import clock, count, duration, interval, metric_name, metric_value, number, plain, relative
 from pages.ui.run_dialogs import ask
+from pages.ui.run_distilled import train_it
 from pages.ui.studio import studio
 
 __all__ = ["head", "primary_metric"]
@@ -92,6 +93,11 @@ def _actions(run: RunRecord) -> None:
         case Status.FINISHED if run.kind in EXPLORED:
             if st.button("Explore", icon=":material/hub:", type="primary", key=keys.PRIMARY):
                 st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: run.id})
+        case Status.FINISHED if run.kind == "stats":
+            if st.button("Open in Structure search", icon=":material/architecture:", type="primary", key=keys.PRIMARY):
+                st.switch_page(st.session_state[keys.PAGES]["structure"], query_params={"stats": run.id})
+        case Status.FINISHED if run.kind == "distil":
+            train_it(run)
         case Status.FINISHED if run.kind != "train":
             pass
         case Status.FINISHED:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pages.ui
 from core.config import Plan, RunConfig, config_from_dict
-from core.errors import ConfigError, RunError, RunNotFound
+from core.errors import ConfigError, ModelError, RunError, RunNotFound
 from core.models.layers import kept_layers
 from core.runs.records import RunRecord, SeriesBatch, Status
 from core.settings import Home
@@ -62,6 +62,18 @@ REPORT: dict[str, Any] = {
 }  # fmt: skip
 
 
+def pruning_report(source: str, out: str) -> dict[str, Any]:
+    """Return what a folder says that kept half of the bundled encoder's heads and units."""
+    return {
+        "source": source, "revision": None, "out": out, "trained": False, "measure": "energy", "spread": "layer",
+        "shares": {"heads": 0.5, "units": 0.5}, "rows": {"calibration": 256, "test": 512, "of": 1275},
+        "parameters": {"before": 22_713_216, "after": 17_396_736}, "body": {"before": 10_646_784, "after": 5_330_304},
+        "seconds": {"before": 1.2, "after": 0.6, "ratio": 0.5}, "lost": {"similarity": 0.739},
+        "layers": [{"width": 384, "heads": 6, "intermediate": 768}] * 6,
+        "heads": [[{"score": 1 - at / 12, "kept": at < 6} for at in range(12)]] * 6,
+    }  # fmt: skip
+
+
 class FakeStudio:
     """Runs, presets, data and models in memory. `asked` records the long questions; `gate` can hold them back."""
 
@@ -72,7 +84,7 @@ class FakeStudio:
         self.gate = threading.Event()
         self.gate.set()
         self.data = _Data(self)
-        self.models = _Models()
+        self.models = _Models(self)
         self.runs = _Runs()
         self.presets = _Presets()
         self.graphs = FakeGraphs(ready=False)
@@ -186,13 +198,54 @@ class _Data:
 
 
 class _Models:
+    """The bundled encoder, one of another family, and folders that were made from the bundled one."""
+
+    def __init__(self, studio: FakeStudio) -> None:
+        self._studio = studio
+        self.made: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.refusal: Exception | None = None
+        self.wanted: list[dict[str, Any]] = []
+
     def list(self) -> list[dict[str, Any]]:
-        return [BUNDLED]
+        return [BUNDLED, *(self.describe(source) for source in self.made)]
 
     def describe(self, source: str, revision: str | None = None) -> dict[str, Any]:
+        if source in self.made:
+            return {**BUNDLED, "source": source, "title": Path(source).name, "origin": self.made[source][0]}
+        if source == "distil":
+            return {**BUNDLED, "source": source, "title": source, "family": "distilbert"}
         if source != "bundled":
             raise ConfigError("There is no model here.", where=source)
         return BUNDLED
+
+    def shape(self, source: str) -> dict[str, Any]:
+        if source == "distil":
+            raise ModelError("The shape of a model of family 'distilbert' is not known.", where=source)
+        layer = {"width": 384, "heads": 12, "intermediate": 1536, "head_size": 32, "parameters": 1_774_464}
+        return {"layers": [layer] * BUNDLED["layers"], "mode": "bus", "parameters": BUNDLED["parameters"]}
+
+    def origin(self, source: str) -> tuple[str, dict[str, Any]] | None:
+        return self.made.get(source)
+
+    def prune(self, source: str, out: Path, *, cancel: threading.Event, tell: Any, **wanted: Any) -> dict[str, Any]:
+        self.wanted.append(wanted)
+        tell(0.4, "measuring heads and units")
+        self._studio.slow("prune")
+        if cancel.is_set():
+            raise RunError("The request 'prune' was cancelled.")
+        if self.refusal is not None:
+            raise self.refusal
+        report = pruning_report(source, str(out))
+        out.mkdir(parents=True)
+        self.made[str(out)] = ("pruned", report)
+        return report
+
+    def new(self, shape: Any, out: Path, *, tokenizer: str, seed: int = 0) -> Path:
+        self._studio.slow("new")
+        self.wanted.append({"shape": shape, "seed": seed})
+        out.mkdir(parents=True)
+        self.made[str(out)] = ("random", {"seed": seed, "tokenizer": tokenizer})
+        return out
 
     def parameters(
         self, source: str, revision: str | None, task: Any, labels: int, keep_layers: Any = None
@@ -205,7 +258,7 @@ class _Models:
             sizes += [1_774_000, 464]
             dimensions += [2, 1]
         return {
-            "layers": BUNDLED["layers"], "names": [*names, "classifier.weight"], "units": [*units, "head"],
+            "layers": len(units) // 2, "names": [*names, "classifier.weight"], "units": [*units, "head"],
             "sizes": [*sizes, 384 * labels], "dimensions": [*dimensions, 2],
         }  # fmt: skip
 
@@ -242,6 +295,7 @@ class _Runs:
         self.accuracy: dict[str, Any] = {"count": 0, "seconds_error": None, "memory_error": None, "runs": []}
         self.asked: list[tuple[str, ...]] = []
         self.series_reads = 0
+        self.left: dict[str, dict[str, Any]] = {}
         self._number = itertools.count(1)
 
     def add(self, name: str, status: Status = Status.FINISHED, **values: Any) -> RunRecord:
@@ -249,21 +303,21 @@ class _Runs:
         number = next(self._number)
         plan = values.pop("plan", None) or Plan(name=name)
         record = RunRecord(
-            id=f"20261122-1415{number:02d}-a{number:03d}", kind="train", name=name, status=status,
-            plan=plan.model_dump(mode="json"), tags=values.pop("tags", ()), created=time.time() - 60 * (100 - number),
-            started=None, ended=None, seconds=values.pop("seconds", 42.0), position=values.pop("position", None),
-            backend="process", pid=None, heartbeat=None, **values,
+            id=f"20261122-1415{number:02d}-a{number:03d}", kind=values.pop("kind", "train"), name=name, status=status,
+            plan=plan.model_dump(mode="json"), tags=values.pop("tags", tuple(plan.tags)),
+            created=time.time() - 60 * (100 - number), started=None, ended=None, seconds=values.pop("seconds", 42.0),
+            position=values.pop("position", None), backend="process", pid=None, heartbeat=None, **values,
         )  # fmt: skip
         self.records[record.id] = record
         return record
 
     def submit(
         self, plan: Plan, *, request_id: str | None = None, now: bool = False, parent: str | None = None,
-        estimate: dict[str, Any] | None = None, **_: Any,
+        estimate: dict[str, Any] | None = None, kind: str = "train", **_: Any,
     ) -> str:  # fmt: skip
         if request_id in self.requests:
             return self.requests[request_id]
-        record = self.add(plan.name, Status.QUEUED, plan=plan)
+        record = self.add(plan.name, Status.QUEUED, plan=plan, kind=kind)
         self.submitted.append(plan)
         self.parents.append(parent)
         self.estimates.append(estimate)
@@ -300,6 +354,9 @@ class _Runs:
     def config(self, run_id: str) -> RunConfig:
         record = self.get(run_id)
         return config_from_dict(record.kind, record.plan, where=run_id)
+
+    def results(self, run_id: str) -> dict[str, Any] | None:
+        return self.left.get(self.get(run_id).id)
 
     def series_names(self, run_id: str) -> list[str]:
         return sorted(self.points.get(run_id, {}))

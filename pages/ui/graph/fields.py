@@ -33,7 +33,9 @@ _LABELS: dict[str, str] = {
     "runtime.backend": "Runs in", "runtime.device": "Device", "runtime.threads": "Threads", "runtime.seed": "Seed",
     "rank": "Rank of the projection", "epochs": "Epochs", "lr": "Learning rate", "held_out": "Held-out share",
     "random_encoder": "Also random weights", "network": "Network", "hidden": "Width", "dropout": "Dropout",
-    "calibration": "Calibration", "min_probability": "Smallest probability",
+    "calibration": "Calibration", "min_probability": "Smallest probability", "words": "Words, at most",
+    "neighbours": "Neighbours a word", "contexts": "Contexts a word", "remove_components": "Removed components",
+    "draws": "Bootstrap draws", "probe": "Structural probes",
 }  # fmt: skip
 _PLACEHOLDERS: dict[str, str] = {
     "name": "after the text", "layers": "all", "layer": "the middle one", "corpus.columns.text": "the usual names",
@@ -51,7 +53,7 @@ _WORDS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 _STEPS: dict[str, float] = {
     "corpus.max_sentences": 200, "corpus.max_words": 1000, "vectors.contexts": 10, "model.max_length": 16, "lr": 1e-3,
-    "runtime.seed": 1, "rank": 16, "hidden": 16,
+    "runtime.seed": 1, "rank": 16, "hidden": 16, "words": 500, "contexts": 10, "draws": 50,
 }  # fmt: skip
 
 

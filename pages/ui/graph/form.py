@@ -19,12 +19,13 @@ from core.config import GraphConfig, LinkConfig, ProbeConfig, problems
 from core.config.files import mapping_from_yaml
 from core.config.kinds import title_of_kind
 from core.config.reference import Key, config_keys
+from core.config.statistics import StatisticsConfig
 from core.errors import ConfigError
 from pages.ui.graph.values import from_widget, to_widget
 
 __all__ = ["AnyConfig", "Form", "config_of", "config_of_yaml", "form", "message_of", "state_of"]
 
-AnyConfig = GraphConfig | ProbeConfig | LinkConfig
+AnyConfig = GraphConfig | ProbeConfig | LinkConfig | StatisticsConfig
 _SLOT = "graph_forms"
 
 
