@@ -61,7 +61,7 @@ class DistilConfig(Config):
     )  # fmt: skip
     refit: bool = Field(True, description="Fit inherited maps and norms to texts before training.")
     corpus: CorpusConfig = Field(default_factory=_corpus, description="Texts.")
-    steps: int = Field(300, ge=1, le=1_000_000, description="Optimiser steps.")
+    steps: int = Field(300, ge=0, le=1_000_000, description="Optimiser steps. 0: weights are inherited, not trained.")
     lr: float = Field(5e-4, gt=0, le=1, description="Highest learning rate (AdamW); warm-up, then linear to nothing.")
     warmup: float = Field(0.1, ge=0, lt=1, json_schema_extra=_ADVANCED, description="Share of the steps.")
     batch_tokens: int = Field(1024, ge=64, le=65_536, description="Sub-words of an optimiser step, at most.")

@@ -14,6 +14,7 @@ from core.errors import ExportError, ModelError
 from core.models.atomic import new_folder
 from core.models.card import model_card
 from core.models.folders import SIDE_FILE, described, plain_numbers, read_side_file
+from core.models.origin import DISTILLED, ORIGIN, read_origin
 from core.models.sources import vet_folder
 from core.settings import confine
 
@@ -36,7 +37,7 @@ def export_model(
     Parameters
     ----------
     source_folder
-        A run's ``best`` folder, or a folder that was exported before.
+        A run's ``best`` folder (of a training, or of a distilled student), or a folder that was exported before.
     target
         Folder to write; it appears whole or not at all.
     record
@@ -64,6 +65,9 @@ def export_model(
     source = Path(source_folder).expanduser().absolute()
     config = vet_folder(source)
     info = read_side_file(source)
+    if not info and (read_origin(source) or ("",))[0] == DISTILLED:
+        place = confine(target, root) if root is not None else _absolute(target)
+        return _export_encoder(source, place, overwrite)
     if not info:
         raise ModelError(
             f"The folder has no {SIDE_FILE}, so it is not a model that a run trained.", where=str(source),
@@ -90,11 +94,28 @@ def export_model(
                 plan = yaml.safe_dump(dict(known["plan"]), sort_keys=False, allow_unicode=True, width=120)
                 (partial / "plan.yaml").write_text(plan, encoding="utf-8")
     except OSError as error:
-        raise ExportError(
-            f"The model cannot be exported: {error.strerror or error}.", where=str(place),
-            expected="a folder that this user may write to, with enough free space",
-        ) from error  # fmt: skip
+        raise _unwritable(error, place) from error
     return place
+
+
+def _export_encoder(source: Path, place: Path, overwrite: bool) -> Path:
+    """Copy a student without a head, with the card that it was given when it was made."""
+    _check_target(place, source, overwrite)
+    try:
+        with new_folder(place) as partial:
+            for file in sorted(source.iterdir()):
+                if file.is_file() and not file.is_symlink() and (file.name in _WRITTEN or file.name.endswith(_COPIED)):
+                    shutil.copyfile(file, partial / file.name)
+    except OSError as error:
+        raise _unwritable(error, place) from error
+    return place
+
+
+def _unwritable(error: OSError, place: Path) -> ExportError:
+    return ExportError(
+        f"The model cannot be exported: {error.strerror or error}.", where=str(place),
+        expected="a folder that this user may write to, with enough free space",
+    )  # fmt: skip
 
 
 def _absolute(target: str | Path) -> Path:
@@ -127,7 +148,7 @@ def _check_target(place: Path, source: Path, overwrite: bool) -> None:
     foreign = [
         name for name in names if (place / name).is_dir() or not (name in _WRITTEN or name.endswith(_COPIED))
     ]  # fmt: skip
-    if foreign or SIDE_FILE not in names:
+    if foreign or not {SIDE_FILE, ORIGIN} & set(names):
         held = f" ({', '.join(foreign[:3])}{' …' if len(foreign) > 3 else ''})" if foreign else ""
         raise ExportError(
             f"The target folder holds other things than an earlier export{held}; replacing it would delete them.",

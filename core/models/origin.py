@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ORIGIN", "read_origin", "write_origin"]
+__all__ = ["DISTILLED", "ORIGIN", "read_origin", "write_origin"]
 
 #: Name of the side file.
 ORIGIN = "origin.json"
+#: How a student was made that took over weights or hidden states of a parent.
+DISTILLED = "distilled"
 _FORMAT = 1
 _LARGEST = 4_000_000
 
@@ -22,7 +24,7 @@ def write_origin(folder: Path, made: str, report: dict[str, Any]) -> None:
     folder
         The model folder.
     made
-        ``pruned``, or ``random`` for weights that nothing has trained.
+        ``pruned``, ``distilled``, or ``random`` for weights that nothing has trained.
     report
         Plain data about it.
 

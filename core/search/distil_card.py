@@ -35,7 +35,8 @@ def card(config: DistilConfig, found: Mapping[str, Any], *, shaped: bool, run_id
     register = "from core.models.shaped.register import register\n\nregister()\n" if shaped else ""
     parent = _code(config.model.source)
     run = f" (run {_code(run_id)})" if run_id else ""
-    origin = "inherited from and distilled from" if config.shape is not None else "distilled from"
+    ways = [("inherited from", config.shape is not None), ("distilled from", bool(found["steps"]))]
+    origin = " and ".join(words for words, done in ways if done) or "compared with those of"
     lines = [
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
         f"# {_plain(config.name)}",
@@ -75,10 +76,13 @@ def card(config: DistilConfig, found: Mapping[str, Any], *, shaped: bool, run_id
 
 
 def _distance(found: Mapping[str, Any]) -> str:
+    scores = f"{found['before']:.4f} before training, {found['after']:.4f} after it"
+    if not found["steps"]:
+        scores = f"{found['after']:.4f}"
     return (
-        f"**Distance to the parent's hidden states** on texts that nothing was fitted to: {found['before']:.4f} before "
-        f"training, {found['after']:.4f} after it. The parent itself scores 0, and predicting the mean 2. It says how "
-        "near the student is to its parent, not how good it is for a task."
+        f"**Distance to the parent's hidden states** on texts that nothing was fitted to: {scores}. The parent itself "
+        "scores 0, and predicting the mean 2. It says how near the student is to its parent, not how good it is for a "
+        "task."
     )
 
 

@@ -214,10 +214,13 @@ class _Work:
         found = self._found(student, calibration, done)
         shaped = isinstance(student.model.config, ShapedBertConfig)
         readme = card(config, found, shaped=shaped, run_id=self.folder.name)
+        report = {name: value for name, value in found.items() if name not in ("seconds", "curve")}
         # One that has cut no text: a tokenizer keeps the length that it cut at, and a resumed run cuts none.
         tokenizer = load_tokenizer(resolve(config.model.source, config.model.revision))
-        write_model(self.folder / _MODEL, student.model, tokenizer, {"README.md": readme})
+        write_model(self.folder / _MODEL, student.model, tokenizer, readme, report)
         words = f"Held-out loss {done.before:.4f} → {done.after:.4f} in {done.steps:,} steps; the parent scores 0."
+        if not done.steps:
+            words = f"Held-out loss {done.after:.4f} without training; the parent scores 0."
         context.event("info", words, step=done.steps)
         metrics = {
             "held/after": done.after, "held/before": done.before,

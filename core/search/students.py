@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from core.config.shape import EncoderShape
 from core.errors import ConfigError, ModelError
+from core.models.origin import DISTILLED, write_origin
 from core.models.shaped.files import shape_of
 from core.models.shaped.inherit import Inherited, LayerReport, default_segments
 from core.models.sources import read_config, resolve, vet_folder
@@ -28,8 +29,8 @@ __all__ = ["keep_student", "kept_student", "same_embeddings", "shape_of_folder",
 _ABOUT, _BASES = "student.json", "bases.safetensors"
 
 
-def write_model(folder: Path, model: Any, tokenizer: Any, texts: dict[str, str] | None = None) -> None:
-    """Write a model folder with tokenizer, and further text files by name, whole or not at all.
+def write_model(folder: Path, model: Any, tokenizer: Any, card: str, report: dict[str, Any]) -> None:
+    """Write a model folder with tokenizer, card and the note of how it was made, whole or not at all.
 
     Raises
     ------
@@ -42,8 +43,8 @@ def write_model(folder: Path, model: Any, tokenizer: Any, texts: dict[str, str] 
     with atomic_folder(folder, need=need) as partial, quiet():
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
-        for name, text in (texts or {}).items():
-            (partial / name).write_text(text, encoding="utf-8")
+        (partial / "README.md").write_text(card, encoding="utf-8")
+        write_origin(partial, DISTILLED, report)
 
 
 def keep_student(folder: Path, student: Inherited) -> None:

@@ -12,6 +12,7 @@ from core.settings import confine, safe_name
 from pages.ui import keys
 from pages.ui.components import error_box, notice
 from pages.ui.format import bytes_text, plain
+from pages.ui.run_distilled import loading_lines
 from pages.ui.studio import studio
 
 __all__ = ["ask", "export_form", "keep_parts", "open_dialog"]
@@ -117,9 +118,11 @@ def export_form(run: RunRecord, *, place: str) -> None:
         st.session_state[f"_exported_{run.id}"] = str(folder)
     written = st.session_state.get(f"_exported_{run.id}")
     if written:
-        st.success("The model folder is complete. Stock transformers loads it.", icon=":material/check_circle:")
+        shaped = studio().models.describe(written)["family"] == "shaped_bert"
+        loads = "It loads where Bertloom is installed." if shaped else "Stock transformers loads it."
+        st.success(f"The model folder is complete. {loads}", icon=":material/check_circle:")
         st.code(written, language=None)
-        st.code(_snippet(run, Path(written)), language="python")
+        st.code(_snippet(run, Path(written), shaped=shaped), language="python")
 
 
 def _suggestion(run: RunRecord) -> str:
@@ -127,7 +130,9 @@ def _suggestion(run: RunRecord) -> str:
     return f"{cleaned[:60] or 'model'}-{run.id[-4:]}"
 
 
-def _snippet(run: RunRecord, folder: Path) -> str:
+def _snippet(run: RunRecord, folder: Path, *, shaped: bool = False) -> str:
+    if run.kind == "distil":
+        return loading_lines(str(folder), shaped=shaped)
     tagging = run.plan.get("task", {}).get("kind") == "tagging"
     task, extra = (
         ("token-classification", ', aggregation_strategy="simple"')

@@ -79,8 +79,16 @@ const PROBE = [
     empty: "The random encoder comes after the encoder itself.", traces: (book) => layerTraces(book, "probe/random_loss_layer_") },
 ];
 
+const DISTIL = [
+  { id: "loss", title: "Distance to the parent", unit: "squared error by variance; the mean scores 2", wide: true, logs: true, smooths: true,
+    marks: true, empty: "The student inherits its weights first.",
+    traces: () => [["train/loss", "train", "train"], ["held/loss", "held out", "gate"]] },
+  { id: "lr", title: "Learning rate", unit: "of all layers", wide: true,
+    empty: "No learning rate has been logged yet.", traces: () => [["lr", "learning rate", 6]] },
+];
+
 /** What is drawn of a kind of run. */
-export const PANELS = { train: TRAINING, link: LINK, probe: PROBE };
+export const PANELS = { train: TRAINING, link: LINK, probe: PROBE, distil: DISTIL };
 
 function gateTraces(book, extra) {
   const names = book.names().filter((name) => name.startsWith("gate/") && name !== "gate/loss");

@@ -12,7 +12,9 @@ from pydantic import ValidationError
 from transformers import AutoModel, AutoTokenizer, BertModel
 
 from core.config.distil import DistilConfig
-from core.errors import ConfigError, DataError, ModelError, TrainingDiverged
+from core.errors import ConfigError, DataError, ExportError, ModelError, TrainingDiverged
+from core.models.export import export_model
+from core.models.origin import read_origin
 from core.models.shaped.modeling import ShapedBertModel
 from core.models.shaped.register import register
 from core.search.distil_run import run
@@ -118,6 +120,18 @@ def test_a_plain_shape_is_a_stock_bert(material: dict[str, Any], tmp_path: Path)
     card = (context.folder / "best" / "README.md").read_text(encoding="utf-8")
     assert "stock transformers loads" in card
     assert "register" not in card
+
+
+def test_without_a_step_it_is_the_inherited_student(
+    done: MemoryContext, material: dict[str, Any], tmp_path: Path
+) -> None:
+    context = context_in(tmp_path / "run")
+    assert run(config(material, steps=0), context) is Outcome.FINISHED
+    found = results(context.folder)["metrics"]
+    assert found["held/after"] == found["held/before"] == results(done.folder)["metrics"]["held/before"]
+    card = (context.folder / "best" / "README.md").read_text(encoding="utf-8")
+    assert "its weights were inherited from the parent" in card
+    assert "before training" not in card
 
 
 @pytest.mark.parametrize(("asked", "ends"), [(Request.PAUSE, Outcome.PAUSED), (Request.CANCEL, Outcome.CANCELLED)])
@@ -233,7 +247,7 @@ def test_a_rate_that_ruins_the_student_ends_with_advice(material: dict[str, Any]
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"shape": None}, "neither is given"), ({"student": "folder"}, "both are given"), ({"steps": 0}, "steps"),
+        ({"shape": None}, "neither is given"), ({"student": "folder"}, "both are given"), ({"steps": -1}, "steps"),
         ({"lr": 0.0}, "lr"), ({"lr": 5.0}, "lr"), ({"batch_tokens": 3}, "batch_tokens"),
         ({"evaluate_every": 0}, "evaluate_every"), ({"segments": [[0, 0]]}, "1 entries, the shape 3 layers"),
         ({"shape": {"layers": [{"width": 30, "heads": 7, "intermediate": 9}]}}, "do not divide"),
@@ -245,3 +259,19 @@ def test_numbers_that_mean_nothing_are_refused_with_the_form(
 ) -> None:
     with pytest.raises(ValidationError, match=said):
         config(material, **changes)
+
+
+def test_the_folder_can_be_exported_with_its_card(done: MemoryContext, tmp_path: Path) -> None:
+    place = export_model(done.folder / "best", tmp_path / "export")
+    assert (place / "README.md").read_bytes() == (done.folder / "best" / "README.md").read_bytes()
+    made, report = read_origin(place) or ("", {})
+    assert (made, report["after"]) == ("distilled", results(done.folder)["metrics"]["held/after"])
+    assert AutoModel.from_pretrained(place).config.model_type == "shaped_bert"
+    assert export_model(place, tmp_path / "export again", overwrite=True).is_dir()
+    assert export_model(done.folder / "best", place, overwrite=True) == place
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("kept")
+    with pytest.raises(ExportError, match="not empty"):
+        export_model(done.folder / "best", tmp_path / "mine")
+    with pytest.raises(ExportError, match="other things"):
+        export_model(done.folder / "best", tmp_path / "mine", overwrite=True)
