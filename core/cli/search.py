@@ -9,12 +9,14 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from core.cli import search_structure
 from core.cli.output import JsonOption, answer, errors, note, visible
 from core.errors import RunError
 
 __all__ = ["app"]
 
-app = typer.Typer(name="search", help="Searches: trials of runs, statistics of a parent.", no_args_is_help=True)
+app = typer.Typer(name="search", help="Searches: trials of runs, shapes of encoders.", no_args_is_help=True)
+search_structure.register(app)
 
 
 @app.command("stats")

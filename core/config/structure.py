@@ -111,7 +111,9 @@ class StructureConfig(Config):
         "bus", description="bus: one residual stream, layers read and write it. stepped: the stream changes its width."
     )
     readout: bool = Field(
-        True, description="bus only: a map of full width after the last layer. Without it the last layer is full-width."
+        True,
+        description="A map of full width after the last layer; with mode bus only. Without it the last layer is "
+        "full-width.",
     )
     depths: list[Depth] | None = Field(
         None, description="Numbers of layers that are tried. Empty: those that the statistics propose."
@@ -173,8 +175,6 @@ class StructureConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> StructureConfig:
-        if self.mode == "stepped" and self.readout and "readout" in self.model_fields_set:
-            raise ValueError("readout belongs to mode bus; in mode stepped the last layer is full-width")
         if self.random and self.sampler == "tpe":
             raise ValueError("random and sampler tpe exclude each other: choose one")
         if "score" in self.objectives and self.finetune is None:

@@ -22,11 +22,11 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7
 
 
 def has_checkpoint(run: Path | str) -> bool:
-    """Whether there is something to resume from: a complete checkpoint, or recorded runs of a claim.
+    """Whether there is something to resume from: a complete checkpoint, recorded runs of a claim, ranked candidates.
 
     Temporary names are incomplete ones.
     """
-    for name, complete in (("checkpoints", str.isdigit), ("arms", lambda name: name.endswith(".json"))):
+    for name, complete in (("checkpoints", str.isdigit), ("arms", _is_record), ("candidates", _is_record)):
         try:
             with os.scandir(os.path.join(run, name)) as entries:
                 if any(complete(entry.name) for entry in entries):
@@ -34,6 +34,10 @@ def has_checkpoint(run: Path | str) -> bool:
         except OSError:
             continue
     return False
+
+
+def _is_record(name: str) -> bool:
+    return name.endswith(".json") and not name.startswith(".")
 
 
 def has_model(run: Path | str) -> bool:

@@ -32,7 +32,6 @@ def refused(**changes: Any) -> str:
         ({"objectives": ["flops", "latency"]}, "needs loss or score"),
         ({"objectives": ["flops", "loss", "loss"]}, "twice"),
         ({"objectives": ["latency", "score"]}, "needs finetune"),
-        ({"mode": "stepped", "readout": True}, "mode bus"),
         ({"random": True, "sampler": "tpe"}, "exclude each other"),
         ({"given": [[]]}, "empty list of widths"),
         ({"halving": {"rungs": []}}, "halving.rungs"),
@@ -76,4 +75,3 @@ def test_the_result_does_not_depend_on_the_name() -> None:
 def test_stepped_shapes_have_no_readout() -> None:
     assert StructureConfig().with_readout
     assert not StructureConfig(mode="stepped").with_readout
-    assert StructureConfig.model_validate(StructureConfig(mode="stepped", readout=False).model_dump()).mode == "stepped"
