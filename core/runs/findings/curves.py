@@ -18,6 +18,8 @@ __all__ = ["clipped", "diverged", "overfitting", "plateau", "rate_too_low", "war
 _STEP = re.compile(r"step (\d+)")
 #: Rates up to which a head alone, and a whole encoder, hardly move (docs/claims.md measures it).
 _LOW_HEAD, _LOW_ENCODER = 5e-4, 1e-5
+#: Rates from which on they may collapse at once.
+_HIGH_HEAD, _HIGH_ENCODER = 0.3, 5e-4
 
 
 def number(value: float) -> str:
@@ -31,6 +33,11 @@ def rolling(points: Points, window: int) -> np.ndarray:
     ends = np.arange(1, len(points) + 1)
     starts = np.maximum(0, ends - window)
     return np.asarray((sums[ends] - sums[starts]) / (ends - starts))
+
+
+def rates_between(segment: Segment) -> tuple[float, float]:
+    """Return the rate up to which hardly anything moves in a stage, and the one from which on weights may collapse."""
+    return (_LOW_HEAD, _HIGH_HEAD) if segment.head_only else (_LOW_ENCODER, _HIGH_ENCODER)
 
 
 def _window(points: Points) -> int:
@@ -160,7 +167,7 @@ def rate_too_low(segment: Segment) -> Iterator[Finding]:
         return
     size = max(5, len(loss) // 8)
     before, after = float(loss.values[:size].mean()), float(loss.values[-size:].mean())
-    low = _LOW_HEAD if segment.head_only else _LOW_ENCODER
+    low, _ = rates_between(segment)
     if before < 0.2 or not -0.02 * before < before - after < 0.04 * before or rate[1] > low:
         return
     what = "only the head was trained" if segment.head_only else "the encoder was trained"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.runs.findings import remedies
+from core.runs.findings.curves import rates_between, rolling
 from core.runs.findings.types import Evidence, Finding, Recorded, Remedy, Segment
 
 __all__ = ["at_baseline", "gate_not_reached", "guard_held", "one_class"]
@@ -38,17 +39,42 @@ def one_class(segment: Segment) -> Iterator[Finding]:
         told = f"At the evaluations of steps {mcc.steps[-2]} and {mcc.steps[-1]} all texts got the same label"
     rate = segment.highest_rate()
     at = f", after training at a rate of up to {rate[1]:.3g}" if rate else ""
+    advice, cures = _why_one_class(segment, rate[1] if rate else None)
     yield Finding(
-        "one_class", "problem", f"{told}{segment.where}{at}.",
-        "Either nothing was learnt yet (rate too low, too few steps), or the rate was so high that the weights "
-        "collapsed; the loss curve tells which.",
+        "one_class", "problem", f"{told}{segment.where}{at}.", advice,
         Evidence(("gate/mcc", "gate/accuracy", "train/loss"), segment.first, segment.last),
         (
-            Remedy("Find the rate by a range test", remedies.add_range_test(segment.index)),
-            Remedy("A tenth of the learning rate", remedies.cut_rates(segment.index, 0.1)),
+            Remedy("Find the rate by a range test", remedies.add_range_test(segment.index)), *cures,
             Remedy("Weight the classes", remedies.weigh_classes(segment.index)),
         ),
     )  # fmt: skip
+
+
+def _why_one_class(segment: Segment, rate: float | None) -> tuple[str, tuple[Remedy, ...]]:
+    """Return what the train loss says about it, and what is to be changed: a lower rate only where one was too high."""
+    loss, low, high = segment.points("train/loss"), *rates_between(segment)
+    lower = Remedy("A tenth of the learning rate", remedies.cut_rates(segment.index, 0.1))
+    longer = Remedy("Train three times as long", remedies.longer(segment.index, 3.0))
+    if len(loss) >= 20:
+        smooth = rolling(loss, max(3, len(loss) // 10))
+        begin, least, most, end = (
+            float(one) for one in (loss.values[:3].mean(), smooth.min(), smooth.max(), smooth[-1])
+        )
+        if most > 1.2 * begin or end > 1.2 * least:
+            return "The loss rose: the rate was so high that the weights collapsed.", (lower,)
+        if least < 0.9 * begin:
+            return "The loss fell all the same: one class is far more frequent, or more steps are needed.", (longer,)
+        if rate is not None and rate <= low:
+            higher = Remedy("Ten times the learning rate", remedies.cut_rates(segment.index, 10.0))
+            return "Nothing was learnt yet: the loss never fell, and the rate is low for what is trained.", (higher,)
+        if rate is not None and rate >= high:
+            return "The loss never fell, at a rate at which weights can collapse in the first steps.", (lower,)
+        return "Nothing was learnt yet: the loss never fell. More steps may be all that it needs.", (longer,)
+    return (
+        "Either nothing was learnt yet (rate too low, too few steps), or the rate was so high that the weights "
+        "collapsed; the loss curve tells which.",
+        (),
+    )
 
 
 def at_baseline(run: Recorded) -> Iterator[Finding]:

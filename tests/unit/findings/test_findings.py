@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -182,6 +184,29 @@ def test_one_predicted_class_is_told_by_its_name() -> None:
 def test_one_predicted_class_is_told_while_the_run_goes_on() -> None:
     run = replace(healthy(accuracy=lambda step: 0.5, status="running"), results=None)
     assert "steps 180 and 200" in told(run, "one_class").message
+
+
+@pytest.mark.parametrize(
+    ("loss", "fields", "offered", "not_offered"),
+    [
+        (lambda step: 0.69, {"lr": 1e-5}, "Ten times the learning rate", "A tenth of the learning rate"),
+        (lambda step: 0.69, {"lr": 1e-4}, "Train three times as long", "A tenth of the learning rate"),
+        (lambda step: 0.69, {"lr": 1e-2}, "A tenth of the learning rate", "Ten times the learning rate"),
+        (lambda step: 0.69 + (0.9 if 10 < step < 60 else 0), {"lr": 1e-4}, "A tenth of the learning rate", ""),
+        (lambda step: 0.4 if step < 90 else 0.69, {"lr": 1e-4}, "A tenth of the learning rate", ""),
+        (lambda step: 0.7 - step / 800, {"lr": 1e-4}, "Train three times as long", "A tenth of the learning rate"),
+        (lambda step: 0.69, {"lr": 1e-3, "freeze_encoder": True}, "Train three times as long", "A tenth"),
+        (lambda step: 0.69, {"lr": 1e-4, "freeze_encoder": True}, "Ten times the learning rate", "A tenth"),
+    ],
+)  # fmt: skip
+def test_a_lower_rate_is_offered_only_where_the_loss_says_that_it_was_too_high(
+    loss: Callable[[int], float], fields: dict[str, Any], offered: str, not_offered: str
+) -> None:
+    results = scored(0.5, ((200, 0), (200, 0)))
+    run = healthy(loss=loss, noise=0.01, results=results, of=plan(**fields), rate=lambda step: fields["lr"])
+    labels = [cure.label for cure in told(run, "one_class").remedies]
+    assert offered in labels
+    assert not [label for label in labels if not_offered and label.startswith(not_offered)]
 
 
 def test_a_score_within_reach_of_the_majority_is_told() -> None:
