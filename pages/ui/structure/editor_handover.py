@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from core.api import Studio
-from core.config import CorpusConfig, ModelConfig, problems
+from core.config import CorpusConfig, ModelConfig, Plan, problems
 from core.config.shape import EncoderShape
 from core.errors import BertloomError, ConfigError
 from core.models.shaped import count, memory
@@ -51,6 +51,12 @@ class Subject:
         A short name.
     run
         A run whose best weights have this shape, where there is one.
+    distils
+        Makes the config of its distillation for a number of steps, where a search knows texts and segments.
+    plans
+        Makes a plan that starts from its weights.
+    others
+        Runs that it can be compared with, its own first.
     """
 
     shape: EncoderShape | None
@@ -58,6 +64,9 @@ class Subject:
     inherits: Inheritance
     name: str
     run: str | None = None
+    distils: Callable[[int], DistilConfig] | None = None
+    plans: Callable[[], Plan] | None = None
+    others: tuple[str, ...] = ()
 
 
 def handover(studio: Studio, subject: Subject, row: DeltaGenerator, *, key: str) -> None:
@@ -126,12 +135,19 @@ def _distil(studio: Studio, subject: Subject, key: str) -> None:
         "need no labels; the distance to the parent is measured on texts that were not trained on."
     )
     name = st.text_input("Name of the run", f"distil {subject.name}", max_chars=120, key=f"{key}_distil_name")
-    corpus = _corpus(studio, f"{key}_distil_corpus")
+    corpus = _corpus(studio, f"{key}_distil_corpus") if subject.distils is None else ""
     row = st.columns(2, gap="small")
     steps = row[0].number_input("Steps", 1, 1_000_000, _STEPS, 50, key=f"{key}_distil_steps")
     lr = row[1].number_input("Learning rate", 1e-6, 1.0, 5e-4, 1e-4, format="%g", key=f"{key}_distil_lr")
     if st.button("Start", type="primary", icon=":material/play_arrow:", key=f"{key}_distil_go", width="stretch"):
-        _submit(studio, key, lambda: distil_config(subject, name=name.strip(), corpus=corpus, steps=steps, lr=lr))
+        own = subject.distils
+
+        def made() -> DistilConfig:
+            if own is None:
+                return distil_config(subject, name=name.strip(), corpus=corpus, steps=steps, lr=lr)
+            return own(steps).model_copy(update={"name": name.strip() or "distilled", "lr": lr})
+
+        _submit(studio, key, made)
 
 
 def _corpus(studio: Studio, key: str) -> str:
@@ -144,7 +160,7 @@ def _corpus(studio: Studio, key: str) -> str:
     )  # fmt: skip
 
 
-def _submit(studio: Studio, key: str, made: Any) -> None:
+def _submit(studio: Studio, key: str, made: Callable[[], DistilConfig]) -> None:
     """Queue a run and open its page; two clicks are one run."""
     request = st.session_state.setdefault(f"{key}_request", uuid.uuid4().hex)
     try:
@@ -163,7 +179,7 @@ def _train(studio: Studio, subject: Subject, key: str) -> None:
     if subject.run is not None:
         st.caption("The stage planner takes the weights that this candidate has reached as its model.")
         if st.button("Open the stage planner", type="primary", icon=":material/tune:", key=f"{key}_train_run"):
-            _plan(studio, subject.run)
+            _plan(studio, subject)
         return
     can_inherit = subject.inherits.problem is None
     options = list(_WEIGHTS) if can_inherit else ["random"]
@@ -206,13 +222,20 @@ def _folder_name(subject: Subject) -> str:
     return "shape-" + "".join(char if char.isalnum() or char == "-" else "x" for char in subject.name.replace(" ", ""))
 
 
-def _plan(studio: Studio, run_id: str) -> None:
+def _plan(studio: Studio, subject: Subject) -> None:
+    """Open the planner with the weights of the subject's run."""
+    from pages.ui.planner_draft import load
+
+    assert subject.run is not None
     try:
-        place = studio.runs.model_folder(run_id)
+        if subject.plans is None:
+            place = studio.runs.model_folder(subject.run)
+            st.switch_page(st.session_state[keys.PAGES]["planner"], query_params={"model": str(place)})
+        load(subject.plans(), origin=f"the candidate {subject.name}")
     except BertloomError as error:
         error_box(error, title="It cannot be trained further")
         return
-    st.switch_page(st.session_state[keys.PAGES]["planner"], query_params={"model": str(place)})
+    st.switch_page(st.session_state[keys.PAGES]["planner"])
 
 
 # -- export ------------------------------------------------------------------------------------------------------------
@@ -239,6 +262,13 @@ def _export(subject: Subject, key: str) -> None:
 # -- compare -----------------------------------------------------------------------------------------------------------
 def _compare(studio: Studio, subject: Subject, key: str) -> None:
     assert subject.shape is not None
+    if len(subject.others) > 1 and st.button(
+        f"{len(subject.others)} trainings side by side", icon=":material/stacked_line_chart:",
+        key=f"{key}_compare_runs",
+        help="Its own training, those of the front, and the even shapes that were trained along: curves and numbers.",
+    ):  # fmt: skip
+        st.session_state["runs_picked"] = list(subject.others)
+        st.switch_page(st.session_state[keys.PAGES]["runs"], query_params={"compare": ",".join(subject.others)})
     known = {str(model["source"]): model for model in studio.models.list()}
     chosen = st.multiselect(
         "Models", list(known), default=[subject.parent] if subject.parent in known else [], key=f"{key}_compare_with",

@@ -75,9 +75,19 @@ def rows(origins: Sequence[Foreseen]) -> list[dict[str, str]]:
     return found
 
 
-def inheritance_part(found: Inheritance, parent_name: str) -> None:
-    """Draw the table, or why there is none."""
-    with st.container(border=True, gap="small", key="layers_inherit"):
+def inheritance_part(found: Inheritance, parent_name: str, *, key: str = "layers_inherit") -> None:
+    """Draw the table, or why there is none.
+
+    Parameters
+    ----------
+    found
+        What is inherited.
+    parent_name
+        What the parent is called.
+    key
+        Beginning of the keys.
+    """
+    with st.container(border=True, gap="small", key=key):
         st.markdown(f"**What each layer inherits** :gray[from {plain(parent_name, 60)}]")
         if found.problem is not None:
             parts = [found.problem.what, f"Expected: {found.problem.expected}." if found.problem.expected else ""]
@@ -85,9 +95,7 @@ def inheritance_part(found: Inheritance, parent_name: str) -> None:
             st.info(plain(" ".join(part for part in parts if part), 500), icon=":material/link_off:")
             st.caption("It can still be trained from random weights.")
             return
-        st.dataframe(
-            rows(found.origins), hide_index=True, width="stretch", height="content", key="layers_inherit_table"
-        )
+        st.dataframe(rows(found.origins), hide_index=True, width="stretch", height="content", key=f"{key}_table")
         chosen = (
             "Which layers are inherited was chosen by the parent's statistics."
             if found.segments is not None
