@@ -1,4 +1,4 @@
-"""What is tried: budgets are met, references are always there, and an impossible budget is refused with a possible one."""
+"""What is tried: budgets are met, references are there, and an impossible budget is refused with a possible one."""
 
 from __future__ import annotations
 
