@@ -14,6 +14,7 @@ from pages.ui.components import error_box, notice
 from pages.ui.format import bytes_text, plain
 from pages.ui.run_distilled import loading_lines
 from pages.ui.studio import studio
+from pages.ui.texts import parts_words
 
 __all__ = ["ask", "export_form", "keep_parts", "open_dialog"]
 
@@ -65,13 +66,21 @@ def _known_tags() -> set[str]:
     return {tag for run in studio().runs.list() for tag in run.tags}
 
 
-def keep_parts(count: int) -> bool:
-    """Say how many trials go with a run that is to be deleted, and ask whether they are kept; False without any."""
+def keep_parts(count: int, kind: str | None) -> bool:
+    """Say how many parts go with runs that are to be deleted, and ask whether they are kept; False without any.
+
+    Parameters
+    ----------
+    count
+        How many there are.
+    kind
+        Kind of the runs that they belong to; None where these differ.
+    """
     if not count:
         return False
-    words = f"Its {count} trials are deleted too." if count > 1 else "Its trial is deleted too."
-    st.caption(f"{words} Kept ones become runs of their own.")
-    return st.checkbox("Keep the trials", key="delete_keep_parts")
+    words = parts_words(kind, count)
+    st.caption(f"{words} {'is' if count == 1 else 'are'} deleted too. Kept ones become runs of their own.")
+    return st.checkbox(f"Keep the {words.partition(' ')[2]}", key="delete_keep_parts")
 
 
 @st.dialog("Delete this run?", icon=":material/delete:")
@@ -81,7 +90,7 @@ def _delete(run: RunRecord) -> None:
         f"Its curves, checkpoints and best weights ({bytes_text(run.bytes)}) are deleted. This cannot be undone. "
         "Exported model folders stay."
     )
-    keep = keep_parts(run.children)
+    keep = keep_parts(run.children, run.kind)
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep", key="delete_keep"):
             st.rerun()

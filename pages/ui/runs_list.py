@@ -15,13 +15,14 @@ from pages.ui.components import notice, run_url, share_done, status_markdown
 from pages.ui.format import duration, metric_name, metric_value, percent, plain, relative
 from pages.ui.run_dialogs import keep_parts
 from pages.ui.runs_live import act
+from pages.ui.texts import parts_words
 
 __all__ = ["PAGE_SIZE", "chosen", "delete_dialog", "run_list"]
 
 PAGE_SIZE = 12
 _PICKED = "runs_picked"
 _COMPARE = "compare"
-#: Trials of a search that are listed under its row.
+#: Parts of a run that are listed under its row.
 _MOST_PARTS = 30
 _GROUPS: dict[str, tuple[Status, ...]] = {
     "Active": (Status.STARTING, Status.RUNNING, Status.PAUSING, Status.CANCELLING, Status.QUEUED),
@@ -74,7 +75,8 @@ def delete_dialog(studio: Studio, runs: Sequence[RunRecord]) -> None:
         st.markdown("\n".join(f"- {plain(run.name, 80)}" for run in free[:8]))
         if len(free) > 8:
             st.caption(f"and {len(free) - 8} more")
-    keep = keep_parts(sum(run.children for run in free))
+    kinds = {run.kind for run in free if run.children}
+    keep = keep_parts(sum(run.children for run in free), kinds.pop() if len(kinds) == 1 else None)
     if active:
         st.caption(f"{len(active)} still at work stay; cancel them first.")
     row = st.container(horizontal=True, horizontal_alignment="right", gap="small")
@@ -166,7 +168,7 @@ def _row(studio: Studio, run: RunRecord, picked: list[str]) -> None:
 
 def _parts(studio: Studio, run: RunRecord, picked: list[str]) -> None:
     """Fold the parts of a run under its row: they are read when they are unfolded."""
-    words = f"{run.children} trials" if run.children > 1 else "1 trial"
+    words = parts_words(run.kind, run.children)
     with st.expander(words, icon=":material/account_tree:", key=f"parts_{run.id}", on_change="rerun") as box:
         if not box.open:
             return

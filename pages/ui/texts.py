@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.runs.records import RunRecord, Status
 
-__all__ = ["ABOUT", "next_step"]
+__all__ = ["ABOUT", "next_step", "parts_words"]
 
 ABOUT = "**Bertloom**: a local-first workbench for BERT-family encoders. Everything stays in your home folder."
 
@@ -12,9 +12,18 @@ ABOUT = "**Bertloom**: a local-first workbench for BERT-family encoders. Everyth
 _PART = {
     Status.INTERRUPTED: "It stopped with the run that it belongs to, and begins again when that is resumed.",
     Status.PAUSED: "It was stopped with the run that it belongs to, and begins again when that is resumed.",
-    Status.CANCELLED: "It was ended early: because other trials did better, or with the run that it belongs to.",
+    Status.CANCELLED: "It was ended early: because others did better, or with the run that it belongs to.",
     Status.FAILED: "The run that it belongs to went on without it.",
 }
+
+#: What the runs are called that are parts of a run of some kind.
+_PARTS = {"train": ("trial", "trials"), "claim": ("run of an arm", "runs of its arms")}
+
+
+def parts_words(kind: str | None, count: int) -> str:
+    """Return how many parts a run of some kind has, in words; without a kind, of runs of several kinds."""
+    one, many = _PARTS.get(kind or "", ("part", "parts"))
+    return f"{count:,} {many if count != 1 else one}"
 
 
 def next_step(run: RunRecord) -> str:

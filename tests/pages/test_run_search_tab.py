@@ -13,6 +13,7 @@ from core.runs.control import Control
 from core.runs.store import Store
 from core.settings import Home
 from pages.ui import keys, security, studio
+from pages.ui.texts import parts_words
 from tests.searching import begin, plan_of, searched
 
 ROOT = Path(__file__).parents[2]
@@ -142,10 +143,21 @@ def test_deleting_a_search_asks_whether_its_trials_are_kept(store: Store, keep: 
     test = opened(run)
     test.session_state["_run_question"] = ("delete", run)
     test.run()
-    assert "Its 11 trials are deleted too" in words(test)
+    assert "11 trials are deleted too" in words(test)
     if keep:
         test.session_state["_run_question"] = ("delete", run)
         test.checkbox(key="delete_keep_parts").check().run()
     test.session_state["_run_question"] = ("delete", run)
     test.button(key="delete_confirm").click().run()
     assert len(store.runs.list(children=True)) == (11 if keep else 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "said"),
+    [
+        ("train", 1, "1 trial"), ("train", 11, "11 trials"), ("claim", 1, "1 run of an arm"),
+        ("claim", 1200, "1,200 runs of its arms"), ("distil", 2, "2 parts"), (None, 2, "2 parts"),
+    ],
+)  # fmt: skip
+def test_parts_of_a_run_are_called_what_they_are(kind: str | None, count: int, said: str) -> None:
+    assert parts_words(kind, count) == said
