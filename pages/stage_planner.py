@@ -20,7 +20,9 @@ from pages.ui.planner_draft import Draft, draft, load, objections, starter_plan,
 from pages.ui.planner_facts import known_parameters, objections_of
 from pages.ui.planner_findings import hints_of, plan_check_part
 from pages.ui.planner_jobs import begin, watch
+from pages.ui.planner_making import JOB, choose_source, settle
 from pages.ui.planner_model import describe, language_mismatch, layers_of, model_section
+from pages.ui.planner_origin import CSS as ORIGIN_CSS
 from pages.ui.planner_presets import presets_part
 from pages.ui.planner_side import known_estimate, outlook, yaml_part
 from pages.ui.planner_stage_list import CSS as STAGES_CSS
@@ -45,11 +47,12 @@ _CSS = """<style>
 
 def _page() -> None:
     _leave(draft())
-    st.html(_CSS.replace("</style>", f"{STAGES_CSS}</style>"))
+    st.html(_CSS.replace("</style>", f"{STAGES_CSS}{ORIGIN_CSS}</style>"))
     desk = studio()
     begin()
     _from_address(desk)
     now = sync()
+    settle(now)
     about = describe(now, desk)
     known = isinstance(about, dict)
     parameters = known_parameters(now, desk, about)
@@ -85,7 +88,7 @@ def _page() -> None:
     with side, st.container(key="planner_side"):
         outlook(now, desk, below=partial(plan_check_part, now, desk))
         yaml_part(now)
-    watch(["preview", "check", "steps", "estimate", "describe", "parameters", "plan_check"])
+    watch(["preview", "check", "steps", "estimate", "describe", "parameters", "plan_check", JOB])
 
 
 def _header(now: Draft, desk: Studio) -> None:
@@ -138,16 +141,22 @@ def _leave(now: Draft) -> None:
 
 
 def _from_address(desk: Studio) -> None:
-    """Fill the form from ``?from=RUN`` or ``?preset=NAME``, once for each address."""
-    asked = {name: st.query_params[name] for name in ("from", "preset") if name in st.query_params}
+    """Fill the form from ``?from=RUN``, ``?preset=NAME`` or ``?model=FOLDER``, once for each address."""
+    if keys.RUN_ID in st.query_params:  # of the run's page, left over when a person comes back from there
+        del st.query_params[keys.RUN_ID]
+    asked = {name: st.query_params[name] for name in ("from", "preset", "model") if name in st.query_params}
     if not asked or st.session_state.get(_SEEN) == asked:
         return
     try:
         if "from" in asked:
             run = desk.runs.find(asked["from"])
             load(desk.runs.plan(run.id), origin=f"run {run.name}", parent=run.id)
-        else:
+        elif "preset" in asked:
             load(desk.presets.load(asked["preset"]), origin=f"preset {asked['preset']}")
+        if "model" in asked:
+            if not asked["model"].startswith("hub:"):  # an address alone asks no other machine
+                desk.models.describe(asked["model"])
+            choose_source(asked["model"])
     except BertloomError as error:
         draft()
         error_box(error, title="The form could not be filled from this address")

@@ -14,7 +14,7 @@ from pages.ui.components import error_box, notice
 from pages.ui.format import bytes_text, count, plain
 from pages.ui.forms import subset
 from pages.ui.forms_fields import SECTIONS
-from pages.ui.planner_draft import Draft, given, put, widget_key
+from pages.ui.planner_draft import Draft, given, living, put, widget_key
 from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_widgets import field, fields, folded, section
 
@@ -120,7 +120,8 @@ def _sample(draft: Draft, samples: Sequence[Mapping[str, Any]]) -> None:
             use_sample(draft, by_name[name], list(by_name))
 
     st.pills(
-        "Bundled samples", list(by_name), key=key, on_change=chosen, default=first, label_visibility="collapsed",
+        "Bundled samples", list(by_name), key=key, on_change=living("data.source", "_sample", chosen), default=first,
+        label_visibility="collapsed",
         format_func=lambda name: f"{plain(by_name[name]['title'])}",
     )  # fmt: skip
     sample = by_name.get(str(source))
@@ -171,7 +172,8 @@ def _upload(draft: Draft, studio: Studio) -> None:
         _use_file(draft, path)
 
     st.file_uploader(
-        "File", type=_FILE_TYPES, key=key, on_change=came, label_visibility="collapsed",
+        "File", type=_FILE_TYPES, key=key, on_change=living("data.source", "_upload", came),
+        label_visibility="collapsed",
         help="A table with a row a text (CSV, TSV, JSON lines, Parquet), or words in columns (CoNLL).",
     )  # fmt: skip
     problem = st.session_state.pop("planner_upload_problem", None)
@@ -191,7 +193,8 @@ def _upload(draft: Draft, studio: Studio) -> None:
             _use_file(draft, Path(st.session_state[pick]))
 
     st.selectbox(
-        "Uploaded files", list(by_path), index=None, key=pick, on_change=picked, placeholder="Use an earlier upload",
+        "Uploaded files", list(by_path), index=None, key=pick, placeholder="Use an earlier upload",
+        on_change=living("data.source", "_upload_pick", picked),
         format_func=lambda path: f"{by_path[path]['name']} · {bytes_text(by_path[path]['bytes'])}",
     )  # fmt: skip
 
@@ -210,7 +213,8 @@ def _use_file(draft: Draft, path: Path) -> None:
 
 
 def _typed(draft: Draft, label: str, example: str, *, prefix: str, help: str) -> None:
-    key = f"{widget_key('data.source')}_{'hub' if prefix else 'path'}"
+    suffix = "_hub" if prefix else "_path"
+    key = f"{widget_key('data.source')}{suffix}"
     source = str(draft.state.get("data.source") or "")
     fits = source.startswith("hub:") if prefix else ("/" in source or "\\" in source or "." in source)
     first = given(key, source.removeprefix(prefix) if fits else "")
@@ -220,7 +224,8 @@ def _typed(draft: Draft, label: str, example: str, *, prefix: str, help: str) ->
         if text:
             put("data.source", prefix + text.removeprefix(prefix) if prefix else text)
 
-    st.text_input(label, value=first, key=key, on_change=typed, placeholder=example, help=help)
+    told = living("data.source", suffix, typed)
+    st.text_input(label, value=first, key=key, on_change=told, placeholder=example, help=help)
 
 
 def _missing(draft: Draft) -> None:

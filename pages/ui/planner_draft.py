@@ -35,8 +35,8 @@ from pages.ui.forms_stages import (
 )
 
 __all__ = [
-    "Draft", "add_row", "draft", "given", "load", "objections", "once", "put", "replace_stages", "row_action",
-    "starter_plan", "switch_part", "sync", "widget_key",
+    "Draft", "add_row", "anew", "draft", "given", "living", "load", "objections", "once", "put", "replace_stages",
+    "row_action", "starter_plan", "switch_part", "sync", "turn_card", "widget_key",
 ]  # fmt: skip
 
 _SLOT = "planner_draft"
@@ -105,6 +105,8 @@ class Draft:
     given: dict[str, Any] = field(default_factory=dict)
     #: How often the rows of a list have changed their places, by the number of the stage and the list's name.
     versions: dict[tuple[int, str], int] = field(default_factory=dict)
+    #: How often the widgets of a field outside of the stages were drawn anew.
+    turns: dict[str, int] = field(default_factory=dict)
     #: When each action was last carried out, in seconds of a clock that never goes back.
     acted: dict[str, float] = field(default_factory=dict)
     #: Parts that were switched off, by the number of the stage and the part's name: they come back as they were.
@@ -144,7 +146,7 @@ def load(plan: Plan, *, origin: str = "", parent: str | None = None) -> Draft:
     now.state = state_from_plan(plan)
     now.good = dict(now.state)
     now.generation += 1
-    now.given, now.versions, now.shelf, now.objections = {}, {}, {}, {}
+    now.given, now.versions, now.shelf, now.objections, now.turns = {}, {}, {}, {}, {}
     now.order, now.open = list(range(len(plan.stages))), set()
     now.origin, now.parent = origin, parent
     _validate(now)
@@ -176,6 +178,41 @@ def put(path: str, value: object) -> None:
     if key in st.session_state:
         st.session_state[key] = now.given[key] = to_widget(path, value)
     _validate(now)
+
+
+def anew(path: str) -> None:
+    """Give a field outside of the stages new widgets, which begin with what code has put into it."""
+    turns = draft().turns
+    turns[path] = turns.get(path, 0) + 1
+
+
+def living(path: str, suffix: str, action: Callable[[], None]) -> Callable[[], None]:
+    """Return a callback of a field's widget that is carried out only while the form has that widget.
+
+    Now and then a browser still tells the value of a widget that a loaded plan has replaced. Streamlit, which has
+    forgotten that widget, takes this for a change and calls what it called: the old form would write into the new one.
+
+    Parameters
+    ----------
+    path
+        The field.
+    suffix
+        What the widget's key has behind :func:`widget_key`.
+    action
+        What is done.
+    """
+    key = f"{widget_key(path)}{suffix}"
+
+    def act() -> None:
+        if key == f"{widget_key(path)}{suffix}":
+            action()
+
+    return act
+
+
+def turn_card(number: int) -> None:
+    """Open the card of a stage, or close it; `number` is the one that its widgets have."""
+    draft().open ^= {number}
 
 
 def replace_stages(stages: Sequence[Values], order: Sequence[int | None]) -> list[int]:
@@ -289,7 +326,8 @@ def widget_key(path: str) -> str:
     now = draft()
     place = split(path)
     if place is None or place[0] >= len(now.order):
-        return f"plan{now.generation}_{path.replace('.', '_')}"
+        turn = now.turns.get(path, 0)
+        return f"plan{now.generation}_{path.replace('.', '_')}{f'_{turn}' if turn else ''}"
     number, name = now.order[place[0]], place[1]
     row = _ROW.match(name)
     version = now.versions.get((number, row[1]), 0) if row else 0

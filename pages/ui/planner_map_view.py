@@ -16,7 +16,7 @@ from pages.ui.components import notice
 from pages.ui.forms import stage_from_values
 from pages.ui.forms_stages import Values, stage_values
 from pages.ui.loader import LOADER
-from pages.ui.planner_draft import Draft, draft, once, put, row_action, sync
+from pages.ui.planner_draft import Draft, once, put, row_action, sync, turn_card
 from pages.ui.planner_map import Cell, span, toggled, trained_share, trained_words
 from pages.ui.planner_stage_words import rate_words
 from pages.ui.routes import asset_url
@@ -120,11 +120,7 @@ def _react(key: str, layers: int) -> None:
     if cell := state.get("cell"):
         once(f"map {cell['click']}", clicked)(int(cell["stage"]), str(cell["unit"]), layers)
     elif opened := state.get("open"):
-        once(f"map {opened['click']}", _turn)(int(opened["stage"]))
-
-
-def _turn(stage: int) -> None:
-    draft().open ^= {stage}
+        once(f"map {opened['click']}", turn_card)(int(opened["stage"]))
 
 
 def _cell(cell: Cell, limits: tuple[float, float] | None, stage: str) -> dict[str, Any]:

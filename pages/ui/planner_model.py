@@ -12,14 +12,18 @@ from core.errors import BertloomError
 from pages.ui.components import error_box
 from pages.ui.format import bytes_text, count, plain
 from pages.ui.forms_fields import SECTIONS
-from pages.ui.planner_draft import Draft, given, put, widget_key
+from pages.ui.planner_draft import Draft, given, living, put, widget_key
 from pages.ui.planner_jobs import ask, peek
+from pages.ui.planner_origin import origin_part
+from pages.ui.planner_shape import shape_part
 from pages.ui.planner_widgets import fields, folded, section
 
 __all__ = ["describe", "language_mismatch", "layers_of", "model_section"]
 
 #: Layers of an encoder that nobody has looked at yet.
 _USUAL_LAYERS = 12
+
+_FACTS = {"layers": "layers", "hidden_size": "wide"}
 
 ModelKind = Literal["bundled", "mine", "folder", "hub"]
 
@@ -42,8 +46,12 @@ def model_section(draft: Draft, studio: Studio, language: str | None) -> None:
                 "unknown pieces. Choose an encoder for Chinese; the check of the data shows their share.",
                 icon=":material/translate:",
             )
+        if about is not None:
+            origin_part(draft, studio)
         fields(draft, SECTIONS["model"][0])
         folded(draft, "model")
+        if about is not None:
+            shape_part(draft, studio, about)
 
 
 def describe(draft: Draft, studio: Studio) -> dict[str, Any] | BertloomError | None:
@@ -100,7 +108,7 @@ def _source(draft: Draft, studio: Studio) -> ModelKind:
 
     kind: ModelKind = st.segmented_control(
         "Source of the encoder", list(_KINDS), format_func=lambda name: _KINDS[name], required=True, key=key,
-        on_change=changed, label_visibility="collapsed", default=first,
+        on_change=living("model.source", "_kind", changed), label_visibility="collapsed", default=first,
     ) or "bundled"  # fmt: skip
     if kind == "mine":
         _pick(source, _mine(studio))
@@ -140,13 +148,15 @@ def _pick(source: str, mine: Mapping[str, Mapping[str, Any]]) -> None:
             put("model.source", st.session_state[key])
 
     st.selectbox(
-        "Model of a run", list(mine), index=None, key=key, on_change=picked, placeholder="Choose a model",
+        "Model of a run", list(mine), index=None, key=key, on_change=living("model.source", "_mine", picked),
+        placeholder="Choose a model",
         format_func=lambda name: str(mine[name].get("title") or name)[:80],
     )  # fmt: skip
 
 
 def _typed(source: str, label: str, example: str, prefix: str) -> None:
-    key = f"{widget_key('model.source')}_{'hub' if prefix else 'folder'}"
+    suffix = "_hub" if prefix else "_folder"
+    key = f"{widget_key('model.source')}{suffix}"
     fits = source.startswith("hub:") if prefix else source not in ("bundled", "") and not source.startswith("hub:")
     first = given(key, source.removeprefix(prefix) if fits else "")
 
@@ -156,7 +166,7 @@ def _typed(source: str, label: str, example: str, prefix: str) -> None:
             put("model.source", prefix + text.removeprefix(prefix) if prefix else text)
 
     st.text_input(
-        label, value=first, key=key, on_change=typed, placeholder=example,
+        label, value=first, key=key, on_change=living("model.source", suffix, typed), placeholder=example,
         help="Safetensors weights only; pickled weights and models that bring their own code are refused.",
     )  # fmt: skip
 
@@ -177,9 +187,10 @@ def _about(draft: Draft, studio: Studio, kind: ModelKind) -> dict[str, Any] | No
         error_box(about, title="This encoder cannot be used")
         return None
     facts = [
-        f"{about['layers']} layers", f"{count(about['hidden_size'])} wide", f"{about['heads']} heads",
+        *(f"{count(about[name])} {words}" for name, words in _FACTS.items() if about.get(name) is not None),
+        _heads(about, studio),
         f"{about['parameters'] / 1e6:.1f} M parameters" if about.get("parameters") else "",
-        f"{count(about['vocab_size'])} pieces",
+        f"{count(about['vocab_size'])} pieces" if about.get("vocab_size") else "",
         f"texts up to {count(about['max_length'])}" if about.get("max_length") else "",
         bytes_text(about["bytes"]) if about.get("bytes") else "",
     ]  # fmt: skip
@@ -189,3 +200,14 @@ def _about(draft: Draft, studio: Studio, kind: ModelKind) -> dict[str, Any] | No
     for warning in about.get("warnings") or []:
         st.caption(f":material/info: {plain(warning, 400)}")
     return dict(about)
+
+
+def _heads(about: Mapping[str, Any], studio: Studio) -> str:
+    """Say how many heads a layer has; layers of a shaped encoder may differ."""
+    most = about.get("heads")
+    if about.get("family") == "shaped_bert" and not str(about["source"]).startswith("hub:"):
+        heads = [int(layer["heads"]) for layer in studio.models.shape(str(about["source"]))["layers"]]
+        if min(heads) != max(heads):
+            return f"{min(heads)} to {max(heads)} heads"
+        most = heads[0]
+    return "" if most is None else f"{count(most)} heads"

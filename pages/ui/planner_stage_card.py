@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.format import metric_name, plain
 from pages.ui.forms_fields import GATE_FIELDS, STAGE_FIELDS, STAGE_MORE, control, relevant
 from pages.ui.forms_stages import dig, fresh_part, stage_count, stage_values
-from pages.ui.planner_draft import Draft, given, switch_part, sync, widget_key
+from pages.ui.planner_draft import Draft, given, living, switch_part, sync, widget_key
 from pages.ui.planner_map import Parameters
 from pages.ui.planner_stage_rows import groups_table, objectives_table, space_table
 from pages.ui.planner_stage_words import metrics_of, start_choices, start_words
@@ -190,7 +190,7 @@ def _switch(draft: Draft, index: int, name: str) -> bool:
         switch_part(path, bool(st.session_state[key]))
 
     given(key, on)
-    st.toggle(control(path).label, value=on, key=key, on_change=turned, help=_PART_WORDS[name])
+    st.toggle(control(path).label, value=on, key=key, on_change=living(path, "_on", turned), help=_PART_WORDS[name])
     message(draft, path)
     return on
 

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.format import plain
 from pages.ui.forms import stage_from_values
 from pages.ui.forms_stages import Values, stage_count, stage_values, unused_name
-from pages.ui.planner_draft import Draft, draft, once, replace_stages, sync
+from pages.ui.planner_draft import Draft, once, replace_stages, sync, turn_card
 from pages.ui.planner_gallery import gallery
 from pages.ui.planner_map import Cell, Parameters, cells
 from pages.ui.planner_map_view import freeze_map
@@ -103,7 +103,7 @@ def _card(
         head.button(
             f"{index + 1}&ensp;{plain(values['name'], 60)}",
             icon=":material/expand_more:" if is_open else ":material/chevron_right:",
-            key=f"stage_open_{number}", type="tertiary", on_click=once(f"open {number}", _turn), args=(number,),
+            key=f"stage_open_{number}", type="tertiary", on_click=once(f"open {number}", turn_card), args=(number,),
             disabled=bool(wrong),
             help="Some fields need mending: the card stays open." if wrong else None,
         )  # fmt: skip
@@ -140,10 +140,6 @@ def _menu(draft: Draft, index: int, number: int, *, enabled: bool) -> None:
         "Actions", options, key=key, on_click=chosen, format_func=lambda name: _ACTIONS[name], icon=":material/tune:",
         type="tertiary",
     )  # fmt: skip
-
-
-def _turn(number: int) -> None:
-    draft().open ^= {number}
 
 
 def _act(what: str, number: int) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.format import count, metric_name, plain
 from pages.ui.forms_fields import control, relevant, shown_paths
 from pages.ui.forms_stages import LISTS, dig, stage_paths
-from pages.ui.planner_draft import Draft, add_row, given, once, row_action, widget_key
+from pages.ui.planner_draft import Draft, add_row, given, living, once, row_action, widget_key
 from pages.ui.planner_map import Parameters, matched
 from pages.ui.planner_widgets import field, message
 
@@ -128,7 +128,8 @@ def _field_words(name: str) -> str:
 
 def _kind(path: str, number: int, row: dict[str, Any]) -> None:
     """Draw how a row's values are given: range, logarithmic range or list."""
-    key = f"{widget_key(f'{path}.{number}.low')}_kind"
+    low = f"{path}.{number}.low"
+    key = f"{widget_key(low)}_kind"
     is_now = "choices" if row.get("choices") is not None else "log" if row.get("log") else "range"
 
     def chosen() -> None:
@@ -142,7 +143,7 @@ def _kind(path: str, number: int, row: dict[str, Any]) -> None:
 
     given(key, is_now)
     st.selectbox(
-        "Values", list(_KINDS), index=list(_KINDS).index(is_now), key=key, on_change=chosen,
+        "Values", list(_KINDS), index=list(_KINDS).index(is_now), key=key, on_change=living(low, "_kind", chosen),
         format_func=lambda kind: _KINDS[kind],
     )  # fmt: skip
 

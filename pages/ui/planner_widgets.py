@@ -20,7 +20,7 @@ from pages.ui.forms_fields import (
     words_for,
 )
 from pages.ui.forms_stages import dig
-from pages.ui.planner_draft import Draft, given, put, widget_key
+from pages.ui.planner_draft import Draft, given, living, put, widget_key
 
 __all__ = ["field", "fields", "folded", "message", "section"]
 
@@ -72,7 +72,7 @@ def field(
         "label_visibility": "visible" if label_visible else "collapsed",
     }
     if on_change is not None:
-        shared["on_change"] = on_change
+        shared["on_change"] = living(path, "", on_change)
     label = spec.label
     found: Any
     if options is not None:
@@ -196,7 +196,7 @@ def _reference(path: str, label: str, value: Any, shared: dict[str, Any]) -> Any
     first = given(key, "number" if typed else str(value))
     st.selectbox(
         label, list(_REFERENCES), index=list(_REFERENCES).index(first) if first in _REFERENCES else None, key=key,
-        on_change=chosen, format_func=lambda name: _REFERENCES[name], help=shared["help"],
+        on_change=living(path, "_kind", chosen), format_func=lambda name: _REFERENCES[name], help=shared["help"],
     )  # fmt: skip
     if not typed:
         return value

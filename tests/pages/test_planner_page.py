@@ -292,6 +292,40 @@ def test_the_form_outlives_a_visit_to_another_page(open_planner: Callable[..., A
     assert number(app, "stages.0.epochs").value == 7.0
 
 
+def test_a_widget_that_a_loaded_plan_has_replaced_no_longer_writes_into_the_form() -> None:
+    def draw() -> None:
+        import streamlit as st
+
+        from pages.ui import planner_draft as form
+
+        def written() -> None:
+            st.write("written")
+
+        told = form.living("model.source", "_kind", written)
+        told()
+        form.anew("model.source")
+        told()
+        again = form.living("data.source", "_kind", written)
+        form.load(form.starter_plan())
+        again()
+
+    app = AppTest.from_function(draw).run()
+    assert not app.exception, app.exception
+    assert [one.value for one in app.markdown] == ["written"]
+
+
+def test_an_address_brings_a_model_and_a_wrong_one_changes_nothing(
+    open_planner: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    assert "There is no model here" in words(open_planner(model="/nowhere"))
+    studio.models.made["/models/mine"] = ("random", {"seed": 0, "tokenizer": "bundled"})
+    assert shown_plan(open_planner(model="/models/mine")).model.source == "/models/mine"
+
+
+def test_the_address_of_a_run_does_not_stay_behind(open_planner: Callable[..., AppTest]) -> None:
+    assert dict(open_planner(id="20261122-141501-a001").query_params) == {}
+
+
 def wait_for_answers(app: AppTest) -> None:
     for job in app.session_state["planner_jobs"].values():
         job.future.exception(timeout=10)
