@@ -127,7 +127,7 @@ class Studio:
             ``memory_mb``, ``parameters``, ``trainable_parameters``, ``choices``, ``lr`` {group: {steps, lr}},
             ``cut_share``.
         """
-        plan = absolute_sources(plan)
+        plan = absolute_sources(plan, self.home)
         return dict(
             self._helper.call("estimate", {"plan": plan.model_dump(mode="json")}, timeout=900, hub=uses_hub(plan))
         )
@@ -141,7 +141,7 @@ class Studio:
             ``steps`` and ``stages`` [{"name", "kind", "steps", "steps_per_epoch", …}] of those that are switched on,
             ``upper``, ``epochs``, ``rows`` …; see :func:`core.training.counting.count_steps`.
         """
-        plan = absolute_sources(plan)
+        plan = absolute_sources(plan, self.home)
         relevant = plan.model_copy(update={"name": "steps", "tags": []})
         arguments = {"plan": relevant.model_dump(mode="json")}
         return dict(self._helper.call("steps", arguments, timeout=600, hub=uses_hub(plan), remember=stamp(plan.data)))
@@ -155,7 +155,7 @@ class Studio:
             ``findings`` [{"level", "key", "message", "advice"}], ``steps``, ``stages``, ``rows``; see
             :func:`core.training.plan_check.check_plan`.
         """
-        plan = absolute_sources(plan)
+        plan = absolute_sources(plan, self.home)
         arguments = {"plan": plan.model_dump(mode="json")}
         return dict(
             self._helper.call("check_plan", arguments, timeout=600, hub=uses_hub(plan), remember=stamp(plan.data))
@@ -377,7 +377,9 @@ class ModelDesk:
             ``layers``, and for each parameter ``names``, ``units``, ``sizes``, ``dimensions``; see
             :func:`core.training.parameters.model_parameters`.
         """
-        plan = absolute_sources(Plan(model=ModelConfig(source=source, revision=revision), task=task))
+        plan = absolute_sources(
+            Plan(model=ModelConfig(source=source, revision=revision), task=task), self._studio.home
+        )
         arguments = {
             "source": plan.model.source, "revision": revision, "task": task.model_dump(mode="json"), "labels": labels,
             "keep_layers": keep_layers,

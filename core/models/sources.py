@@ -94,7 +94,8 @@ def _local(source: str) -> Path:
     folder = Path(source).expanduser().absolute()
     try:
         if folder.is_dir():
-            return folder
+            best = folder / "best"  # a run's folder stands for the model that it made
+            return best if not (folder / "config.json").is_file() and (best / "config.json").is_file() else folder
         there = folder.exists()
     except OSError as error:
         raise ModelError(f"The model folder cannot be read: {error.strerror or error}.", where=source) from error

@@ -53,7 +53,7 @@ class Control:
             raise RunError(f"There is no kind of run {kind!r}.", expected=", ".join(sorted(known())))
         if parent is not None:
             self._store.runs.row(parent)
-        plan = absolute_sources(plan)
+        plan = absolute_sources(plan, self._store.home)
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         place = self._store.home.run(run_id)
         folder.write_text(place / "plan.yaml", plan_to_yaml(plan))  # before the row: a listed run has its folder

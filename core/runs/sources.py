@@ -52,18 +52,26 @@ def absolute_data(data: DataConfig) -> DataConfig:
     return data.model_copy(update=changes)
 
 
-def absolute_sources(plan: _Config) -> _Config:
-    """Return a run's config with relative paths of files and folders that exist made absolute."""
+def absolute_sources(plan: _Config, home: Home | None = None) -> _Config:
+    """Return a run's config with relative paths of files and folders that exist made absolute.
+
+    Parameters
+    ----------
+    plan
+        The config.
+    home
+        Where runs are kept: a model may then be named by the id of the run that made it.
+    """
     changes: dict[str, Any] = {}
     if not isinstance(plan, LinkConfig):
-        changes["model"] = plan.model.model_copy(update={"source": _absolute(plan.model.source, folder=True)})
+        changes["model"] = plan.model.model_copy(update={"source": _model(plan.model.source, home)})
     if isinstance(plan, DistilConfig):
-        changes["student"] = _absolute(plan.student, folder=True)
+        changes["student"] = _model(plan.student, home)
     if isinstance(plan, StructureConfig) and plan.finetune is not None:
         data = absolute_data(plan.finetune.data)
         changes["finetune"] = plan.finetune.model_copy(update={"data": data})
     if isinstance(plan, Plan):
-        changes["stages"] = [_absolute_teachers(stage) for stage in plan.stages]
+        changes["stages"] = [_absolute_teachers(stage, home) for stage in plan.stages]
     if isinstance(plan, Plan | ClaimConfig):
         changes["data"] = absolute_data(plan.data)
     elif isinstance(plan, LinkConfig):
@@ -73,10 +81,19 @@ def absolute_sources(plan: _Config) -> _Config:
     return cast(_Config, plan.model_copy(update=changes))
 
 
-def _absolute_teachers(stage: Stage) -> Stage:
+def _model(source: str | None, home: Home | None) -> str | None:
+    """Return the absolute folder of a model that is named by a path or by a run's id; any other name as it is."""
+    found = _absolute(source, folder=True)
+    if home is None or not found or found == "bundled" or not found.isprintable() or set(found) & set("/\\:~"):
+        return found
+    best = home.runs / found / "best"
+    return str(best.absolute()) if found not in (".", "..") and (best / "config.json").is_file() else found
+
+
+def _absolute_teachers(stage: Stage, home: Home | None) -> Stage:
     if stage.distil is None:
         return stage
-    teachers = [one.model_copy(update={"source": _absolute(one.source, folder=True)}) for one in stage.distil.teachers]
+    teachers = [one.model_copy(update={"source": _model(one.source, home)}) for one in stage.distil.teachers]
     return stage.model_copy(update={"distil": stage.distil.model_copy(update={"teachers": teachers})})
 
 
