@@ -347,6 +347,19 @@ class ModelDesk:
         hub = tokenizer.startswith("hub:")
         return Path(self._studio._helper.call("new_encoder", arguments, timeout=300, hub=hub))
 
+    def bench(self, source: str, seconds: float = 0.5) -> dict[str, Any]:
+        """Measure size and speed of a model here (helper process); see :func:`core.models.bench.bench_model`.
+
+        Parameters
+        ----------
+        source
+            ``bundled``, a model folder, or ``hub:NAME``.
+        seconds
+            Spent on each size of batch and text.
+        """
+        arguments = {"source": source, "seconds": seconds}
+        return dict(self._studio._helper.call("bench", arguments, timeout=600, hub=source.startswith("hub:")))
+
     def describe(self, source: str, revision: str | None = None) -> dict[str, Any]:
         """Describe a model from its config and the header of its weights, without loading it.
 

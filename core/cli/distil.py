@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from core.cli.output import JsonOption, answer, errors, note, visible
 
@@ -67,11 +67,7 @@ def _bench(source: str) -> dict[str, Any]:
 
 
 def _table(found: dict[str, Any]) -> Table:
-    metric = f"{found['role']}/{found['metric']}"
-    table = Table("", metric, "95 %", "of the teacher", "parameters", "ms a text of 64", box=None,
-                  header_style="bold", pad_edge=False)  # fmt: skip
-
-    def row(name: str, one: dict[str, Any], kept: dict[str, Any] | None = None) -> None:
+    def row(name: str, one: dict[str, Any], kept: dict[str, Any] | None = None) -> list[str]:
         low_high = one.get("interval")
         share = "" if kept is None else f"{100 * kept['value']:.1f} %"
         if kept is not None and kept["interval"]:
@@ -79,19 +75,27 @@ def _table(found: dict[str, Any]) -> Table:
         size = one.get("parameters")
         timings = (one.get("bench") or {}).get("timings", ())
         timing = next((item for item in timings if (item["batch"], item["length"]) == (1, 64)), None)
-        table.add_row(
+        return [
             escape(visible(name)), "–" if one.get("score") is None else f"{one['score']:.4f}",
             "" if not low_high else f"{low_high[0]:.4f} – {low_high[1]:.4f}", share,
             "" if size is None else f"{size:,}", "" if timing is None else f"{timing['p50_ms']:.2f}",
-        )  # fmt: skip
+        ]  # fmt: skip
 
-    for one in found["teachers"]:
-        row(f"teacher {one['name']}", one)
-    row("student", found["student"], found["teachers"][0]["retention"])
+    rows = [row(f"teacher {one['name']}", one) for one in found["teachers"]]
+    rows.append(row("student", found["student"], found["teachers"][0]["retention"]))
     if found["alone"] is not None:
-        row("student without a teacher", found["alone"])
+        rows.append(row("student without a teacher", found["alone"]))
     if found["majority"] is not None:
-        row("majority", {"score": found["majority"]})
+        rows.append(row("majority", {"score": found["majority"]}))
+    heads = ["", f"{found['role']}/{found['metric']}", "95 %", "of the teacher", "parameters", "ms a text of 64"]
+    shown = [at for at in range(len(heads)) if at < 2 or any(cells[at] for cells in rows)]
+    # numbers that are cut say nothing: the line may become longer than the terminal instead
+    widths = [max(len(heads[at]), *(len(cells[at]) for cells in rows)) for at in shown]
+    columns = [Column(heads[at], no_wrap=True, min_width=width) for at, width in zip(shown, widths, strict=True)]
+    width = sum(widths) + 2 * (len(widths) - 1)
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False, width=width)
+    for cells in rows:
+        table.add_row(*(cells[at] for at in shown))
     return table
 
 

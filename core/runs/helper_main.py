@@ -103,6 +103,12 @@ def _check(home: Home, data: dict[str, Any], task: dict[str, Any], model: dict[s
     return report.as_dict()
 
 
+def _bench(home: Home, source: str, seconds: float) -> Any:
+    from core.models.bench import bench_model
+
+    return bench_model(source, seconds=seconds)
+
+
 def _export(home: Home, source: str, target: str, overwrite: bool) -> Any:
     from core.models import export_model
 
@@ -178,6 +184,7 @@ REQUESTS: dict[str, Callable[..., Any]] = {
     "preview": _preview,
     "check": _check,
     "export": _export,
+    "bench": _bench,
     "prune": _prune,
     "new_encoder": _new_encoder,
     "plausibility": _plausibility,

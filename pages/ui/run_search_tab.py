@@ -33,7 +33,8 @@ def looks_for(run: RunRecord) -> bool:
 
 def trains(run: RunRecord) -> bool:
     """Whether a run has a stage of its own that trains: trials are runs of their own."""
-    return any(one.get("kind", "train") == "train" and one.get("enabled", True) for one in run.plan.get("stages") or [])
+    stages = run.plan.get("stages") or []
+    return any(one.get("kind", "train") in ("train", "distil") and one.get("enabled", True) for one in stages)
 
 
 def search_tab(run: RunRecord) -> None:
@@ -96,7 +97,7 @@ def _search(run: RunRecord, search: Mapping[str, Any]) -> None:
         return
     best = _trial(search, search["best"])
     if best is not None:
-        _promote(actions, best, f"search_promote_{place}", "Promote the best to a plan", primary=True)
+        _promote(actions, run, best, f"search_promote_{place}", "Promote the best to a plan", primary=True)
     st.caption(plain(_about(search)))
     card_row(_cards(search, best), key=f"search_cards_{place}")
     _notices(search, best)
@@ -225,7 +226,7 @@ def _table(run: RunRecord, search: Mapping[str, Any]) -> None:
         line.page_link(
             st.session_state[keys.PAGES]["run"], label=words, icon=":material/monitoring:", query_params=run_url(run_id)
         )
-    _promote(line, trial, f"search_take_{place}", "Make it a plan")
+    _promote(line, run, trial, f"search_take_{place}", "Make it a plan")
     if not there:
         line.caption("Its run was deleted.")
 
@@ -246,7 +247,9 @@ def _row(trial: Mapping[str, Any], search: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _promote(box: Any, trial: Mapping[str, Any], key: str, label: str, *, primary: bool = False) -> None:
+def _promote(
+    box: Any, run: RunRecord, trial: Mapping[str, Any], key: str, label: str, *, primary: bool = False
+) -> None:
     """Offer to open the planner with a trial's plan."""
     there = next((one for one in trial["runs"] if one), None)
     if there is None:
@@ -256,7 +259,7 @@ def _promote(box: Any, trial: Mapping[str, Any], key: str, label: str, *, primar
         from pages.ui.planner_draft import load
 
         plan = studio().runs.plan(there)
-        load(plan, origin=f"run:{there}", parent=there)
+        load(plan, origin=f"trial {trial['number'] + 1} of {run.name}", parent=there)
         st.switch_page(st.session_state[keys.PAGES]["planner"])
 
 

@@ -218,7 +218,7 @@ def keep_answers(
     done = _done(folder)
     batches = len(evaluation_batches(np.asarray(own.lengths), EVALUATION_TOKENS))
     if done >= batches and _whole(folder / _FILE, size):
-        event("info", f"The teacher's answers are in the cache: {size / 1e6:.2f} MB.", data={"bytes": size})
+        event("info", f"The teacher's answers are in the cache: {_size(size)}.", data={"bytes": size})
     else:
         event("info", _why(cache / "teachers", about, size, done), data={"bytes": size})
         _write(teacher, own, rows, folder, about, (count, classes), check, progress)
@@ -270,7 +270,7 @@ def _fill(
 
 def _why(entries: Path, about: dict[str, Any], size: int, done: int) -> str:
     """Say what is computed, and why an entry that is there does not do."""
-    what = f"The teacher's answers take {size / 1e6:.2f} MB and are computed once"
+    what = f"The teacher's answers take {_size(size)} and are computed once"
     if done:
         return f"{what}; {done} batches are there already."
     for path in sorted(entries.glob(f"*/{_ABOUT}")) if entries.is_dir() else []:
@@ -281,6 +281,10 @@ def _why(entries: Path, about: dict[str, Any], size: int, done: int) -> str:
         if other.get("teacher") == about["teacher"] and other.get("data") != about["data"]:
             return f"{what}: those in the cache belong to other rows, or to another tokeniser."
     return f"{what}."
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{max(1, round(count / 1e3))} kB"
 
 
 def _done(folder: Path) -> int:

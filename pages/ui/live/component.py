@@ -15,6 +15,7 @@ from core.runs.records import RunRecord
 from pages.ui import keys, tokens
 from pages.ui.loader import LOADER
 from pages.ui.routes import asset_url, base_path, script_url
+from pages.ui.run_teacher import has_teacher
 from pages.ui.studio import studio
 from pages.ui.theme import CATEGORICAL, ROLES, SIGNAL
 
@@ -51,8 +52,9 @@ def live_plot(run: RunRecord, *, metric: str | None = None, key: str = keys.LIVE
         Key of the component.
     """
     home = studio().home
+    kind = "taught" if has_teacher(run) else run.kind
     data = {
-        "kind": run.kind,
+        "kind": kind,
         "run": run.id,
         "token": tokens.issue(home, run.id),
         "series": f"{base_path()}/bertloom/series",
@@ -62,4 +64,4 @@ def live_plot(run: RunRecord, *, metric: str | None = None, key: str = keys.LIVE
         "colours": _COLOURS,
     }
     # Kinds of runs have panels of their own, which are made once.
-    _mount(key=key if run.kind == "train" else f"{key}_{run.kind}", data=data, on_renew_change=_ignore)
+    _mount(key=key if kind == "train" else f"{key}_{kind}", data=data, on_renew_change=_ignore)

@@ -87,8 +87,31 @@ const DISTIL = [
     empty: "No learning rate has been logged yet.", traces: () => [["lr", "learning rate", 6]] },
 ];
 
+/** Shares of the positions of a batch, by who is right. */
+const QUADRANTS = [["both_right", "both right", "good"], ["teachable", "teachable", "teacher"], ["harmful", "harmful", "bad"], ["both_wrong", "both wrong", "muted"]];
+
+/** Losses of a distillation beside those of the gold labels: one for each loss between layers too. */
+function taughtLosses(book) {
+  const known = { "distil/gold": ["gold labels", "train"], "distil/soft": ["teacher", "teacher"] };
+  const layers = book.names().filter((name) => /^distil\/(hidden|attention|relation|embedding)/.test(name));
+  return [...Object.entries(known).map(([name, [label, role]]) => [name, label, role]), ...layers.map((name, i) => [name, name.slice(7).replaceAll("_", " "), i + 6])];
+}
+
+/** A stage that learns from a teacher: how near the student is to it comes second. */
+const TAUGHT = [
+  TRAINING[0], TRAINING[1],
+  { id: "terms", title: "Parts of the loss", unit: "before their weights", logs: true, smooths: true,
+    empty: "No step with a teacher has been logged yet.", traces: taughtLosses },
+  { id: "near", title: "Near its teacher", unit: "share of 1, training rows", smooths: true,
+    empty: "No step with a teacher has been logged yet.",
+    traces: () => [["distil/agreement", "agreement", "teacher"], ["distil/divergence", "divergence", "bad"], ["distil/effective", "effective sample", "muted"]] },
+  { id: "quadrants", title: "Who is right", unit: "share of the positions", smooths: true,
+    empty: "No step with a teacher has been logged yet.", traces: () => QUADRANTS.map(([name, label, role]) => [`distil/${name}`, label, role]) },
+  ...TRAINING.slice(2),
+];
+
 /** What is drawn of a kind of run. */
-export const PANELS = { train: TRAINING, link: LINK, probe: PROBE, distil: DISTIL };
+export const PANELS = { train: TRAINING, taught: TAUGHT, link: LINK, probe: PROBE, distil: DISTIL };
 
 function gateTraces(book, extra) {
   const names = book.names().filter((name) => name.startsWith("gate/") && name !== "gate/loss");
@@ -108,7 +131,8 @@ function idOf(name) {
 }
 
 function colourOf(role, look) {
-  return typeof role === "number" ? look.categorical[role % look.categorical.length] : look.roles[role];
+  if (typeof role === "number") return look.categorical[role % look.categorical.length];
+  return look.roles[role] ?? look.signals[role] ?? look.muted;
 }
 
 function faded(colour, share) {

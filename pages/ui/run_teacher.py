@@ -1,0 +1,175 @@
+"""The Teacher tab of a run: what the student kept of its teacher, against itself without one, and what both cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.errors import BertloomError
+from core.runs.distilled import alone
+from core.runs.records import RunRecord, Status
+from pages.ui import keys
+from pages.ui.components import Card, card_row, empty_state, run_url
+from pages.ui.format import count, interval, metric_name, metric_value, number, percent, plain
+from pages.ui.studio import studio
+
+__all__ = ["has_teacher", "quadrant_rows", "speed_rows", "teacher_tab"]
+
+_QUADRANTS = {
+    ("right", "right"): "both_right", ("right", "wrong"): "teachable", ("wrong", "right"): "harmful",
+    ("wrong", "wrong"): "both_wrong",
+}  # fmt: skip
+
+
+def has_teacher(run: RunRecord) -> bool:
+    """Whether a stage of a run learns from a teacher."""
+    stages = run.plan.get("stages") or []
+    return run.kind == "train" and any(one.get("kind") == "distil" and one.get("enabled", True) for one in stages)
+
+
+def teacher_tab(run: RunRecord) -> None:
+    """Show what a distilled run came to, or that it has not come to an end."""
+    if not (studio().runs.results(run.id) or {}).get("teachers"):
+        going = run.status.active or run.status in (Status.QUEUED, Status.PAUSED)
+        with empty_state(
+            "Not compared yet" if going else "Nothing to compare",
+            "Student and teacher are compared on the test rows after the last step; the curves above show how near "
+            "they are on the training rows." if going else "This run did not get to the test rows.",
+            icon=":material/school:", key="no_teacher_report",
+        ):  # fmt: skip
+            pass
+        return
+    found = studio().runs.distillation(run.id)
+    sizes = _sizes(run, found)
+    _cards(found, sizes)
+    _alone(run, found)
+    for one in found["teachers"]:
+        if one["quadrants"]:
+            _quadrants(one, found)
+    _speed(run, found)
+
+
+def _sizes(run: RunRecord, found: Mapping[str, Any]) -> tuple[int | None, int]:
+    """Return the parameters of student (None where its weights are gone) and first teacher."""
+    own = None
+    if run.has_model:
+        try:
+            own = int(studio().models.describe(str(studio().runs.model_folder(run.id)))["parameters"])
+        except BertloomError:
+            own = None
+    return own, int(found["teachers"][0]["parameters"])
+
+
+def _cards(found: Mapping[str, Any], sizes: tuple[int | None, int]) -> None:
+    metric, role = found["metric"], found["role"]
+    name = metric_name(f"{role}/{metric}")
+    student, teacher, other = found["student"], found["teachers"][0], found["alone"]
+    kept = teacher["retention"]
+    cards = [
+        Card("Student", metric_value(metric, student["score"]), _between(metric, student), help=name),
+        Card("Teacher", metric_value(metric, teacher["score"]), _between(metric, teacher), help=teacher["name"]),
+        Card(
+            "Kept of the teacher", "–" if kept is None else percent(kept["value"]),
+            "" if kept is None or not kept["interval"] else " to ".join(percent(one) for one in kept["interval"]),
+            help="The student's score by the teacher's, with a 95 % interval over the rows.",
+        ),
+        Card(
+            "Without a teacher", "–" if other is None else metric_value(metric, other["score"]),
+            "not trained yet" if other is None else _between(metric, other),
+        ),
+        Card("Parameters", "–" if sizes[0] is None else count(sizes[0]), f"teacher {count(sizes[1])}"),
+    ]  # fmt: skip
+    card_row(cards, key="run_cards_teacher")
+    if found["majority"] is not None:
+        st.caption(f"Always giving the most frequent answer scores {metric_value(metric, found['majority'])}.")
+
+
+def _between(metric: str, one: Mapping[str, Any]) -> str:
+    return interval(metric, one.get("interval"))
+
+
+def _alone(run: RunRecord, found: Mapping[str, Any]) -> None:
+    other = found["alone"]
+    if other is not None:
+        st.page_link(
+            st.session_state[keys.PAGES]["run"],
+            label=f"The same student without a teacher: {plain(other['name'], 80)}",
+            icon=":material/open_in_new:", query_params=run_url(other["id"]),
+        )  # fmt: skip
+        return
+    st.info(
+        "What the teacher gave is only known beside the same student that learns from the labels alone, on the same "
+        "rows, with the same steps and seed.", icon=":material/balance:",
+    )  # fmt: skip
+    if st.button("Train it without the teacher", icon=":material/play_arrow:", key="train_alone"):
+        made = studio().runs.submit(alone(studio().runs.plan(run.id)), request_id=f"alone:{run.id}", parent=run.id)
+        st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(made))
+
+
+def quadrant_rows(quadrants: Mapping[str, int]) -> list[dict[str, str]]:
+    """Return the scored rows crossed by who is right, ready to be shown."""
+    total = max(1, sum(quadrants.values()))
+
+    def cell(teacher: str, student: str) -> str:
+        value = quadrants[_QUADRANTS[teacher, student]]
+        return f"{count(value)} ({percent(value / total)})"
+
+    return [
+        {"": f"teacher {one}", "student right": cell(one, "right"), "student wrong": cell(one, "wrong")}
+        for one in ("right", "wrong")
+    ]
+
+
+def _quadrants(one: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    st.markdown(f"**Who is right, on the {found['role']} rows**")
+    st.dataframe(quadrant_rows(one["quadrants"]), hide_index=True, width="stretch", key=f"quadrants_{one['name']}")
+    st.caption(
+        "Teacher right and student wrong is what could still be taught; teacher wrong and student right is where "
+        "listening to it would do harm."
+    )
+
+
+def _speed(run: RunRecord, found: Mapping[str, Any]) -> None:
+    slot = f"_speed_{run.id}"
+    st.markdown("**Speed on this machine**")
+    if not run.has_model:
+        st.caption("The student's weights were deleted: its speed cannot be measured.")
+        return
+    again = slot in st.session_state
+    if st.button("Measure again" if again else "Measure", icon=":material/timer:", key="measure_speed"):
+        with st.spinner("Timing student and teacher"):
+            st.session_state[slot] = [
+                studio().models.bench(str(studio().runs.model_folder(run.id))),
+                studio().models.bench(found["teachers"][0]["source"]),
+            ]
+    if slot not in st.session_state:
+        st.caption(
+            "Student and teacher answer random texts of full length, one after the other, for some seconds each."
+        )
+        return
+    student, teacher = st.session_state[slot]
+    st.dataframe(speed_rows(student, teacher), hide_index=True, width="stretch", key="speed_table")
+    st.caption(
+        f"{student['threads']} threads; medians. Files: {student['file_bytes'] / 1e6:.1f} MB and "
+        f"{teacher['file_bytes'] / 1e6:.1f} MB."
+    )
+
+
+def speed_rows(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what was timed of both, a row for each size of batch and text that both read."""
+    theirs = {(one["batch"], one["length"]): one for one in teacher["timings"]}
+    rows = []
+    for one in student["timings"]:
+        other = theirs.get((one["batch"], one["length"]))
+        if other is not None:
+            rows.append(
+                {
+                    "texts at once": count(one["batch"]), "sub-words each": count(one["length"]),
+                    "student": f"{number(one['p50_ms'], 3)} ms", "teacher": f"{number(other['p50_ms'], 3)} ms",
+                    "faster by": f"{number(other['p50_ms'] / one['p50_ms'], 2)} ×",
+                    "student, texts/s": number(one["texts_per_s"], 3),
+                }
+            )  # fmt: skip
+    return rows
