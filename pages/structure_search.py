@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import streamlit as st
@@ -12,6 +10,7 @@ import streamlit as st
 from core.errors import BertloomError
 from core.runs.records import Status
 from pages.ui.components import error_box, page_header, paint_header
+from pages.ui.structure import editor, search
 from pages.ui.structure.measurements import earlier, facts, new_button
 from pages.ui.structure.place import NEW, Place, Tab, find_measurement, follow_address, measurements, statistics_at
 from pages.ui.structure.statistics import statistics_tab
@@ -29,8 +28,6 @@ _TABS: dict[Tab, str] = {
     "search": ":material/manage_search: Search",
 }
 
-_MODULES = {"layers": "editor", "search": "search"}
-
 
 def main() -> None:
     """Draw the page."""
@@ -47,11 +44,9 @@ def main() -> None:
             earlier(desk, now, runs=runs)
         new_button(now, where=actions)
     paint_header()
-    shown = {name: title for name, title in _TABS.items() if _there(name)}
-    now.keep(tab=now.asked.tab if now.asked.tab in shown else "statistics")
-    titles = list(shown.values())
-    tabs = st.tabs(titles, default=_TABS[now.first("tab", now.asked.tab)], key=now.key("tabs"), on_change="rerun")
-    for name, tab in zip(shown, tabs, strict=True):
+    first = _TABS[now.first("tab", now.asked.tab)]
+    tabs = st.tabs(list(_TABS.values()), default=first, key=now.key("tabs"), on_change="rerun")
+    for name, tab in zip(_TABS, tabs, strict=True):
         if not tab.open:
             continue
         now.keep(tab=name)
@@ -63,10 +58,6 @@ def main() -> None:
     now.write_address()
 
 
-def _there(name: Tab) -> bool:
-    return name not in _MODULES or find_spec(f"pages.ui.structure.{_MODULES[name]}") is not None
-
-
 def _tab(name: Tab, now: Place, found: Mapping[str, Any] | None) -> None:
     desk = studio()
     if name == "statistics":
@@ -74,7 +65,8 @@ def _tab(name: Tab, now: Place, found: Mapping[str, Any] | None) -> None:
         return
     run = find_measurement(desk, now.asked.stats)
     parent = str(((run.plan if run else {}).get("model") or {}).get("source") or "bundled")
-    import_module(f"pages.ui.structure.{_MODULES[name]}").show(desk, parent=parent, statistics=found)
+    part = editor if name == "layers" else search
+    part.show(desk, parent=parent, statistics=found)
 
 
 main()

@@ -358,6 +358,9 @@ class _Runs:
     def results(self, run_id: str) -> dict[str, Any] | None:
         return self.left.get(self.get(run_id).id)
 
+    def events(self, run_id: str, after: int = 0) -> Sequence[Any]:
+        return []
+
     def series_names(self, run_id: str) -> list[str]:
         return sorted(self.points.get(run_id, {}))
 

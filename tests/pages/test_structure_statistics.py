@@ -162,7 +162,7 @@ def test_the_newest_measurement_is_shown_with_its_facts_and_notices(
     shown = words(app)
     assert "bundled · 6 layers of 384 · reviews · 1,200 words · 2,000 sentences · silver trees" in shown
     assert "2,000 of 12,739 sentences, drawn evenly." in shown
-    assert "is not proven" in shown
+    assert "These are proposals, not findings." in shown
     assert len(app.get("plotly_chart")) == 7
     assert address(app) == {}
 
@@ -219,6 +219,45 @@ def test_a_budget_that_no_width_meets_says_what_does(opened: Callable[..., AppTe
     app = opened(stats=run.id, depth="1", budget="100")
     assert "The nearest budget that can be met" in words(app)
     assert app.button(key="structure_edit").disabled
+
+
+def test_a_proposal_goes_on_to_the_editor_with_its_widths(opened: Callable[..., AppTest], studio: FakeStudio) -> None:
+    run = done(studio)
+    app = opened(stats=run.id, depth="4")
+    widths = list(table(app)["width"])
+    app.button(key="structure_edit").click().run()
+    assert not app.exception
+    assert address(app) == {"stats": run.id, "depth": "4", "tab": "layers"}
+    assert [layer.width for layer in app.session_state["structure_editor"].shape.layers] == widths
+
+
+def test_a_proposal_goes_on_to_a_search_with_its_thresholds(
+    opened: Callable[..., AppTest], studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr("pages.ui.structure.search.show", lambda *_, **values: given.append(values))
+    run = done(studio)
+    app = opened(stats=run.id, rho="0.8")
+    app.button(key="primary_action").click().run()
+    assert not app.exception
+    assert address(app) == {"stats": run.id, "rho": "0.8", "tab": "search"}
+    assert given[-1]["parent"] == "bundled"
+    assert given[-1]["statistics"]["thresholds"] == {"rho": 0.8, "overlap": 0.8, "share": 0.1}
+
+
+def test_the_page_of_its_run_leads_back_and_shows_a_row_a_layer(studio: FakeStudio) -> None:
+    run = done(studio)
+    app = AppTest.from_file(str(ROUTER), default_timeout=30).run()
+    app.switch_page("../run.py")
+    app.query_params["id"] = run.id
+    app.run()
+    assert not app.exception, app.exception
+    assert "Statistics of layers" in words(app)
+    rows = next(item.value for item in app.dataframe if "d*" in item.value.columns)
+    assert list(rows["layer"]) == list(range(7))
+    assert app.button(key="primary_action").label == "Open in Structure search"
+    app.button(key="primary_action").click().run()
+    assert address(app) == {"stats": run.id}
 
 
 @given(

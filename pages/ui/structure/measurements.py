@@ -66,7 +66,7 @@ def _line(now: Place, kind: str, run: RunRecord) -> None:
     )  # fmt: skip
     sources = [str((run.plan.get(part) or {}).get("source", "")) for part in ("model", "corpus")]
     words = " on ".join(parent_words(source) for source in sources if source)
-    told = f":gray[{plain(words, 60)} · {relative(run.created)}]"
+    told = f":small[:gray[{plain(words, 60)} · {relative(run.created)}]]"
     if run.status is not Status.FINISHED:
         told = f"{status_markdown(run.status)} {told}"
     row.markdown(told, width="content")

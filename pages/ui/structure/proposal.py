@@ -17,18 +17,14 @@ from core.render.statistics_figures import cost_figure, curve_figure, least_figu
 from core.search.proposal import Fitted, fitted, parent_shape, segments_of
 from pages.ui import keys
 from pages.ui.components import Card, card_row, error_box
-from pages.ui.format import count, number, percent
+from pages.ui.format import count, number, percent, plain
 from pages.ui.planner_look import look
 from pages.ui.structure.band import band_html
 from pages.ui.structure.place import RANGES, Place, place, statistics_at
+from pages.ui.structure.verdict import DOCUMENT, UNPROVEN, verdict_of
 
-__all__ = ["UNPROVEN", "proposal", "shape_rows"]
+__all__ = ["proposal", "shape_rows"]
 
-UNPROVEN = (
-    "These are proposals, not findings: that widths like these train better than even ones of the same cost is not "
-    "proven. A search can test it, also with “random search instead”."
-)
-_DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "structure.md"
 _AUTO = "as proposed"
 _MOST_PILLS = 12
 _SLIDERS = {
@@ -201,8 +197,10 @@ def _onwards(now: Place, found: Mapping[str, Any], made: Fitted | None) -> None:
         now.go(tab="layers")
         st.rerun(scope="app")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f":material/science: {UNPROVEN}", width="stretch")
-        if _DOCUMENT.is_file() and st.button(
+        known = verdict_of()
+        said = f"{known[0]} (docs/structure.md)" if known else UNPROVEN
+        st.caption(f":material/science: These are proposals, not findings. {plain(said, 900)}", width="stretch")
+        if DOCUMENT.is_file() and st.button(
             "What is known", icon=":material/menu_book:", type="tertiary", key="structure_known"
         ):
             _known()
@@ -211,7 +209,7 @@ def _onwards(now: Place, found: Mapping[str, Any], made: Fitted | None) -> None:
 @st.dialog("What is known of it (docs/structure.md)", width="large")
 def _known() -> None:
     try:
-        text = _DOCUMENT.read_text(encoding="utf-8")
+        text = DOCUMENT.read_text(encoding="utf-8")
     except OSError as error:
         error_box(BertloomError(f"The page cannot be read: {error.strerror}.", where="docs/structure.md"))
         return
