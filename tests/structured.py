@@ -85,7 +85,7 @@ def searched(
             [layer.intermediate for layer in one.shape.layers], one.shape.model_dump(mode="json"), pairs, cost.body,
             cost.total, cost.flops(64),
         )  # fmt: skip
-    record.order, record.wanted = list(candidates), len(candidates)
+    record.order, record.wanted, record.chosen = list(candidates), len(candidates), True
     for one in [*candidates.values()][:ranked]:
         one.rank_loss = (
             0.5 + 0.02 * (sum(abs(w - 280) for w in one.widths) / len(one.widths)) ** 0.5 + 0.1 * (one.depth < 6)

@@ -177,6 +177,8 @@ class SearchRecord:
         The depths that are tried, each with its segments {first, last, representative, least}.
     objectives, reference
         What the front weighs, and the bound of each objective, by which values are divided.
+    chosen
+        Whether the candidates are chosen: a search that was stopped before that begins anew.
     order
         Keys of all candidates, in the order in which they are ranked; complete from the start except with ``tpe``.
     rungs
@@ -210,6 +212,7 @@ class SearchRecord:
     depths: dict[str, list[dict[str, Any]]]
     objectives: list[str]
     reference: dict[str, float]
+    chosen: bool = False
     order: list[str] = field(default_factory=list)
     rungs: list[list[str]] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)

@@ -84,8 +84,8 @@ def _search(
 ) -> None:  # fmt: skip
     parent = parent_of(config.model)
     check(config, parent)  # before minutes are spent on statistics
-    if record is None:
-        work = _begin(config, context, parent, stop)
+    if record is None or not record.chosen:
+        work = _begin(config, context, parent, stop, {} if record is None else record.seconds)
     else:
         work = Work(config, context, parent, record, stop)
         context.event("info", f"The search goes on: {len(work.ranked)} of {record.wanted} candidates are ranked.")
@@ -108,7 +108,8 @@ def _search(
 
 
 def _begin(
-    config: StructureConfig, context: RunContext, parent: SearchParent, stop: Callable[[], None]
+    config: StructureConfig, context: RunContext, parent: SearchParent, stop: Callable[[], None],
+    seconds: dict[str, float],
 ) -> Work:  # fmt: skip
     """Measure the parent, choose the candidates and write them down."""
     budget = budget_of(config, parent)
@@ -118,6 +119,7 @@ def _begin(
         fingerprint(config), parent.as_dict(), limit, config.candidates, sampler, {}, list(config.objectives),
         _reference(parent, budget),
         threads=torch.get_num_threads() if config.runtime.threads == "auto" else config.runtime.threads,
+        seconds=seconds,
     )  # fmt: skip
     work = Work(config, context, parent, record, stop)
     work.forget()
@@ -141,6 +143,7 @@ def _begin(
         for notice in drawn.notices:
             work.note(notice)
         write_json(work.folder / STATISTICS, found)
+        record.chosen = True
     return work
 
 

@@ -29,7 +29,7 @@ class Standing:
     best_loss
         Least held-out loss of a trained candidate; None before.
     objectives
-        What was weighed: without the score as long as nobody has one.
+        What was weighed: the loss stands for the score as long as nobody has one.
     """
 
     def __init__(
@@ -110,11 +110,12 @@ def standing(candidates: Iterable[Candidate], record: SearchRecord) -> Standing:
     """
     trained = [one for one in candidates if one.rungs]
     scored = any(one.score is not None for one in trained)
-    objectives = [name for name in record.objectives if name != "score" or scored]
+    named = [name if name != "score" or scored else "loss" for name in record.objectives]
+    objectives = list(dict.fromkeys(named))
     losses = [one.loss for one in trained if one.loss is not None and math.isfinite(one.loss)]
     rows = [(one, values_of(one, objectives, record)) for one in trained]
     known = [(one, values) for one, values in rows if values is not None]
-    if not known or len(objectives) < 1:
+    if not known:
         return Standing([], None, min(losses, default=None), objectives)
     front = [known[at][0] for at in pareto_front([values for _, values in known])]
     front.sort(key=lambda one: (_number(one.loss), one.order))

@@ -32,6 +32,7 @@ def kill(studio: Studio, run: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_killed_search_goes_on_and_ends_with_the_same_front(studio: Studio, tmp_path: Path) -> None:
     config = config_of(material(tmp_path))
     calm, struck = (studio.structures.submit(config) for _ in range(2))

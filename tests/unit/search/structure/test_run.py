@@ -203,7 +203,7 @@ def test_a_search_that_is_killed_again_and_again_ends_with_the_same_front(
     struck, blows = place / "struck", 0
     while True:
         context = Doomed(context_of(struck, whole.cache).folder, whole.cache)
-        context.left = 14 + 2 * blows
+        context.left = 4 + 6 * blows  # in the statistics at first
         try:
             assert run(config_of(given), context) is Outcome.FINISHED
             break
