@@ -89,6 +89,8 @@ def candidates_figure(
                     "symbol": _SYMBOLS.get(source, "cross"),
                     "line": {"width": [2 if one["on_front"] else 0 for one in own], "color": look.text},
                 },
+                selected={"marker": {"opacity": 1.0}},
+                unselected={"marker": {"opacity": 0.5}},
                 customdata=[one["key"] for one in own],
                 text=[_words(one) for one in own],
                 hovertemplate="%{text}<extra></extra>",

@@ -16,7 +16,7 @@ from core.config.structure import StructureConfig
 from core.errors import BertloomError, ConfigError
 from pages.ui import keys
 from pages.ui.components import error_box, notice
-from pages.ui.format import plain
+from pages.ui.format import percent, plain
 from pages.ui.structure.place import Place
 from pages.ui.structure.search_values import (
     SIZES,
@@ -385,15 +385,17 @@ def _said(studio: Studio, config: StructureConfig) -> BertloomError | None:
     except BertloomError as error:
         return error
     prior, even = config.shares
-    origin = "the prior of Optuna's TPE" if config.sampler == "tpe" else f"{prior:.0%} from the statistics' prior"
-    drawn = "all drawn evenly" if config.random else f"{origin}, {even:.0%} drawn evenly"
-    if config.sampler == "tpe" and not config.random:
+    if config.sampler == "tpe":
         drawn = "widths proposed by TPE"
+    elif config.random:
+        drawn = "all drawn evenly"
+    else:
+        drawn = f"{percent(prior, 0)} from the statistics' prior, {percent(even, 0)} drawn evenly"
     lines.append("Statistics of the parent (or those that were measured before) say how many layers and how wide.")
     lines.append(f"**{config.candidates}** candidates ({drawn}) inherit weights and are ranked.")
     rungs = ", ".join(map(str, config.halving.rungs))
     lines.append(f"The best **{config.halving.enter}**, and an even shape of each depth, are distilled in rungs of "
-                 f"{rungs} steps; {config.halving.keep:.0%} go on each time.")  # fmt: skip
+                 f"{rungs} steps; {percent(config.halving.keep, 0)} go on each time.")  # fmt: skip
     if config.finetune is not None:
         lines.append(f"Those that are left are fine-tuned for {config.finetune.steps} steps.")
     lines.append(f"The front weighs {', '.join(config.objectives)}.")

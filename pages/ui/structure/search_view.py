@@ -149,15 +149,20 @@ def cards(view: Mapping[str, Any]) -> list[Card]:
     body = view["parent"]["body"]
     share = percent(view["budget"]["parameters"] / body, 0)
     found = [
-        Card("Budget", count(view["budget"]["parameters"]), f"parameters, {share} of the parent's"),
+        Card("Budget", count(view["budget"]["parameters"]), f"parameters, {share} of parent"),
         Card("Candidates", f"{count(len(ranked))} of {count(view['wanted'])}", f"ranked; {len(trained)} trained"),
-        Card("On the front", count(len(view["front"])), f"weighs {', '.join(view['objectives'])}"),
+        Card(
+            "On the front",
+            count(len(view["front"])),
+            f"of {count(len(trained))} trained",
+            help=f"It weighs {', '.join(view['objectives'])}.",
+        ),
     ]
     if best is not None:
         note = f"{'-'.join(map(str, best['widths'][:6]))}, {count(best['steps'])} steps"
         found.append(Card("Least loss", number(best["loss"], 4), note, help="0 is the parent; the mean scores 2."))
     if view["hypervolume"] is not None:
-        found.append(Card("Hypervolume", number(view["hypervolume"], 3), "share that the front dominates"))
+        found.append(Card("Hypervolume", number(view["hypervolume"], 3), "dominated by the front"))
     spent = sum(view["seconds"].values())
     found.append(Card("Time", duration(spent), f"phase: {plain(str(view['phase']), 40)}"))
     return found
@@ -250,8 +255,8 @@ def _rungs(view: Mapping[str, Any]) -> None:
         st.dataframe(rows, hide_index=True, width="stretch", height="content", key="search_rungs_table")
         if view["references"]:
             st.caption(
-                f":material/info: {len(view['references'])} even shapes are trained along as references, whatever "
-                "their loss (dashed lines)."
+                f":material/info: Trained along whatever their loss, as references (dashed lines): even shapes, "
+                f"{len(view['references'])}."
             )
 
 
@@ -272,7 +277,7 @@ def candidate_rows(view: Mapping[str, Any], picture: Any) -> list[dict[str, Any]
             "front": "●" if one["on_front"] else "", "state": _STATES.get(one["state"], one["state"]),
             "layers": one["depth"], "parameters": one["parameters"], "latency (ms)": value_of(one, "latency"),
             "after inheriting": one["rank_loss"], "rank in its depth": one["rank"], "loss": one["loss"],
-            "steps": one["steps"], "score": one["score"], "from": SOURCES.get(one["source"], one["source"]),
+            "steps": one["steps"] or None, "score": one["score"], "from": SOURCES.get(one["source"], one["source"]),
         }
         for one in ordered(view["candidates"])
     ]  # fmt: skip
@@ -306,7 +311,7 @@ def _table(view: Mapping[str, Any], run_id: str) -> str | None:
     }  # fmt: skip
     empty = [
         name
-        for name in ("latency (ms)", "loss", "score", "rank in its depth")
+        for name in ("latency (ms)", "loss", "score", "steps", "rank in its depth")
         if all(row[name] is None for row in rows)
     ]
     found = st.dataframe(
