@@ -51,7 +51,7 @@ def draw_distilled(results: Mapping[str, Any]) -> None:
     )  # fmt: skip
     rows = layer_rows(found)
     st.dataframe(rows, hide_index=True, width="stretch", height="content", key="distilled_layers")
-    inherited = "copied, pruned, new: heads and FFN units taken from the parent's layer, left out, and initialised. "
+    inherited = "Copied, pruned, new: heads and FFN units taken from the parent's layer, left out, and initialised. "
     st.caption(
         f"{inherited if 'heads: copied, pruned, new' in rows[0] else ''}Errors are those of the stream after the layer "
         "against the parent's layer that it stands for; 1 is what predicting the mean would score."

@@ -156,12 +156,13 @@ export function buildTraces(panel, book, events, options, look, extra) {
     const x = along(book, own, options);
     const sparse = own.steps.length <= 60;
     const hover = `${safe(label)} %{y:.5~g}<extra></extra>`;
-    if (weight > 0 && name !== "gate/loss") {
+    const seldom = name === "gate/loss" || name.startsWith("held/");  // measured now and then: a mean would lag far behind
+    if (weight > 0 && !seldom) {
       traces.push({ uid: `${idOf(name)}-raw`, x, y: own.values.slice(), mode: "lines", line: { color: faded(colour, 0.28), width: 1 },
         name: `${safe(label)}, raw`, showlegend: false, hovertemplate: `${safe(label)}, raw %{y:.5~g}<extra></extra>`, legendgroup: name });
     }
-    const y = weight > 0 && name !== "gate/loss" ? smooth(own.values, weight) : own.values.slice();
-    traces.push({ uid: idOf(name), x, y, mode: sparse && name.startsWith("gate/") ? "lines+markers" : "lines",
+    const y = weight > 0 && !seldom ? smooth(own.values, weight) : own.values.slice();
+    traces.push({ uid: idOf(name), x, y, mode: sparse && (seldom || name.startsWith("gate/")) ? "lines+markers" : "lines",
       line: { color: colour, width: 2, dash: dash ?? "solid" }, marker: { size: 6, color: colour }, name: safe(label),
       legendgroup: name, hovertemplate: hover });
   }
