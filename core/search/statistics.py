@@ -21,6 +21,8 @@ from core.graph.encoder import Encoder, load_encoder
 from core.graph.probe.run import probe_corpus
 from core.graph.types import Corpus
 from core.graph.vectors import WordVectors, normalise, word_vectors
+from core.models.loading import load_tokenizer
+from core.models.sources import resolve
 from core.search.preservation import preservation, width_grid
 from core.search.proposal import propose
 
@@ -83,7 +85,12 @@ def statistics(
     BertloomError
         If corpus or encoder cannot be used.
     """
-    corpus = read_corpus(config.corpus, check=check, looking=phase("rows"), progress=phase("corpus"))
+    tokenizer = None
+    if config.corpus.unit == "subword":
+        tokenizer = load_tokenizer(resolve(config.model.source, config.model.revision), words=True)
+    corpus = read_corpus(
+        config.corpus, tokenizer=tokenizer, check=check, looking=phase("rows"), progress=phase("corpus")
+    )
     if len(corpus.sentences) < LEAST_SENTENCES or len(corpus.words) < LEAST_WORDS:
         raise DataError(
             f"The corpus has {len(corpus.sentences)} sentences and {len(corpus.words)} different words: too few for "

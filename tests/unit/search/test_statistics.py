@@ -84,3 +84,13 @@ def test_a_corpus_too_small_for_statistics_is_refused_with_the_least_size(tmp_pa
     )  # fmt: skip
     with pytest.raises(DataError, match=r"10 sentences and .* too few .*at least 50 sentences and 200 words"):
         statistics(config, cache=tmp_path / "cache")
+
+
+def test_sub_words_are_those_of_the_parent(tmp_path: Path) -> None:
+    model = tiny_encoder(tmp_path / "encoder", hidden=16, layers=2)
+    config = StatisticsConfig(
+        corpus=CorpusConfig(source=str(corpus(tmp_path, 60)), unit="subword", min_count=1),
+        model=ModelConfig(source=str(model), max_length=64), draws=2, neighbours=3,
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"60 sentences and \d+ different words"):
+        statistics(config, cache=tmp_path / "cache")  # the tiny vocabulary is read, and is too small
