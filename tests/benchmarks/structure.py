@@ -15,7 +15,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from core.config import Plan
 from core.config.graph import CorpusConfig
 from core.config.statistics import StatisticsConfig
+from core.settings import home
 from core.studies.records import ArmRun, record_of
 from core.training import MemoryContext
 from core.training.files import write_json
@@ -101,11 +102,16 @@ def needed_widths() -> list[int]:
     if not STATISTICS.exists():
         from core.search.statistics_cache import cached_statistics
 
-        with tempfile.TemporaryDirectory(prefix="bertloom-structure-") as cache:
-            found = cached_statistics(statistics_config(), Path(cache))
+        # In the home's cache, so that what was measured before an interruption is not measured again.
+        found = cached_statistics(statistics_config(), home().cache, phase=_told)
         RESULTS.mkdir(parents=True, exist_ok=True)
         write_json(STATISTICS, found)
     return [int(entry["least"]) for entry in json.loads(STATISTICS.read_text(encoding="utf-8"))["layers"][1:]]
+
+
+def _told(name: str) -> Callable[[int, int], None]:
+    print(f"statistics: {name}", flush=True)
+    return lambda done, total: None
 
 
 class Bench:
