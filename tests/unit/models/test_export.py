@@ -247,9 +247,10 @@ def test_an_unwritable_place_is_refused(
     def denied(self: Path, *_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied", str(self))
 
+    source = trained("bert")
     monkeypatch.setattr(Path, "mkdir", denied)
     with pytest.raises(ExportError, match="Permission denied"):
-        export_model(trained("bert"), tmp_path / "export")
+        export_model(source, tmp_path / "export")
 
 
 def test_an_encoder_is_not_exported_as_a_model(encoder: Callable[[str], Path], tmp_path: Path) -> None:
