@@ -32,8 +32,8 @@ __all__ = ["shape_part"]
 Way = Literal["prune", "student", "scratch"]
 
 _WAYS: dict[Way, str] = {
-    "prune": ":material/content_cut: Prune it",
-    "student": ":material/school: Student shape",
+    "prune": ":material/content_cut: Prune",
+    "student": ":material/school: Student",
     "scratch": ":material/casino: From scratch",
 }
 #: Rows that importance is measured on, and that are scored before and after, unless a person says otherwise.
@@ -218,17 +218,18 @@ def _scratch(draft: Draft, studio: Studio, about: Mapping[str, Any], layers: lis
         "grammar from your rows alone, which takes far more rows and steps than tuning does."
     )
     first = layers[0] if layers else LayerFacts(12, 3072, 768, 64)
-    row = st.columns(2, gap="medium")
     numbers: dict[str, int] = {}
     fields = (
         ("layers", "Layers", 96, len(layers) or 12), ("width", "Width", 16_384, first.width),
         ("heads", "Attention heads", 1024, max(1, first.width // first.head_size)),
         ("intermediate", "FFN units", 65_536, first.units),
     )  # fmt: skip
-    for at, (name, label, most, value) in enumerate(fields):
-        with row[at % 2]:
-            key = f"scratch_{name}_{value}"
-            numbers[name] = int(st.number_input(label, min_value=1, max_value=most, value=value, step=1, key=key))
+    for pair in (fields[:2], fields[2:]):
+        for column, (name, label, most, value) in zip(st.columns(2, gap="medium"), pair, strict=True):
+            with column:
+                key = f"scratch_{name}_{value}"
+                numbers[name] = int(st.number_input(label, min_value=1, max_value=most, value=value, step=1, key=key))
+    row = st.columns(2, gap="medium")
     with row[0]:
         seed = int(st.number_input("Seed of the weights", min_value=0, value=0, step=1, key="scratch_seed"))
     source = str(draft.state.get("model.source") or "")

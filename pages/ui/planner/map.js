@@ -15,6 +15,9 @@ class FreezeMap {
     const frame = element("div", "bl-frame", this.root);
     this.table = element("table", "", frame);
     this.table.setAttribute("role", "grid");
+    // On a narrow screen cells have no room for words: what was touched last is said here.
+    this.told = element("div", "bl-told", this.root);
+    this.told.setAttribute("aria-live", "polite");
     this.legend = element("div", "bl-legend", this.root);
     this.table.addEventListener("click", (event) => this.click(event));
     this.table.addEventListener("keydown", (event) => this.move(event));
@@ -27,6 +30,7 @@ class FreezeMap {
     if (shape !== this.shape) this.build(data);
     this.shape = shape;
     data.rows.forEach((row, index) => this.paint(row, index));
+    this.tell();
     this.explain(data.legend);
   }
 
@@ -123,6 +127,13 @@ class FreezeMap {
     for (const row of this.rows) for (const cell of row.cells) cell.tabIndex = -1;
     button.tabIndex = 0;
     button.focus();
+    this.touched = button;
+    this.tell();
+  }
+
+  tell() {
+    const words = this.touched?.isConnected ? this.touched.title : "";
+    if (this.told.textContent !== words) this.told.textContent = words;
   }
 
   move(event) {
