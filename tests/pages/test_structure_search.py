@@ -237,7 +237,7 @@ def test_without_the_experiment_the_prior_is_called_unproven(
 
 def test_the_verdict_is_read_from_the_document(tmp_path: Path) -> None:
     document = tmp_path / "structure.md"
-    document.write_text("# T\n\n## Verdict\n\n- **Loss.** *Not* better, d\\*.\n\n![p](x.svg)\n\n## Next\n\nno\n")
+    document.write_text("# T\n\n## Verdict\n\nsoon\n\n- **Loss.** *Not* better, d\\*.\n\n| a |\n\n## Next\n\n- no\n")
     assert verdict.verdict_of(document) == ["Loss. Not better, d."]
     document.write_text("# T\n")
     assert verdict.verdict_of(document) == []

@@ -61,16 +61,17 @@ def show(studio: Studio, *, parent: str = "bundled", statistics: Mapping[str, An
 
 
 def _prior() -> None:
-    """Say what is known of the prior."""
+    """Say what is known of the prior: in a sentence, and with all of the verdict where there is one."""
     found = verdict_of()
-    with st.popover("Does the prior help?", icon=":material/science:", type="tertiary", key="search_prior"):
-        if found:
-            st.markdown("**The experiment in docs/structure.md says:**")
-            for line in found[:8]:
-                st.caption(plain(line, 900))
-        else:
-            st.caption(plain(UNPROVEN))
-        st.caption("One search with one seed decides nothing. `make experiment-structure` repeats the experiment.")
+    if not found:
+        st.caption(f":material/science: {plain(UNPROVEN)}")
+        return
+    st.caption(f":material/science: {plain(found[0], 400)}")
+    with st.popover("What is known of the prior", icon=":material/menu_book:", type="tertiary", key="search_prior"):
+        st.markdown("**Verdict of docs/structure.md**")
+        for line in found[:8]:
+            st.caption(plain(line, 900))
+        st.caption("`make experiment-structure` repeats the experiment.")
 
 
 def _line(now: Place, one: Mapping[str, Any]) -> None:

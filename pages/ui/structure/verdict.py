@@ -14,7 +14,7 @@ UNPROVEN = (
 
 
 def verdict_of(document: Path = DOCUMENT) -> list[str]:
-    """Return the sentences under the heading Verdict, without markup; empty where the file or the heading is missing.
+    """Return the points under the heading Verdict, without markup; empty where the file or the heading is missing.
 
     Parameters
     ----------
@@ -29,5 +29,5 @@ def verdict_of(document: Path = DOCUMENT) -> list[str]:
     if not found:
         return []
     part = rest.partition("\n## ")[0]
-    lines = [line.strip().removeprefix("- ") for line in part.splitlines()]
-    return [line.replace("**", "").replace("*", "").replace("\\", "") for line in lines if line and line[0] != "!"]
+    points = [line.strip().removeprefix("- ") for line in part.splitlines() if line.startswith("- ")]
+    return [point.replace("*", "").replace("\\", "") for point in points]
