@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from core.graph.types import WordGraph
@@ -18,7 +19,8 @@ T = TypeVar("T")
 class Memo:
     """Keep the latest results by graph and key.
 
-    A graph is known by its identity and that of its edge sets, so a graph that got edges added is a new one here.
+    A graph is known by its identity and that of its edge sets, so a graph that got edges added is a new one here. What
+    several threads ask for at once is made by the first of them.
 
     Parameters
     ----------
@@ -31,6 +33,7 @@ class Memo:
     def __init__(self, most: float, size: Callable[[Any], float] = lambda _: 1.0):
         self.most, self.size = most, size
         self._kept: OrderedDict[Hashable, tuple[weakref.ref[WordGraph], Any]] = OrderedDict()
+        self._made: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
 
     def get(self, graph: WordGraph, key: Hashable, make: Callable[[], T]) -> T:
@@ -42,11 +45,27 @@ class Memo:
                 self._kept.move_to_end(full)
                 found: T = kept[1]
                 return found
-        made = make()
+            waited = self._made.get(full)
+            made = self._made[full] = waited or Future()
+        if waited is not None:
+            other: T = waited.result()
+            return other
+        try:
+            result = make()
+            self._keep(full, graph, result)
+            made.set_result(result)
+            return result
+        except BaseException as error:
+            made.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                self._made.pop(full, None)
+
+    def _keep(self, full: Hashable, graph: WordGraph, made: Any) -> None:
         with self._lock:
             self._kept[full] = (weakref.ref(graph, lambda _: self._kept.pop(full, None)), made)
             total = sum(self.size(value) for _, value in self._kept.values())
             while total > self.most and len(self._kept) > 1:
                 _, (_, dropped) = self._kept.popitem(last=False)
                 total -= self.size(dropped)
-        return made

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -20,6 +22,8 @@ __all__ = ["Pairs", "seeded"]
 #: igraph wants costs above 0; an edge of probability 1 costs nothing.
 _LEAST_COST = 1e-9
 _LOCK = threading.Lock()
+#: The pairs of mixtures that are in use: every view of one asks for them.
+_KNOWN: WeakKeyDictionary[Mixed, Pairs] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +51,16 @@ class Pairs:
     @classmethod
     def of_mixed(cls, mixed: Mixed) -> Pairs:
         """Take the edges of a mixed graph: p(v|u) is their strength (exp(−cost) in the undirected view)."""
-        return cls(
-            len(mixed), mixed.sources.astype(np.int64), mixed.targets.astype(np.int64), np.exp(-mixed.costs),
-            mixed.costs,
-        )  # fmt: skip
+        with _LOCK:
+            found = _KNOWN.get(mixed)
+        if found is None:
+            found = cls(
+                len(mixed), mixed.sources.astype(np.int64), mixed.targets.astype(np.int64), np.exp(-mixed.costs),
+                mixed.costs,
+            )  # fmt: skip
+            with _LOCK:
+                _KNOWN[mixed] = found
+        return found
 
     @classmethod
     def of_sets(cls, nodes: int, sets: Sequence[EdgeSet]) -> Pairs:
@@ -63,6 +73,18 @@ class Pairs:
         kept = strengths > 0
         sources, targets = np.divmod(found[kept], max(nodes, 1))
         return cls(nodes, sources, targets, strengths[kept])
+
+    @cached_property
+    def both_ways(self) -> tuple[list[int], np.ndarray, np.ndarray, list[float]]:
+        """Start of each node's neighbours, the neighbours, cheapest first, and their costs; log(1 + neighbours)."""
+        costs = self.costs if self.costs is not None else np.ones(len(self.sources))
+        rows = np.concatenate([self.sources, self.targets])
+        columns, both = np.concatenate([self.targets, self.sources]), np.concatenate([costs, costs])
+        order = np.lexsort((columns, both, rows))
+        rows, columns, both = rows[order], columns[order], both[order]
+        starts = np.searchsorted(rows, np.arange(self.nodes + 1)).tolist()
+        joined = np.unique(rows * self.nodes + columns) // max(self.nodes, 1)
+        return starts, columns, both, np.log1p(np.bincount(joined, minlength=self.nodes)).tolist()
 
     def graph(self) -> Any:
         """Return the pairs as a directed igraph.Graph, in the same order."""

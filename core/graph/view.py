@@ -188,14 +188,7 @@ def _nearest(pairs: Pairs, seeds: list[int], limit: int) -> tuple[list[int], lis
     """
     if not pairs.nodes:
         return [], []
-    costs = pairs.costs if pairs.costs is not None else np.ones(len(pairs.sources))
-    rows = np.concatenate([pairs.sources, pairs.targets])
-    columns, both = np.concatenate([pairs.targets, pairs.sources]), np.concatenate([costs, costs])
-    order = np.lexsort((columns, both, rows))
-    columns, both = columns[order], both[order]
-    starts = np.searchsorted(rows[order], np.arange(pairs.nodes + 1)).tolist()
-    joined = np.unique(rows[order] * pairs.nodes + columns) // pairs.nodes
-    tolls = np.log1p(np.bincount(joined, minlength=pairs.nodes)).tolist()
+    starts, columns, both, tolls = pairs.both_ways
     shown: dict[int, None] = dict.fromkeys(seeds)
     tree: list[tuple[int, int]] = []
     led: dict[int, int] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import ConfigError
+from core.graph.memo import Memo
 from core.runs.graphs.shelf import Shelf
 from core.runs.helper import Helper
 from core.runs.store import Store
@@ -22,6 +23,8 @@ __all__ = ["Views"]
 
 #: What is kept of the latest mixtures (communities, sizes); each entry keeps its mixture alive.
 _KEPT = 8
+#: Words and edges of views that are kept for who asks the same again; each takes about a kilobyte.
+_KEPT_DRAWN = 40_000
 _PLANE_WORDS = 120
 
 
@@ -31,6 +34,7 @@ class Views(Shelf):
     def __init__(self, store: Store, helper: Helper, submitter: str | None = None) -> None:
         super().__init__(store, helper, submitter)
         self._sizes: dict[tuple[Any, ...], Any] = {}
+        self._views = Memo(_KEPT_DRAWN, lambda view: len(view["nodes"]) + len(view["edges"]))
 
     def view(
         self,
@@ -45,7 +49,7 @@ class Views(Shelf):
         size: str = "degree",
         limit: int = 500,
     ) -> dict[str, Any]:
-        """Return what is drawn; see :mod:`core.graph.view`.
+        """Return what is drawn; see :mod:`core.graph.view`. The latest views are kept: nobody may change them.
 
         Parameters
         ----------
@@ -71,10 +75,23 @@ class Views(Shelf):
         ConfigError
             If the view needs a question or a word that is missing, or the mixture cannot be made.
         """
+        graph = self.open(source)
+        named = tuple(sorted(weights.items())) if weights else None
+        shown = tuple(types) if types is not None else None
+        asked = query.model_dump_json() if query is not None else None
+        found = self._views.get(
+            graph, (kind, asked, word, layer, named, shown, size, limit),
+            lambda: self._view(graph, kind, query, word, layer, weights, types, size, limit),
+        )  # fmt: skip
+        return dict(found)
+
+    def _view(
+        self, graph: WordGraph, kind: str, query: PathQuery | None, word: str | None, layer: int | None,
+        weights: Mapping[str, float] | None, types: Sequence[str] | None, size: str, limit: int,
+    ) -> dict[str, Any]:  # fmt: skip
         from core.graph import view as views
         from core.graph.query import find_paths
 
-        graph = self.open(source)
         mixed = self._mixed(graph, query, layer, weights, types)
         sizes, label = self._size(graph, mixed, size)
         about: dict[str, Any] = {"groups": self._groups(graph, mixed), "sizes": sizes, "limit": limit}

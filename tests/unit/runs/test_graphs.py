@@ -216,3 +216,12 @@ def test_a_graph_is_built_by_a_worker_beside_the_queue_and_asked(tmp_path) -> No
         assert all(0 < measure["value"] <= 1 for measure in measures)
         answer = studio.graphs.paths(run, PathQuery(source="cat", target="film", directed=False))
         assert answer["paths"] or answer["reason"]
+
+
+def test_a_view_that_is_asked_for_again_is_not_computed_again(studio, file, monkeypatch) -> None:
+    query = PathQuery(source="the", target="end", layer=1)
+    first = studio.graphs.view(file, "path", query=query, limit=4)
+    monkeypatch.setattr("core.graph.view.path_view", None)
+    assert studio.graphs.view(file, "path", query=query, limit=4) == first
+    with pytest.raises(TypeError):
+        studio.graphs.view(file, "path", query=query, limit=5)
