@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 
+from pages.ui.foundation import Foundation
 from pages.ui.hints import Hints
 from pages.ui.lifecycle import start, stop
 from pages.ui.routes import routes
@@ -28,5 +29,6 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
 
 
 app = st.App(
-    "pages/ui/router.py", routes=routes(), lifespan=lifespan, middleware=[Middleware(DoorKeeper), Middleware(Hints)]
-)
+    "pages/ui/router.py", routes=routes(), lifespan=lifespan,
+    middleware=[Middleware(DoorKeeper), Middleware(Hints), Middleware(Foundation)],
+)  # fmt: skip

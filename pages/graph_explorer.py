@@ -11,11 +11,12 @@ from core.api import Studio
 from core.errors import BertloomError
 from core.runs.records import Status
 from pages.ui import keys
-from pages.ui.components import error_box, page_header, paint_header, status_markdown
+from pages.ui.components import error_box, page_header, status_markdown
 from pages.ui.format import count, plain, relative
-from pages.ui.graph.ask import across_words, core_query, default_pair, mixing, once, question, starting_layer
+from pages.ui.graph.ask import across_words, core_query, once, question
 from pages.ui.graph.compare import compare_panel
-from pages.ui.graph.component import paint_picture, picture, preload
+from pages.ui.graph.component import PAINT_SECONDS, awaited, picture, preload
+from pages.ui.graph.drawing import complete, drawing, latest
 from pages.ui.graph.explain import explanation, no_path, unknown_word
 from pages.ui.graph.export import export_part
 from pages.ui.graph.links import explorer_link
@@ -41,6 +42,8 @@ from pages.ui.graph.word import word_side
 from pages.ui.studio import studio
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from core.graph.types import WordGraph
 
 _NEW = "new"
@@ -68,8 +71,7 @@ def main() -> None:
     now = follow_address()
     known = desk.graphs.list()
     if not now.query.graph and known:
-        ready = [graph for graph in known if graph["status"] == Status.FINISHED]
-        now.settle(graph=str((ready or known)[0]["id"]))
+        now.settle(graph=latest(known))
     if now.query.graph in ("", _NEW):
         start_page(desk)
         return
@@ -94,27 +96,20 @@ def main() -> None:
 def _explore(
     desk: Studio, now: Explorer, graph: WordGraph, found: Mapping[str, Any] | None, known: list[dict[str, Any]]
 ) -> None:
-    if not now.query.start and not now.query.end:
-        start, end = default_pair(graph.words, graph.tags)
-        now.settle(start=start, end=end)
-    if now.query.layer is None:
-        now.settle(layer=starting_layer(graph.layers))
-    name = str(found["name"]) if found else now.query.graph.rpartition("/")[2]
-    actions = page_header(name, _facts(graph))
-    with actions.popover("Graphs", icon=":material/folder_open:", key="graph_choose"):
-        _graphs(now, known)
-    export = actions.popover("Export", icon=":material/download:", key="graph_export")
-    if actions.button("New graph", type="primary", icon=":material/add:", key=keys.PRIMARY):
-        st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: _NEW})
+    completed = complete(now.query, graph)
+    if completed != now.query:
+        now.settle(**completed.__dict__)
     _happened(now)
-    paint_header()
     # Before its widgets are drawn the query is complete: the picture goes first, what asks for another one after it.
     first = not now.given
+    name = str(found["name"]) if found else now.query.graph.rpartition("/")[2]
+    actions = page_header(name, _facts(graph))
     bar = st.container(key="graph_bar")
     with bar:
         preload()  # and with something in it the bar has its height from the start: the picture stays where it is
     left, right = st.columns([13, 8], gap="medium")
     if not first:
+        export = _actions(actions, now, known)
         with bar:
             query_bar(now, graph)
     asked = now.query
@@ -123,11 +118,18 @@ def _explore(
     path = answer["paths"][place] if answer.get("paths") else None
     words = list(path["words"]) if path else []
     with left:
-        view = _picture(desk, now, graph, path, name)
+        row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="graph_view_row")
+        if not first:
+            _view_row(row, now)
+        drawn = awaited()
+        view = _picture(desk, now, graph, path, name, drawn.address)
     if first:
-        paint_picture()
+        # All of the rest at once would keep the browser from drawing.
+        drawn.wait(PAINT_SECONDS if view else 0.0)
+        export = _actions(actions, now, known)
         with bar:
             query_bar(now, graph)
+        _view_row(row, now)
         if question(now.query) != question(asked):  # the address asked for what the widgets do not offer
             st.rerun()
     with right, st.container(border=True, key="graph_side"):
@@ -154,6 +156,15 @@ def _facts(graph: WordGraph) -> str:
     elif about.get("trees") in ("gold", "silver"):
         parts.append(f"{about['trees']} trees")
     return " · ".join(part for part in parts if part)
+
+
+def _actions(actions: DeltaGenerator, now: Explorer, known: list[dict[str, Any]]) -> DeltaGenerator:
+    with actions.popover("Graphs", icon=":material/folder_open:", key="graph_choose"):
+        _graphs(now, known)
+    export = actions.popover("Export", icon=":material/download:", key="graph_export")
+    if actions.button("New graph", type="primary", icon=":material/add:", key=keys.PRIMARY):
+        st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: _NEW})
+    return export
 
 
 def _graphs(now: Explorer, known: list[dict[str, Any]]) -> None:
@@ -225,11 +236,9 @@ def _side(
 
 
 # -- the picture ----------------------------------------------------------------------------------------------------
-def _picture(
-    desk: Studio, now: Explorer, graph: WordGraph, path: dict[str, Any] | None, name: str
-) -> dict[str, Any] | None:
+def _view_row(row: DeltaGenerator, now: Explorer) -> None:
+    """Draw what chooses the view, and take over what its widgets hold."""
     query = now.query
-    row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="graph_view_row")
     kind: View = row.segmented_control(
         "Shown", list(_VIEWS), format_func=_VIEWS.__getitem__, required=True, label_visibility="collapsed",
         key=now.key("view"), default=now.first("view", query.view),
@@ -243,33 +252,29 @@ def _picture(
         label_visibility="collapsed", index=_LIMITS.index(now.first("most", query.most)),
     )  # fmt: skip
     now.keep(view=kind, size=size, most=most)
-    around = query.word or now.selected or query.start
-    if kind == "neighbourhood":
-        st.caption(f"Around **{plain(around, 40)}**. Choose another word and press Neighbourhood beside the picture.")
-    asked: list[Any] = [query.graph, kind, query.layer, query.weights, size, most]
-    asked.append(around if kind == "neighbourhood" else question(query) if kind == "path" else None)
 
-    def view() -> Any:
-        return desk.graphs.view(
-            query.graph, kind, query=core_query(now.query, graph.types) if kind == "path" else None,
-            word=around if kind == "neighbourhood" else None, layer=query.layer, weights=mixing(query, graph.types),
-            size=size, limit=most,
-        )  # fmt: skip
 
-    if kind == "path" and path is None:
-        # Without a path there is still something to look at: where the search began.
-        kind, around = "neighbourhood", query.start
-        asked = [query.graph, kind, query.layer, query.weights, size, most, around]
+def _picture(
+    desk: Studio, now: Explorer, graph: WordGraph, path: dict[str, Any] | None, name: str, told: str
+) -> dict[str, Any] | None:
+    drawn = drawing(now.query, graph.types, selected=now.selected, path=path is not None)
+    if now.query.view == "neighbourhood":
+        st.caption(
+            f"Around **{plain(drawn.around, 40)}**. Choose another word and press Neighbourhood beside the picture."
+        )
+    words = "Ranking the words" if now.query.size == "betweenness" else None
     try:
-        found = once("view", asked, view, words="Ranking the words" if size == "betweenness" else None)
+        found = once("view", drawn.asked, lambda: drawn.find(desk), words=words)
     except BertloomError as error:
         error_box(error, title="There is no picture")
         return None
     shown = highlight(found, path)
-    fit = f"{kind} {most} {around if kind == 'neighbourhood' else ''}"
-    picture(shown, graph=query.graph, fit=fit, selected=now.selected, file=_file(name), on_change=_clicked)
-    drawn = {node["word"] for node in shown["nodes"]}
-    hidden = [word for word in dict.fromkeys(path["words"] if path else []) if word not in drawn]
+    picture(
+        shown, graph=now.query.graph, fit=drawn.fit, selected=now.selected, file=_file(name), on_change=_clicked,
+        told=told,
+    )  # fmt: skip
+    there = {node["word"] for node in shown["nodes"]}
+    hidden = [word for word in dict.fromkeys(path["words"] if path else []) if word not in there]
     missing = [f"Not among the words drawn: {', '.join(hidden)}."] if hidden else []
     if len(shown["nodes"]) > _READABLE:
         missing.append(f"More than {_READABLE} words are hard to read here: the map under Whole graph is made for it.")

@@ -8,7 +8,7 @@ import sys
 import threading
 
 from core.errors import BertloomError
-from pages.ui import studio
+from pages.ui import studio, told
 
 __all__ = ["start", "stop"]
 
@@ -41,6 +41,7 @@ async def start() -> None:
         await asyncio.to_thread(studio.open_studio, watch=True)
     except BertloomError as error:
         print(f"error: {error.message()}", file=sys.stderr, flush=True)
+    told.listen()
     threading.Thread(target=_warm, name="bertloom-warm", daemon=True).start()
 
 
@@ -52,4 +53,5 @@ def _warm() -> None:
 
 async def stop() -> None:
     """Close the Studio: workers go on and are found again, runs in threads write a checkpoint."""
+    told.listen(False)
     await asyncio.to_thread(studio.close, _SECONDS_TO_STOP)

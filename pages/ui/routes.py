@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import BertloomError, RunNotFound
 from core.runs.records import EventRecord, RunRecord
-from pages.ui import tokens
+from pages.ui import tokens, told
 from pages.ui.security import origin_allowed
 from pages.ui.studio import studio
 
@@ -55,6 +55,7 @@ def routes() -> list[Route]:
     return [
         Route(f"{base}/bertloom/series/{{run}}", _series, methods=["GET"]),
         Route(f"{base}/bertloom/assets/{{version}}/{{name}}", _asset, methods=["GET"]),
+        told.route(base),
     ]
 
 

@@ -6,7 +6,6 @@ positions come from the server, so nothing moves by itself.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,17 @@ from pages.ui.forms import fingerprint
 from pages.ui.graph.looks import component_colours, edge_name, type_looks
 from pages.ui.loader import LOADER
 from pages.ui.routes import asset_url
+from pages.ui.told import Awaited
 
-__all__ = ["paint_picture", "picture", "picture_words", "preload"]
+__all__ = ["PAINT_SECONDS", "awaited", "picture", "picture_words", "preload"]
 
 #: What the script reads of a word and of an edge; a large picture is sent with every path, so nothing else goes along.
 _NODE = ("id", "label", "word", "x", "y", "size", "community", "count", "tag", "width", "role")
 _EDGE = ("from", "to", "type", "weight", "role")
 
 _PAINTED = "_picture_painted"
-#: Seconds that the browser has for a first picture before the rest of the page comes.
-_PAINT_SECONDS = 0.2
+#: Seconds that the rest of a page waits at most for the first picture: a script that cannot be loaded holds up nothing.
+PAINT_SECONDS = 3.0
 
 _preload = st.components.v2.component(
     "bertloom_word_graph_scripts",
@@ -56,6 +56,7 @@ def picture(
     selected: str | None,
     file: str,
     on_change: Callable[[], None],
+    told: str = "",
     key: str = keys.GRAPH_PICTURE,
 ) -> None:
     """Show the words and edges of a view.
@@ -75,6 +76,8 @@ def picture(
     on_change
         Called after a click, with what happened in the session state under `key`: ``node`` {"word"}, ``pair``
         {"pair": [from, to]} or ``seek`` {"word"}.
+    told
+        Address that the browser asks for once the picture is seen.
     key
         Key of the component.
     """
@@ -95,6 +98,7 @@ def picture(
         "selected": selected,
         "file": file,
         "words": picture_words(view),
+        "told": told,
     }
     _mount(key=key, data=data, on_node_change=on_change, on_pair_change=on_change, on_seek_change=on_change)
 
@@ -104,11 +108,12 @@ def preload() -> None:
     _preload(key="graph_preload", data={"script": asset_url("graph.js"), "vis": asset_url("vis-network.min.js")})
 
 
-def paint_picture() -> None:
-    """Let the browser draw the first picture before the rest of the page comes, which would keep it waiting."""
-    if _PAINTED not in st.session_state:
-        st.session_state[_PAINTED] = True
-        time.sleep(_PAINT_SECONDS)
+def awaited() -> Awaited:
+    """Return what the browser tells after it has drawn a visit's first picture; afterwards nothing is waited for."""
+    if _PAINTED in st.session_state:
+        return Awaited(heard=False)
+    st.session_state[_PAINTED] = True
+    return Awaited()
 
 
 def picture_words(view: Mapping[str, Any]) -> str:

@@ -3,7 +3,6 @@
 import { Chrome } from "./graph_chrome.js";
 import { asSvg, asPng, labels, paintEdge, paintNode, strengths } from "./graph_paint.js";
 import { readLook } from "./look.js";
-import { download } from "./view.js";
 
 let library = null;
 
@@ -55,6 +54,7 @@ export class WordNetwork {
     const before = this.data;
     this.data = data;
     this.chrome.describe(data);
+    if (document.hidden) this.tell(); // a tab that nobody sees draws nothing
     if (before?.stamp === data.stamp && before?.graph === data.graph) {
       this.checkLook();
       if (before.selected !== data.selected) this.select(data.selected);
@@ -86,36 +86,44 @@ export class WordNetwork {
     const { data } = this;
     this.look ?? this.checkLook();
     const sameView = before && this.network && before.fit === data.fit;
+    // A large picture is seen from far away: its words stay large enough to be pointed at.
+    if (!sameView) this.grow = Math.min(2.6, Math.max(1, 0.8 / this.scaleOf(data.nodes)));
     const nodes = data.nodes.map((node) => this.nodeOf(node));
     const edges = data.edges.map((edge, at) => this.edgeOf(edge, at));
-    if (!this.network) this.build();
-    // A picture that is drawn half-way holds words of neither view.
-    this.byId = new Map();
-    const gone = (set, kept) => set.getIds().filter((id) => !kept.has(id));
-    this.edges.remove(gone(this.edges, new Set(edges.map((edge) => edge.id))));
-    this.nodes.remove(gone(this.nodes, new Set(nodes.map((node) => node.id))));
-    this.put(this.nodes, nodes);
-    this.put(this.edges, edges);
+    if (!this.network) {
+      this.build(nodes, edges);
+    } else {
+      // A picture that is drawn half-way holds words of neither view.
+      this.byId = new Map();
+      this.keep(this.edges, edges);
+      this.keep(this.nodes, nodes);
+      this.put(this.nodes, nodes);
+      this.put(this.edges, edges);
+    }
     this.byId = new Map(data.nodes.map((node) => [node.id, node]));
     this.path = new Set(data.nodes.filter((node) => node.role === "path").map((node) => node.id));
     this.select(data.selected);
-    if (!sameView) {
-      this.fit(false);
-      // A large picture is seen from far away: its words stay large enough to be pointed at.
-      this.grow = Math.min(2.6, Math.max(1, 0.8 / this.network.getScale()));
-      this.refresh();
-    } else if (!this.inSight(this.path)) {
-      this.fitPath();
-    }
+    if (!sameView) this.fit(false);
+    else if (!this.inSight(this.path)) this.fitPath();
     const { root } = this.chrome;
+    root.dataset.shown = edges.filter((edge) => !edge.hidden).length;
     root.dataset.nodes = data.nodes.length;
     root.dataset.edges = data.edges.length;
     root.dataset.stamp = data.stamp;
   }
 
-  build() {
-    this.nodes = new this.vis.DataSet();
-    this.edges = new this.vis.DataSet();
+  /** The zoom at which all words are seen, before any is drawn. */
+  scaleOf(nodes) {
+    const range = (axis) => Math.max(1, Math.max(...nodes.map((one) => one[axis])) - Math.min(...nodes.map((one) => one[axis])));
+    const { clientWidth, clientHeight } = this.chrome.canvas;
+    return Math.min(1.6, clientWidth / (1.1 * range("x") + 60), clientHeight / (1.1 * range("y") + 60)) * 0.92;
+  }
+
+  build(nodes, edges) {
+    this.nodes = new this.vis.DataSet(nodes);
+    this.edges = new this.vis.DataSet(edges);
+    const texts = (items) => new Map(items.map((item) => [item.id, JSON.stringify(item)]));
+    this.held = new Map([[this.nodes, texts(nodes)], [this.edges, texts(edges)]]);
     this.network = new this.vis.Network(this.chrome.canvas, { nodes: this.nodes, edges: this.edges }, {
       physics: false,
       layout: { improvedLayout: false },
@@ -151,14 +159,30 @@ export class WordNetwork {
   edgeOf(edge, at) {
     const low = this.share[at] < this.weakest && edge.role !== "path";
     const hidden = low || (this.hidden.has(edge.type) && edge.role !== "path");
-    return { id: `${edge.type} ${edge.from} ${edge.to}`, from: edge.from, to: edge.to, hidden, ...paintEdge(edge, this.share[at], this.look, this.data.types) };
+    // On the path it is another line: what only such lines have is then left out of all others.
+    const id = `${edge.type} ${edge.from} ${edge.to}${edge.role === "path" ? " path" : ""}`;
+    return { id, from: edge.from, to: edge.to, hidden, ...paintEdge(edge, this.share[at], this.look, this.data.types) };
   }
 
   /** Hand the network what differs from what it holds: of a large picture a new path changes little. */
   put(set, items) {
-    const same = (item) => JSON.stringify(set.get(item.id)) === JSON.stringify(item);
-    const changed = items.filter((item) => !same(item));
+    const held = this.held.get(set);
+    const changed = items.filter((item) => {
+      const text = JSON.stringify(item);
+      if (held.get(item.id) === text) return false;
+      held.set(item.id, text);
+      return true;
+    });
     if (changed.length) set.update(changed);
+  }
+
+  /** Take out of the network what is not among these. */
+  keep(set, items) {
+    const held = this.held.get(set);
+    const kept = new Set(items.map((item) => item.id));
+    const gone = [...held.keys()].filter((id) => !kept.has(id));
+    for (const id of gone) held.delete(id);
+    if (gone.length) set.remove(gone);
   }
 
   /** Draw everything anew with the present filters and colours; nothing moves. */
@@ -205,7 +229,7 @@ export class WordNetwork {
     const changed = [this.armed, id].filter((one) => one !== null && one !== undefined && this.byId?.has(one));
     this.armed = id;
     this.chrome.hint(word && id !== null ? word : null);
-    if (this.nodes) this.nodes.update(changed.map((one) => this.nodeOf(this.byId.get(one))));
+    if (this.nodes) this.put(this.nodes, changed.map((one) => this.nodeOf(this.byId.get(one))));
   }
 
   search(word) {
@@ -261,6 +285,17 @@ export class WordNetwork {
     this.chrome.root.dataset.scale = this.network.getScale().toFixed(4);
     this.chrome.root.dataset.painted = "1";
     this.chrome.root.dataset.drawn = this.chrome.root.dataset.stamp ?? "";
+    this.tell();
+  }
+
+  /** Let the server know that the first picture is seen: the rest of the page waits for it. */
+  tell() {
+    const { told } = this.data;
+    if (!told || told === this.told) return;
+    this.told = told;
+    const send = () => fetch(new URL(told, window.location.origin)).catch(() => {});
+    if (document.hidden) send();
+    else requestAnimationFrame(() => setTimeout(send));
   }
 
   checkLook() {
@@ -275,8 +310,9 @@ export class WordNetwork {
   save(format) {
     if (!this.network) return;
     const name = `${this.data.file || "word-graph"}.${format}`;
-    if (format === "svg") return download(name, new Blob([asSvg(this)], { type: "image/svg+xml" }));
-    asPng(this).then((blob) => download(name, blob));
+    const made = format === "svg" ? new Blob([asSvg(this)], { type: "image/svg+xml" }) : asPng(this);
+    // The picture is drawn without it, and it brings other modules along.
+    Promise.all([import("./view.js"), made]).then(([{ download }, blob]) => download(name, blob));
   }
 
   close() {

@@ -44,6 +44,7 @@ export class Chrome {
     Object.assign(this.field, { type: "search", placeholder: "Find a word", autocomplete: "off", spellcheck: false });
     this.field.setAttribute("list", this.words.id);
     this.field.setAttribute("aria-label", "Find a word in the picture");
+    this.field.addEventListener("focus", () => this.listWords());
     this.field.addEventListener("input", (event) => {
       // A choice from the list comes without a key.
       if (!event.inputType || event.inputType === "insertReplacementText") this.find();
@@ -86,6 +87,13 @@ export class Chrome {
     return button;
   }
 
+  /** Offer the picture's words; nobody needs thousands of entries before he types. */
+  listWords() {
+    if (this.listed || !this.data) return;
+    this.listed = true;
+    this.words.replaceChildren(...this.data.nodes.map((node) => Object.assign(make("option"), { value: node.word })));
+  }
+
   find() {
     const word = this.field.value.trim();
     if (word) this.on.search(word);
@@ -97,7 +105,8 @@ export class Chrome {
 
   setView(data, hidden, folded) {
     this.data = data;
-    this.words.replaceChildren(...data.nodes.map((node) => Object.assign(make("option"), { value: node.word })));
+    this.listed = false;
+    if (document.activeElement === this.field) this.listWords();
     this.drawLegend(hidden, folded);
     this.say("");
     if (this.table.open) this.fillTable();

@@ -50,8 +50,10 @@ export function paintEdge(edge, share, look, types) {
     color: { color: colour, highlight: colour, hover: colour, inherit: false, opacity: onPath ? 1 : strength * (0.22 + 0.38 * share) },
     width: onPath ? 4 : 0.8 + 1.2 * share,
     dashes: own?.dash?.length ? own.dash : false,
-    arrows: { to: { enabled: onPath, scaleFactor: 0.8, type: "arrow" } },
-    smooth: onPath ? { enabled: true, type: "curvedCW", roundness: 0.08 } : false,
+    ...(onPath && {
+      arrows: { to: { enabled: true, scaleFactor: 0.8, type: "arrow" } },
+      smooth: { enabled: true, type: "curvedCW", roundness: 0.08 },
+    }),
   };
 }
 

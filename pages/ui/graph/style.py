@@ -17,6 +17,7 @@ CSS = """<style>
 .st-key-graph_bar { min-height: 172px; }
 @media (max-width: 1280px) { .st-key-graph_bar { min-height: 240px; } }
 @media (max-width: 640px) { .st-key-graph_bar { min-height: 337px; } }
+.st-key-graph_view_row { min-height: 40px; }
 /* Fetches scripts and shows nothing; as an element it would still have a gap. */
 .st-key-graph_preload { display: none; }
 /* The swap keeps its word for screen readers. */
