@@ -38,7 +38,9 @@ def main() -> None:
     if not now.asked.stats and runs:
         now.settle(stats=next((run.id for run in runs if run.status is Status.FINISHED), runs[0].id))
     found = statistics_at(desk, now.asked)
-    actions = page_header("Structure search", facts(found) if found else _WORDS)
+    run = find_measurement(desk, now.asked.stats)
+    caption = facts(found) if found else run.name if run else _WORDS
+    actions = page_header("Structure search", caption)
     if runs and now.asked.stats != NEW:
         with actions.popover("Measurements", icon=":material/folder_open:", key="structure_choose"):
             earlier(desk, now, runs=runs)

@@ -100,10 +100,11 @@ def _cards(found: Mapping[str, Any]) -> list[Card]:
     scored = [entry for entry in layers if entry.get("margin") is not None]
     if scored:
         best = max(scored, key=lambda entry: entry["margin"])
+        beside = "chain" if best["margin"] > 0 else "below the chain's"
         cards.append(
             Card(
                 "Syntax is clearest in", f"layer {best['layer']}",
-                f"UUAS {number(best['uuas'])}, chain {number(found['chain'])}",
+                f"UUAS {number(best['uuas'])}, {beside} {number(found['chain'])}",
                 help="The structural probe's share of undirected edges found, over a tree that links neighbours.",
             )
         )  # fmt: skip

@@ -82,7 +82,10 @@ def _demo(studio: Studio, now: Place, there: str | None, number: int) -> None:
                 "Open the demo" if there else "Measure the demo", type="primary", icon=":material/play_arrow:",
                 key=keys.PRIMARY,
             )  # fmt: skip
-        st.caption("About a minute on two cores; nothing leaves this machine.", text_alignment="center")
+        st.caption(
+            "Fewer words and sentences than usual, so it is quick; nothing leaves this machine.",
+            text_alignment="center",
+        )
     if pressed:
         if there:
             now.go(stats=there)
@@ -134,7 +137,7 @@ def _own(studio: Studio, now: Place, mine: Form) -> None:
             ":material/info: Without probes nothing is said about syntax; novelty alone chooses representatives."
         )
     pressed = st.button("Measure the layers", icon=":material/straighten:", key="structure_measure")
-    st.caption("Some minutes on two cores with the usual settings; it starts at once, beside a training.")
+    st.caption("It starts at once, beside a training, and goes on when you leave the page.")
     if not pressed:
         return
     try:

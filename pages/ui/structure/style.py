@@ -19,7 +19,7 @@ CSS = """<style>
 .bl-band .under { text-align: center; font-size: 0.82rem; line-height: 1.3; margin-top: 0.25rem;
   overflow-wrap: anywhere; }
 .bl-band .under span { opacity: 0.75; display: block; font-size: 0.75rem; }
-.bl-steps { list-style: none; margin: 0.2rem 0 0.4rem; padding: 0; display: grid; gap: 0.25rem; }
+.bl-steps { list-style: none; margin: 0.2rem 0 0.4rem !important; padding: 0 !important; display: grid; gap: 0.25rem; }
 .bl-steps li { display: flex; gap: 0.55rem; align-items: baseline; margin: 0; }
 .bl-steps .todo { opacity: 0.55; }
 .bl-steps .mark { width: 1.1rem; text-align: center; font-weight: 600; }
