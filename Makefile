@@ -8,7 +8,7 @@ STAMP := $(VENV)/.ready
 SAMPLES := $(VENV)/.samples
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: run test check bench claims experiment-staged experiment-structure verify samples clean env format
+.PHONY: run test check bench claims experiment-staged experiment-structure experiment-distillation verify samples clean env format
 .DEFAULT_GOAL := run
 # Threads that wait by spinning take the cores from each other when two processes compute.
 export GOMP_SPINCOUNT ?= 5000
@@ -41,6 +41,9 @@ experiment-staged: $(SAMPLES)  ## staged plans against a search at equal steps, 
 
 experiment-structure: $(SAMPLES)  ## word graphs' shapes against uniform, random and hand-made ones, 8 seeds; goes on; MINUTES as above
 	$(BIN)/python -m tests.benchmarks.structure --minutes $(or $(MINUTES),60)
+
+experiment-distillation: $(SAMPLES)  ## students of three and two layers with and without their teacher, 5 seeds; goes on; MINUTES as above
+	$(BIN)/python -m tests.benchmarks.distillation --minutes $(or $(MINUTES),60)
 
 samples: $(STAMP)  ## download, check and unpack the sample packages; mends damaged ones
 	$(BIN)/python -m core.data.samples

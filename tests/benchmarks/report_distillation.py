@@ -1,0 +1,166 @@
+"""Render ``docs/distilled.md`` from the measured files beside it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.runs.compare import LEAST_SEEDS, Comparison, Documents, Pair, Verdict, compare
+from core.studies.records import answers
+from tests.benchmarks.distillation_arms import ARMS, LAYERS, SEEDS, TASKS
+
+if TYPE_CHECKING:
+    from tests.benchmarks.distillation import Taught
+
+__all__ = ["page", "pairs"]
+
+_TITLES = {"reviews": "Reviews (classification, accuracy)", "tweets": "Tweets (tagging, strict F1)"}
+_ARMS = {
+    "alone": "without a teacher", "plain": "plain distillation", "differences": "weighted where they differ (λ = 0.5)",
+    "harmful-dropped": "harmful positions dropped",
+}  # fmt: skip
+#: Each arm against which others: all of a task and size are one family for Holm's correction.
+_ASKED = (("plain", "alone"), ("differences", "plain"), ("harmful-dropped", "plain"))
+
+_INTRODUCTION = """# What students keep of their teacher
+
+Written by `python -m tests.benchmarks.distillation --render` from the files in
+[results/distillation](results/distillation); `make experiment-distillation` trains what is missing (`MINUTES=10` for
+ten minutes of it) and renders.
+
+**What was trained.** A teacher for each seed: the bundled encoder (six layers of 384), fine-tuned on 2,000 review
+snippets (80 steps of 32, rate 1e-4) or 1,500 tweets (160 steps of 16, rate 3e-4). Students begin as three (2, 4, 6) or
+two (3, 6) of its layers with its head, and take 120 or 240 steps at the same rates on the same rows, in four arms: from
+the gold labels alone; plain distillation with the defaults (α 0.7, T 2); positions weighted by the divergence of
+student and teacher; positions left out that the teacher gets wrong and the student right. Arms of one seed see the same
+batches. Settings were fixed before any score was seen.
+
+**How it is judged.** On 1,000 test rows; seeds by a paired t-interval, rows by a paired bootstrap, the three
+comparisons of a task and size corrected together (Holm), margin 1 point. With fewer than five seeds there is no
+verdict.
+"""
+
+
+def pairs(results: Sequence[Taught], task: str, layers: int) -> list[Pair]:
+    """Return what is compared of a task and a size of student."""
+    found = []
+    for arm, reference in _ASKED:
+        left, right = (_of(results, task, layers, name) for name in (arm, reference))
+        found.append(
+            Pair(
+                f"{arm} against {reference}", {seed: one.run.score for seed, one in left.items()},
+                {seed: one.run.score for seed, one in right.items()}, documents=_documents(left, right),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _of(results: Sequence[Taught], task: str, layers: int, arm: str) -> dict[int, Taught]:
+    return {
+        one.seed: one for one in results
+        if (one.task, one.layers, one.arm) == (task, layers, arm) and one.seed < SEEDS
+    }  # fmt: skip
+
+
+def _documents(left: Mapping[int, Taught], right: Mapping[int, Taught]) -> Documents | None:
+    seeds = sorted(set(left) & set(right))
+    sides = [[answers(side[seed].run) for seed in seeds] for side in (left, right)]
+    if not seeds or any(one is None for side in sides for one in side):
+        return None
+    stacked = [np.stack([one for one in side if one is not None]) for side in sides]
+    return Documents(stacked[0], stacked[1], "f1" if stacked[0].shape[2] == 3 else "mean")
+
+
+def page(results: Sequence[Taught], speed: Mapping[str, Any]) -> str:
+    """Return the whole page."""
+    lines = [_INTRODUCTION]
+    wanted = SEEDS * len(TASKS) * (1 + len(LAYERS) * len(ARMS))
+    if len(results) < wanted:
+        lines += [f"*Not finished*: {len(results)} of {wanted} runs are there.", ""]
+    for task in TASKS:
+        lines += [f"## {_TITLES[task]}", ""]
+        teachers = _of(results, task, 0, "teacher")
+        if not teachers:
+            lines += ["Not measured yet.", ""]
+            continue
+        lines += _table(results, task, teachers, speed.get(task) or {})
+        for layers in LAYERS:
+            told = [_sentence(one) for one in compare(pairs(results, task, layers)) if one.seeds]
+            lines += [f"**{layers} layers.** " + " ".join(told), ""] if told else []
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(
+    results: Sequence[Taught], task: str, teachers: Mapping[int, Taught], speed: Mapping[str, Any]
+) -> list[str]:  # fmt: skip
+    lines = [
+        "| model | score on test | seeds | of its teacher's score | parameters | ms a text of 64, p50 | as fast |",
+        "|---|---|---|---|---|---|---|",
+        f"| teacher, 6 layers | {_mean([one.run.score for one in teachers.values()])} | {len(teachers)} | | "
+        f"{next(iter(teachers.values())).parameters:,} | {_ms(speed, 'teacher')} | |",
+    ]
+    for layers in LAYERS:
+        for arm, title in _ARMS.items():
+            runs = _of(results, task, layers, arm)
+            if not runs:
+                continue
+            kept = [
+                (one.run.score or 0.0) / teachers[seed].run.score
+                for seed, one in runs.items() if seed in teachers and teachers[seed].run.score
+            ]  # fmt: skip
+            share = f"{100 * statistics.mean(kept):.1f} %" + (
+                f" ± {100 * statistics.stdev(kept):.1f}" if len(kept) > 1 else ""
+            )
+            score, size = _mean([one.run.score for one in runs.values()]), next(iter(runs.values())).parameters
+            lines.append(
+                f"| {layers} layers, {title} | {score} | {len(runs)} | {share} | {size:,} | "
+                f"{_ms(speed, str(layers))} | {_ratio(speed, str(layers))} |"
+            )
+    majority = next((one.run.majority for one in teachers.values() if one.run.majority is not None), None)
+    if majority is not None:
+        lines += ["", f"A method without a model scores {100 * majority:.1f} %."]
+    return [*lines, ""]
+
+
+def _mean(scores: Sequence[float | None]) -> str:
+    known = [100 * one for one in scores if one is not None]
+    spread = f" ± {statistics.stdev(known):.1f}" if len(known) > 1 else ""
+    return f"{statistics.mean(known):.1f}{spread} %" if known else "–"
+
+
+def _timing(speed: Mapping[str, Any], name: str) -> float | None:
+    timings = (speed.get(name) or {}).get("timings") or []
+    return next((float(one["p50_ms"]) for one in timings if (one["batch"], one["length"]) == (1, 64)), None)
+
+
+def _ms(speed: Mapping[str, Any], name: str) -> str:
+    found = _timing(speed, name)
+    return "–" if found is None else f"{found:.2f}"
+
+
+def _ratio(speed: Mapping[str, Any], name: str) -> str:
+    own, teacher = _timing(speed, name), _timing(speed, "teacher")
+    return "–" if own is None or teacher is None else f"{teacher / own:.2f} ×"
+
+
+def _sentence(one: Comparison) -> str:
+    """Return a comparison in words, with both of its intervals."""
+    arm, _, reference = one.name.partition(" against ")
+    who = f"*{_ARMS[arm]}* against *{_ARMS[reference]}*"
+    assert one.difference is not None
+    said = f"{100 * one.difference:+.1f} points"
+    if one.interval_corrected is not None:
+        said += f" ({100 * one.interval_corrected[0]:+.1f} to {100 * one.interval_corrected[1]:+.1f} over seeds"
+        if one.documents_interval_corrected is not None:
+            low, high = one.documents_interval_corrected
+            said += f", {100 * low:+.1f} to {100 * high:+.1f} over rows"
+        said += ")"
+    if one.verdict is Verdict.NONE:
+        return f"{who}: {said}; {one.seeds} of {LEAST_SEEDS} seeds, no verdict."
+    more = (
+        f"; about {one.seeds_needed} seeds would tell" if one.verdict is Verdict.UNDECIDED and one.seeds_needed else ""
+    )
+    return f"{who}: {said}, **{one.verdict}**{more}."
