@@ -54,10 +54,10 @@ def candidate_part(
         row = st.container(horizontal=True, gap="small", vertical_alignment="center", key="search_candidate_head")
         badge = "&ensp;:green-badge[:material/flag: on the front]" if one["on_front"] else ""
         row.markdown(f"#### {plain(name, 60)}{badge}", width="stretch")
-        row.button(
-            "Edit as layers", icon=":material/edit:", key="search_edit", on_click=_edit,
-            args=(place, shape, f"the search {run.name}"),
-        )  # fmt: skip
+        if row.button("Edit as layers", icon=":material/edit:", key="search_edit"):
+            load(shape, f"the search {run.name}")
+            place.go(tab="layers")
+            st.rerun(scope="app")  # this part alone would run again otherwise
         subject = Subject(
             shape, source, found, name, run=str(one["run"]) if one["has_model"] else None,
             distils=lambda steps: studio.structures.distil_config(run.id, str(one["key"]), steps=steps),
@@ -117,8 +117,3 @@ def _runs_of(view: Mapping[str, Any], one: Mapping[str, Any]) -> list[str]:
     """Return the runs that it can be compared with: its own first, then those of the front and of even shapes."""
     near = [one, *(other for other in view["candidates"] if other["on_front"] or other["reference"])]
     return [str(run) for run in dict.fromkeys(other["run"] for other in near if other["run"])]
-
-
-def _edit(place: Place, shape: EncoderShape, origin: str) -> None:
-    load(shape, origin)
-    place.go(tab="layers")

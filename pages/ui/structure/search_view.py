@@ -43,6 +43,7 @@ _AXES = {"parameters": "Parameters", "latency": "Latency", "flops": "Operations"
 _HEIGHTS = {"loss": "Loss after training", "rank_loss": "After inheriting", "score": "Score"}
 #: Session state: the candidate that is looked at, by search.
 _CHOSEN = "search_chosen"
+_FIGURE = "search_figure"
 
 
 def search_view(studio: Studio, place: Place, run: RunRecord) -> None:
@@ -88,10 +89,10 @@ def _shown(studio: Studio, place: Place, run_id: str, drawn: Status) -> None:
     card_row(cards(view), key="search_cards")
     for words in view["notices"]:
         st.caption(f":material/info: {plain(words, 400)}")
-    chosen = _figures(view, run_id)
+    _choose(run_id)
+    _figures(view, run_id)
     _rungs(view)
-    picked = _table(view, run_id)
-    _choose(run_id, chosen, picked)
+    _table(view, run_id)
     key = st.session_state.get(_CHOSEN, {}).get(run_id)
     one = next((one for one in view["candidates"] if one["key"] == key), None)
     if one is None:
@@ -120,10 +121,10 @@ def _head(studio: Studio, place: Place, run: RunRecord) -> None:
             "Resume", icon=":material/play_arrow:", key="search_resume", on_click=act,
             args=(studio.runs.resume, run.id), help="It goes on with the candidate that it was at.",
         )  # fmt: skip
-    buttons.button(
-        "Again with changes", icon=":material/content_copy:", key="search_again", on_click=_again,
-        args=(studio, place, run.id),
-    )  # fmt: skip
+    if buttons.button("Again with changes", icon=":material/content_copy:", key="search_again"):
+        search_form().load(state_of(studio.structures.config(run.id)), f"the search {run.name}")
+        place.go(search="", tab="search")
+        st.rerun(scope="app")  # this part alone would run again otherwise
     buttons.page_link(
         st.session_state[keys.PAGES]["run"], label="Its run", icon=":material/monitoring:",
         query_params=run_url(run.id), width="content",
@@ -132,12 +133,6 @@ def _head(studio: Studio, place: Place, run: RunRecord) -> None:
         step, total = run.progress.get("step"), run.progress.get("total_steps")
         if step is not None and total:
             st.progress(min(1.0, max(0.0, step / total)))
-
-
-def _again(studio: Studio, place: Place, run_id: str) -> None:
-    record = studio.runs.get(run_id)
-    search_form().load(state_of(studio.structures.config(run_id)), f"the search {record.name}")
-    place.go(search="", tab="search")
 
 
 def cards(view: Mapping[str, Any]) -> list[Card]:
@@ -176,13 +171,12 @@ def axes(view: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     return known[0], known[1]
 
 
-def _figures(view: Mapping[str, Any], run_id: str) -> str | None:
-    """Draw candidates and hypervolume; return the key of a candidate that was clicked."""
+def _figures(view: Mapping[str, Any], run_id: str) -> None:
+    """Draw candidates and hypervolume."""
     across_names, up_names = axes(view)
     if not up_names:
         st.caption(":material/info: No candidate has been ranked yet.")
-        return None
-    clicked = None
+        return
     left, right = st.columns([3, 2], gap="medium")
     with left, st.container(border=True, gap="small", key="search_candidates"):
         row = st.container(horizontal=True, gap="medium")
@@ -197,14 +191,10 @@ def _figures(view: Mapping[str, Any], run_id: str) -> str | None:
         )  # fmt: skip
         picked = st.session_state.get(_CHOSEN, {}).get(run_id)
         figure = candidates_figure(view, look(), across=str(across), up=str(up), chosen=picked)
-        event = st.plotly_chart(
-            figure, theme=None, config=CONFIG, key="search_figure", on_select="rerun", selection_mode="points",
+        st.plotly_chart(
+            figure, theme=None, config=CONFIG, key=_FIGURE, on_select="rerun", selection_mode="points",
             alt=f"Candidates by {ACROSS[str(across)]} and {UP[str(up)]}",
         )  # fmt: skip
-        marked = list(event["selection"]["points"]) if event and "selection" in event else []
-        if marked and marked[0].get("customdata") is not None:
-            data = marked[0]["customdata"]
-            clicked = str(data[0] if isinstance(data, list) else data)
         if up == "rank_loss":
             st.caption("Losses after inheriting order the shapes of one depth; across depths they say little.")
     with right, st.container(border=True, gap="small", key="search_hypervolume"):
@@ -216,7 +206,6 @@ def _figures(view: Mapping[str, Any], run_id: str) -> str | None:
             st.caption("Within a box from nothing to what the parent costs and the mean predictor loses.")
         else:
             st.caption(":material/info: The front begins with the first candidate that was trained.")
-    return clicked
 
 
 def rung_rows(view: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -297,8 +286,8 @@ def ordered(candidates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(candidates, key=place)
 
 
-def _table(view: Mapping[str, Any], run_id: str) -> str | None:
-    """Draw the table; return the key of the candidate whose row was chosen."""
+def _table(view: Mapping[str, Any], run_id: str) -> None:
+    """Draw the table, and note down which candidate stands in which row."""
     shown = look()
     rows = candidate_rows(view, lambda shape: tiny_tower(shape, shown))
     st.markdown("**Candidates**")
@@ -314,19 +303,24 @@ def _table(view: Mapping[str, Any], run_id: str) -> str | None:
         for name in ("latency (ms)", "loss", "score", "steps", "rank in its depth")
         if all(row[name] is None for row in rows)
     ]
-    found = st.dataframe(
+    st.session_state.setdefault(f"{_CHOSEN}_rows", {})[run_id] = [
+        str(one["key"]) for one in ordered(view["candidates"])
+    ]
+    st.dataframe(
         rows, hide_index=True, width="stretch", height=min(40 + 48 * len(rows), 460), row_height=48,
         key=f"search_table_{run_id}", on_select="rerun", selection_mode="single-row",
         column_config={**config, **dict.fromkeys(empty)},
     )  # fmt: skip
-    picked = list(found["selection"]["rows"])
-    if not picked or picked[0] >= len(rows):
-        return None
-    return str(ordered(view["candidates"])[picked[0]]["key"])
 
 
-def _choose(run_id: str, clicked: str | None, picked: str | None) -> None:
-    """Keep the candidate that was chosen last, in the figure or in the table."""
+def _choose(run_id: str) -> None:
+    """Keep the candidate that was chosen last, in the figure or in the table; before anything is drawn."""
+    points = ((st.session_state.get(_FIGURE) or {}).get("selection") or {}).get("points") or []
+    data = points[0].get("customdata") if points else None
+    clicked = str(data[0] if isinstance(data, list) else data) if data else None
+    rows = ((st.session_state.get(f"search_table_{run_id}") or {}).get("selection") or {}).get("rows") or []
+    drawn: list[str] = st.session_state.get(f"{_CHOSEN}_rows", {}).get(run_id, [])
+    picked = drawn[rows[0]] if rows and rows[0] < len(drawn) else None
     chosen: dict[str, str] = st.session_state.setdefault(_CHOSEN, {})
     before: dict[str, tuple[str | None, str | None]] = st.session_state.setdefault(f"{_CHOSEN}_before", {})
     was = before.get(run_id, (None, None))
