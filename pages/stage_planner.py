@@ -17,6 +17,7 @@ from pages.ui.forms_fields import SECTIONS
 from pages.ui.planner_check import check_part
 from pages.ui.planner_data import data_section, language_of
 from pages.ui.planner_draft import Draft, draft, load, objections, starter_plan, sync
+from pages.ui.planner_estimate import known_estimate
 from pages.ui.planner_facts import known_parameters, objections_of
 from pages.ui.planner_findings import hints_of, plan_check_part
 from pages.ui.planner_jobs import begin, watch
@@ -24,7 +25,7 @@ from pages.ui.planner_making import JOB, choose_source, settle
 from pages.ui.planner_model import describe, language_mismatch, layers_of, model_section
 from pages.ui.planner_origin import CSS as ORIGIN_CSS
 from pages.ui.planner_presets import presets_part
-from pages.ui.planner_side import known_estimate, outlook, yaml_part
+from pages.ui.planner_side import outlook, yaml_part
 from pages.ui.planner_stage_list import CSS as STAGES_CSS
 from pages.ui.planner_stage_list import stages_section
 from pages.ui.planner_widgets import field, fields, folded, section

@@ -14,8 +14,8 @@ from pages.ui.format import duration, plain
 from pages.ui.forms_fields import control, message_paths
 from pages.ui.forms_stages import split
 from pages.ui.planner_draft import Draft, sync
+from pages.ui.planner_estimate import estimate_question
 from pages.ui.planner_jobs import ask, forget, peek
-from pages.ui.planner_side import estimate_question
 
 __all__ = ["hints_of", "place_words", "plan_check_part"]
 

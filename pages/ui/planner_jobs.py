@@ -21,7 +21,7 @@ import streamlit as st
 from core.errors import BertloomError
 from pages.ui.forms import fingerprint
 
-__all__ = ["Job", "ask", "begin", "busy", "forget", "peek", "watch"]
+__all__ = ["Job", "ask", "begin", "busy", "forget", "peek", "running", "watch"]
 
 _log = logging.getLogger(__name__)
 _SLOT = "planner_jobs"
@@ -130,6 +130,15 @@ def peek(kind: str, question: Any) -> Job | None:
         return None
     job.looked_at = True
     return job
+
+
+def running(kind: str) -> bool:
+    """Whether some question of a kind, be it an old one, is at work; the page then looks again when it has ended."""
+    job: Job | None = st.session_state.get(_SLOT, {}).get(kind)
+    if job is None or job.state != "running":
+        return False
+    job.looked_at = True
+    return True
 
 
 def forget(kind: str) -> None:

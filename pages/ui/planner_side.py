@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -17,11 +16,12 @@ from pages.ui.components import error_box, notice
 from pages.ui.format import count, duration, percent, plain
 from pages.ui.forms import subset
 from pages.ui.forms_stages import split
-from pages.ui.planner_draft import Draft, load, sync
+from pages.ui.planner_draft import Draft, load
+from pages.ui.planner_estimate import estimate_part, estimate_question
 from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_look import look
 
-__all__ = ["estimate_question", "known_estimate", "outlook", "steps_question", "yaml_part"]
+__all__ = ["outlook", "steps_question", "yaml_part"]
 
 #: Beginnings of the names of a stage's keys that its number of steps depends on.
 _STEP_FIELDS = (
@@ -41,11 +41,6 @@ def steps_question(draft: Draft) -> dict[str, Any]:
         if place is not None and (tests or place[1].startswith(_STEP_FIELDS)):
             kept[path] = value
     return kept
-
-
-def estimate_question(draft: Draft) -> dict[str, Any]:
-    """Return the part of the form that the dry run depends on."""
-    return {path: value for path, value in draft.state.items() if path not in ("name", "tags")}
 
 
 def outlook(draft: Draft, studio: Studio, *, below: Callable[[], None]) -> None:
@@ -77,7 +72,7 @@ def outlook(draft: Draft, studio: Studio, *, below: Callable[[], None]) -> None:
             _steps(job.answer)
             _curve(studio, plan, job.answer)
             _stage_table(draft, plan, job.answer)
-        _estimate(draft, studio)
+        estimate_part(draft, studio)
         below()
 
 
@@ -224,87 +219,3 @@ def _words(curve: Mapping[str, Any]) -> str:
     peaks = [max(points["lr"], default=0.0) for points in curve.values()]
     highest = max(peaks, default=0.0)
     return f"Learning rate by optimiser step of {len(curve)} parameter group(s); the highest is {highest:.2g}."
-
-
-def _pose(studio: Studio) -> None:
-    """Ask for the estimate of what the form holds when the button is pressed."""
-    now = sync()
-    plan = now.plan()
-    if plan is not None:
-        ask("estimate", estimate_question(now), partial(studio.estimate, plan))
-
-
-def _estimate(draft: Draft, studio: Studio) -> None:
-    question = estimate_question(draft)
-    job = peek("estimate", question)
-    if job is None:
-        stale = st.session_state.get("planner_estimated")
-        st.button(
-            "Estimate time and memory", icon=":material/speed:", key="planner_estimate", width="stretch",
-            on_click=_pose, args=(studio,),
-            help="A dry run: a few real steps in a helper process, with the plan's own batches. Nothing is stored.",
-        )  # fmt: skip
-        if stale:
-            st.caption("The plan has changed since the last estimate.")
-        return
-    st.session_state["planner_estimated"] = True
-    if job.state == "running":
-        row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
-        row.markdown(f":material/hourglass_top: Dry run … :gray[{duration(int(job.seconds))}]")
-        if row.button("Stop waiting", key="planner_estimate_stop", type="tertiary"):
-            forget("estimate")
-            st.rerun()
-        return
-    if job.state == "failed":
-        error_box(job.error, title="The dry run did not work")
-        if st.button("Try again", icon=":material/refresh:", key="planner_estimate_again"):
-            forget("estimate")
-            st.rerun()
-        return
-    _estimated(job.answer)
-    _accuracy(studio)
-
-
-def known_estimate(draft: Draft) -> dict[str, Any] | None:
-    """Return the estimate of exactly what the form holds, if there is one."""
-    job = peek("estimate", estimate_question(draft))
-    return dict(job.answer) if job is not None and job.state == "done" else None
-
-
-def _accuracy(studio: Studio) -> None:
-    """Say how far the last estimates on this machine were off."""
-    found = studio.runs.estimate_accuracy()
-    if not found["count"]:
-        return
-    times = "estimate was" if found["count"] == 1 else f"{found['count']} estimates were"
-    words = f"The last {times} off by {percent(found['seconds_error'], 0)} in time"
-    if found["memory_error"] is not None:
-        words += f" and {percent(found['memory_error'], 0)} in memory"
-    st.caption(plain(words + (" (medians)." if found["count"] > 1 else ".")))
-
-
-def _estimated(answer: Mapping[str, Any]) -> None:
-    low, high = answer.get("seconds_low"), answer.get("seconds_high")
-    spread = f"{duration(low)} to {duration(high)}" if low is not None and high is not None else ""
-    trainable, parameters = answer.get("trainable_parameters"), answer.get("parameters")
-    share = (
-        f"{percent(trainable / parameters, 0)} of {parameters / 1e6:.1f} M"
-        if trainable is not None and parameters
-        else ""
-    )
-    choices = answer.get("choices") or {}
-    st.markdown("**From a dry run**")
-    row = st.container(horizontal=True, gap="small", key="planner_estimated_row")
-    with row.container(width="stretch", gap=None):
-        st.metric("Time", f"about {duration(answer.get('seconds'))}")
-        st.caption(plain(spread) or "&nbsp;")
-    with row.container(width="stretch", gap=None):
-        st.metric("Memory", f"{count(answer.get('memory_mb'))} MB")
-        st.caption(
-            plain(" · ".join(f"{key}: {value}" for key, value in choices.items() if value is not None)) or "&nbsp;"
-        )
-    with row.container(width="stretch", gap=None):
-        st.metric(
-            "Trained", f"{trainable / 1e6:.1f} M" if trainable is not None else "–", help="Parameters that are trained."
-        )
-        st.caption(plain(share) or "&nbsp;")

@@ -190,6 +190,28 @@ def test_an_estimate_is_asked_for_and_shown_with_its_spread(
     assert "Time" not in {metric.label for metric in app.metric}
 
 
+def test_the_estimate_follows_every_change_where_that_is_wanted(
+    open_planner: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    app = open_planner()
+    app.button(key="planner_estimate").click().run()
+    wait_for_answers(app)
+    app.run()
+    app.toggle(key="planner_follow").set_value(True).run()
+    assert studio.asked.count("estimate") == 1
+    studio.gate.clear()
+    number(app, "stages.0.epochs").set_value(2.0).run()
+    number(app, "stages.0.epochs").set_value(3.0).run()
+    assert studio.asked.count("estimate") == 2  # the second waits for the first
+    studio.gate.set()
+    wait_for_answers(app)
+    app.run()
+    wait_for_answers(app)
+    app.run()
+    assert studio.asked.count("estimate") == 3
+    assert "Time" in {metric.label for metric in app.metric}
+
+
 def test_a_run_is_started_with_the_estimate_of_exactly_this_plan(
     open_planner: Callable[..., AppTest], studio: FakeStudio
 ) -> None:
