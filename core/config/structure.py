@@ -62,7 +62,10 @@ class StatisticsPart(Config):
 class HalvingConfig(Config):
     """Successive halving (Jamieson & Talwalkar 2016): all that enter are trained a little, the best of them more."""
 
-    enter: int = Field(9, ge=1, le=200, description="Candidates that are trained, taken evenly from all depths.")
+    enter: int = Field(
+        9, ge=1, le=200,
+        description="Candidates that are trained, taken evenly from all depths; the best even shapes come on top.",
+    )  # fmt: skip
     rungs: list[Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
         default=[60, 120, 240], min_length=1, max_length=10,
         description="Steps that each rung adds; training goes on from the rung before.",
@@ -214,7 +217,7 @@ class StructureConfig(Config):
     @classmethod
     def quick(cls, **changes: Any) -> StructureConfig:
         """Return a search of about a quarter of an hour with the bundled encoder on two cores."""
-        halving = HalvingConfig(enter=9, rungs=[40, 80, 160], keep=1 / 3)
+        halving = HalvingConfig(enter=6, rungs=[40, 60, 80], keep=0.4, sentences=4000)
         return cls.model_validate({"name": "quick search", "candidates": 40, "halving": halving, **changes})
 
     @classmethod

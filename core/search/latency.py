@@ -25,6 +25,8 @@ __all__ = ["LENGTH", "Latency", "latency_of", "latency_path", "measure", "stored
 LENGTH, BATCH = 64, 32
 _REPEATS, _BATCH_REPEATS = 31, 5
 _WARM = 4
+#: A 95th percentile above so many medians is that of a busy machine.
+_STEADY = 1.5
 #: Rows of the embedding that is built for measuring: looking up one row costs the same in a table of any length.
 _ROWS = 2048
 
@@ -50,6 +52,11 @@ class Latency:
     batch_p50: float
     repeats: int
     threads: int
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether something else kept the machine busy while it was measured."""
+        return self.p95 > _STEADY * self.p50
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""

@@ -46,16 +46,26 @@ def halve(work: Work, students: Students, calibration: Calibration, threads: int
                 if len(candidate.rungs) > number:
                     continue
                 work.check()
+                if "latency" in record.objectives and candidate.latency is None:
+                    work.tell("measuring how fast shapes are")
+                    _measure(work, candidate, threads)
                 where = f"rung {number + 1} of {len(config.halving.rungs)}: candidate {place} of "
                 work.tell(where + str(len(record.rungs[number])), eta_s=_left(work, number))
-                if "latency" in record.objectives and candidate.latency is None:
-                    candidate.latency = latency_of(
-                        candidate.encoder_shape, work.cache, threads, check=work.check
-                    ).as_dict()  # fmt: skip
-                    candidate.write(work.folder)
                 _train(work, candidate, number, students, calibration)
                 record.bytes = students.bytes()
                 work.refresh()
+
+
+def _measure(work: Work, candidate: Candidate, threads: int) -> None:
+    """Measure how fast a shape is, or read what was measured before."""
+    found = latency_of(candidate.encoder_shape, work.cache, threads, check=work.check)
+    candidate.latency = found.as_dict()
+    candidate.write(work.folder)
+    if found.unsteady:
+        work.note(
+            "Latencies were measured while the machine was busy with other work: they are longer than they would be, "
+            "and their order may be another. They are kept; freeing the cache has them measured again."
+        )
 
 
 def _first(work: Work, students: Students) -> None:
@@ -148,7 +158,7 @@ def _train(work: Work, candidate: Candidate, number: int, students: Students, ca
             students.keep(candidate, student, rung, state=state)
         assert state is not None
         _record(candidate, number, state, config.rungs)
-        close(work, candidate, child, calibration)
+        close(work, candidate, child, student, calibration)
     except Stopped:
         child.leave()
         raise

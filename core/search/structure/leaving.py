@@ -8,6 +8,8 @@ from typing import Any
 from core.config.shape import EncoderShape
 from core.models.loading import load_tokenizer
 from core.models.shaped import count
+from core.models.shaped.distance import distance
+from core.models.shaped.inherit import Inherited
 from core.models.sources import resolve
 from core.search.distil_card import card
 from core.search.inheriting import Calibration
@@ -21,12 +23,15 @@ from core.training.files import remove, write_json
 __all__ = ["close", "encoder_of", "export", "keep_front"]
 
 
-def close(work: Work, candidate: Candidate, child: ChildContext, calibration: Calibration) -> None:
+def close(
+    work: Work, candidate: Candidate, child: ChildContext, student: Inherited, calibration: Calibration
+) -> None:  # fmt: skip
     """Write ``results.json`` of a candidate that a rung has trained, and end its run."""
-    found = _found(work, candidate, calibration)
+    found = _found(work, candidate, student, calibration)
     metrics = {
         "held/after": found["after"], "held/before": found["before"],
         "parameters/student": float(candidate.total), "parameters/parent": float(work.record.parent["parameters"]),
+        "held/last_state": found["distance"]["last"],
     }  # fmt: skip
     details = {
         "distil": found,
@@ -53,7 +58,7 @@ def export(work: Work, candidate: Candidate, students: Students, calibration: Ca
         work.note(f"The weights of {'-'.join(map(str, candidate.widths))} are gone; it keeps no encoder.")
         return
     student = students.with_weights(candidate, kept.weights)
-    found = _found(work, candidate, calibration)
+    found = _found(work, candidate, student, calibration)
     plain = candidate.encoder_shape.plain
     words = card(work.distil_config(candidate, candidate.steps), found, shaped=not plain, run_id=candidate.run)
     # one that has cut no text: a tokenizer keeps the length that it cut at
@@ -88,14 +93,15 @@ def keep_front(work: Work, students: Students, calibration: Calibration) -> None
     )  # fmt: skip
 
 
-def _found(work: Work, candidate: Candidate, calibration: Calibration) -> dict[str, Any]:
-    """Return what results.json of a run of kind ``distil`` has under ``details.distil``, as far as it was measured."""
+def _found(work: Work, candidate: Candidate, student: Inherited, calibration: Calibration) -> dict[str, Any]:
+    """Return what results.json of a run of kind ``distil`` has under ``details.distil``."""
     shape: EncoderShape = candidate.encoder_shape
+    after = distance(student, calibration.held_out)
     cost, first, last, parent = count(shape), candidate.rungs[0], candidate.rungs[-1], work.record.parent
     return {
         "before": first.before, "after": last.loss, "steps": last.steps,
         "seconds": round(sum(one.seconds for one in candidate.rungs), 2),
-        "curve": [list(point) for one in candidate.rungs for point in one.curve],
+        "distance": after.as_dict(), "curve": [list(point) for one in candidate.rungs for point in one.curve],
         "parameters": {"parent": parent["parameters"], "student": cost.total},
         "body": {"parent": parent["body"], "student": cost.body},
         "shape": shape.model_dump(mode="json", exclude_none=True),
@@ -103,9 +109,11 @@ def _found(work: Work, candidate: Candidate, calibration: Calibration) -> dict[s
             {
                 "layer": at, "width": layer.width, "heads": layer.heads, "intermediate": layer.intermediate,
                 "parent": source + 1, "reaches": reaches + 1,
-                "basis": "identity" if layer.width >= parent["width"] else "pca",
+                "basis": "identity" if layer.width >= parent["width"] else "pca", "after": error,
             }
-            for at, (layer, (source, reaches)) in enumerate(zip(shape.layers, candidate.segments, strict=True), 1)
+            for at, (layer, (source, reaches), error) in enumerate(
+                zip(shape.layers, candidate.segments, after.layers, strict=True), 1
+            )
         ],
         "segments": [list(pair) for pair in candidate.segments],
         "tokens": {

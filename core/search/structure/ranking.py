@@ -80,7 +80,7 @@ def _may_enter(work: Work) -> set[str]:
     kept = set()
     for depth, ones in rank_within_depths(work.candidates.values()).items():
         kept |= {one.key for one in ones[: max(1, places[depth])]}
-        kept |= {one.key for one in ones if one.source == "uniform"}
+        kept |= {one.key for one in [one for one in ones if one.source == "uniform"][:1]}
     return kept
 
 

@@ -15,7 +15,7 @@ from core.errors import ConfigError
 from core.search.structure.budget import SearchParent, space_of
 from core.search.widths import TOLERANCE, Space, even_shape, sample_even, sample_prior, shape_for
 
-__all__ = ["PROFILES", "Proposal", "Sample", "hand_made", "permuted", "sample", "widths_of"]
+__all__ = ["PROFILES", "Proposal", "Sample", "even_shapes", "hand_made", "permuted", "sample", "widths_of"]
 
 #: How wide layers are by the mean, from the lowest to the highest: falling, rising, widest in the middle.
 PROFILES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -79,6 +79,28 @@ def hand_made(space: Space) -> dict[str, EncoderShape]:
     return found
 
 
+def even_shapes(space: Space) -> list[EncoderShape]:
+    """Return up to three shapes whose layers are all of one width, the one of the usual FFN ratio first.
+
+    The others are the widest that meets the budget, which has few FFN units, and one between: which of them is the best
+    reference is not known before they are ranked. Without a readout the last layer is full-width all the same.
+    """
+    usual = even_shape(space)
+    if usual is None:
+        return []
+    first, found = usual.layers[0].width, {}
+    for width in (one for one in space.grid if one >= first):
+        widths = [width] * space.layers
+        if not space.readout:
+            widths[-1] = space.stream
+        shape = shape_for(space, widths)
+        if shape is not None:
+            found[width] = shape
+    ordered = sorted(found)
+    chosen = dict.fromkeys([first, ordered[-1], ordered[len(ordered) // 2]])
+    return [found[width] for width in chosen]
+
+
 def _scaled(space: Space, profile: np.ndarray) -> EncoderShape | None:
     """Return the shape of a profile whose parameters, before FFN units close the rest, are nearest to the budget."""
     best: tuple[float, list[int]] | None = None
@@ -117,7 +139,7 @@ def sample(
     Returns
     -------
     Sample
-        Depths take turns, the even shape of each first. With sampler ``tpe`` only what is not sampled stands here.
+        Depths take turns, the even shapes of each first. With sampler ``tpe`` only what is not sampled stands here.
 
     Raises
     ------
@@ -163,13 +185,13 @@ def _fixed(
     """Return what is not drawn: the even shape, those by hand, those that are given."""
     space = space_of(config, parent, depth)
     wanted = list[Proposal]()
-    even = even_shape(space)
-    if even is None:
+    even = even_shapes(space)
+    if not even:
         notices.append(
             f"No shape of {depth} layers of one width meets the budget: there is no reference at this depth."
         )
     else:
-        wanted.append(Proposal(even, "uniform"))
+        wanted += [Proposal(shape, "uniform") for shape in even]
     if config.hand_made:
         wanted += [Proposal(shape, "hand", name) for name, shape in hand_made(space).items()]
     for number, widths in enumerate(config.given):

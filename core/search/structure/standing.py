@@ -56,12 +56,13 @@ def quotas(depths: Sequence[int], enter: int) -> dict[int, int]:
 def entrants(candidates: Iterable[Candidate], enter: int) -> tuple[list[str], list[str]]:
     """Return the keys that enter the first rung, and which of them enter as references only.
 
-    The best of each depth enter, and beside them the even shape of each depth, whatever its loss.
+    The best of each depth enter, and beside them the best even shape of each depth, whatever its loss.
     """
     ranked = rank_within_depths(candidates)
     places = quotas(list(ranked), enter)
     chosen = [one.key for depth, ones in ranked.items() for one in ones[: places[depth]]]
-    even = [one.key for ones in ranked.values() for one in ones if one.source == "uniform" and one.key not in chosen]
+    references = [next((one.key for one in ones if one.source == "uniform"), None) for ones in ranked.values()]
+    even = [key for key in references if key is not None and key not in chosen]
     return [*chosen, *even], even
 
 

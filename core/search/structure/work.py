@@ -20,9 +20,6 @@ from core.training.files import remove, sweep
 
 __all__ = ["Work"]
 
-#: Measurements on held-out texts in the first rung; later ones are measured as often by steps.
-_MEASURED = 4
-
 
 class Work:
     """A search that is being executed.
@@ -132,8 +129,8 @@ class Work:
 
     @property
     def evaluate_every(self) -> int:
-        """Steps between measurements on held-out texts: a few times in the first rung."""
-        return max(1, self.config.halving.rungs[0] // _MEASURED)
+        """Steps between measurements on held-out texts: as many as the first rung has, as one takes some seconds."""
+        return self.config.halving.rungs[0]
 
     def distil_config(self, candidate: Candidate, steps: int) -> DistilConfig:
         """Return what trains a candidate so long by itself; within a search its rates fall once a rung."""

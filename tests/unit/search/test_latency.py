@@ -51,6 +51,11 @@ def test_what_is_measured_is_a_time() -> None:
     assert found.repeats == 31
 
 
+def test_a_busy_machine_shows_in_the_spread() -> None:
+    assert Latency(5.0, 9.0, 80.0, 31, 1).unsteady
+    assert not Latency(5.0, 6.0, 80.0, 31, 1).unsteady
+
+
 def test_measuring_can_be_stopped() -> None:
     class Enough(Exception):
         pass

@@ -15,7 +15,7 @@ from core.config.structure import TOLERANCE, StructureConfig
 from core.errors import ConfigError, ModelError
 from core.models.shaped import count
 from core.search.structure.budget import SearchParent, budget_of, check, parent_of, space_of
-from core.search.structure.sampling import hand_made, permuted, sample, widths_of
+from core.search.structure.sampling import even_shapes, hand_made, permuted, sample, widths_of
 from core.search.structure.tpe import STARTUP, Proposer
 from core.search.widths import Space
 
@@ -67,22 +67,31 @@ def test_whatever_is_drawn_meets_the_budget_within_three_percent(
         assert one.shape.mode == mode
 
 
-def test_depths_share_the_candidates_and_each_has_its_even_shape_first() -> None:
+def test_depths_share_the_candidates_and_each_has_its_even_shapes_first() -> None:
     found = sample(config_with(), PARENT, segments_with([4, 5, 6]))
     assert len(found.proposals) == 30
     assert Counter(one.depth for one in found.proposals) == {4: 10, 5: 10, 6: 10}
     assert [one.source for one in found.proposals[:3]] == ["uniform"] * 3
     assert [one.depth for one in found.proposals[:3]] == [4, 5, 6]
-    for one in found.proposals[:3]:
+    even = [one for one in found.proposals if one.source == "uniform"]
+    for one in even:
         assert len(set(widths_of(one.shape))) == 1
+
+
+def test_even_shapes_are_of_the_usual_ratio_the_widest_and_one_between() -> None:
+    found = even_shapes(space_of(config_with(), PARENT, 6))
+    usual, widest, between = (one.layers[0] for one in found)
+    assert abs(usual.intermediate / usual.width - 4) == min(abs(one.layers[0].intermediate / one.layers[0].width - 4)
+                                                             for one in found)  # fmt: skip
+    assert usual.width < between.width < widest.width == 384
 
 
 def test_seven_in_ten_of_what_is_drawn_come_from_the_prior_and_none_in_a_random_search() -> None:
     segments = segments_with([6])
     usual = Counter(one.source for one in sample(config_with(candidates=31), PARENT, segments).proposals)
     random = Counter(one.source for one in sample(config_with(candidates=31, random=True), PARENT, segments).proposals)
-    assert usual == {"uniform": 1, "prior": 21, "random": 9}
-    assert random == {"uniform": 1, "random": 30}
+    assert usual == {"uniform": 3, "prior": 20, "random": 8}
+    assert random == {"uniform": 3, "random": 28}
 
 
 def test_no_shape_is_tried_twice_and_one_seed_gives_one_sample() -> None:
