@@ -15,7 +15,7 @@ from core.render.statistics_figures import margin_figure, novelty_figure
 from core.runs.records import Status
 from pages.ui import keys
 from pages.ui.components import error_box, run_url
-from pages.ui.format import count
+from pages.ui.format import count, number
 from pages.ui.graph.panels import show_notices
 from pages.ui.planner_look import look
 from pages.ui.structure.measuring import measuring, stopped
@@ -101,8 +101,8 @@ def draw_statistics(results: Mapping[str, Any]) -> None:
             {
                 "layer": entry["layer"], "d*": entry["least"],
                 "95 % interval": f"{entry['least_low']} – {entry['least_high']}", "of": entry["width"],
-                "CKA with the layer below": entry.get("cka_below"), "UUAS": entry.get("uuas"),
-                "over the chain": entry.get("margin"),
+                "CKA with the layer below": number(entry.get("cka_below")), "UUAS": number(entry.get("uuas")),
+                "over the chain": number(entry.get("margin")),
             }
             for entry in found["layers"]
         ],
