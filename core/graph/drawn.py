@@ -55,6 +55,8 @@ class Drawn:
         Nodes with a place of their own; see :func:`~core.graph.layout.place`.
     chosen_by
         How the words were chosen, for the notice.
+    places
+        Node → x and y in pixels, of every node; None: they are laid out here.
     """
 
     kind: str
@@ -65,6 +67,7 @@ class Drawn:
     on: dict[int, list[int]]
     pinned: dict[int, tuple[float, float]]
     chosen_by: str
+    places: dict[int, tuple[float, float]] | None = None
 
 
 def pick_edges(
@@ -147,8 +150,11 @@ def assemble(
     member = groups.membership[shown]
     together = (member[sources] == member[targets]) & (member[sources] != NO_COMMUNITY)
     pull = np.where(together, _TOGETHER, 1.0) * strengths  # so that communities are seen
-    positions = place(len(shown), sources, targets, pull, seed=seed, pinned=pinned)
-    if len(shown) <= _READABLE:
+    if drawn.places is not None:
+        positions = np.array([drawn.places[node] for node in drawn.nodes], dtype=np.float64).reshape(-1, 2)
+    else:
+        positions = place(len(shown), sources, targets, pull, seed=seed, pinned=pinned)
+    if drawn.places is None and len(shown) <= _READABLE:
         boxes = np.array([label_box(label, size) for label, size in zip(labels, radius.tolist(), strict=True)])
         positions = _apart(positions, boxes.reshape(-1, 2), list(pinned))
     positions = np.round(positions, 1) + 0.0

@@ -6,10 +6,12 @@ Every view is plain data, ready for JSON: ``kind``, ``layer``, ``nodes``, ``edge
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -32,6 +34,12 @@ _BESIDE = 6
 _LEADS = (14, 4)
 #: Ends of the best path, in halves of the box.
 _ACROSS = 0.45
+#: Above so many words a picture of paths is the overview, in which paths and the words near to them are shown: a new
+#: question then leaves nearly everything where it is.
+_STEADY, _NEAR = 1000, 150
+#: Pixels between a word without a place and those beside it, and the golden angle.
+_STEP, _TURN = 24.0, math.pi * (3 - math.sqrt(5))
+_PLACES: WeakKeyDictionary[Mixed, dict[tuple[int, int], dict[int, tuple[float, float]]]] = WeakKeyDictionary()
 _AROUND = {"path": "the words of the paths, a few beside each", "neighbourhood": "the word, a few beside each"}
 
 
@@ -53,7 +61,7 @@ def path_view(
         The word graph, and its edges as they were mixed for the search.
     paths
         Paths as a query answers them (mappings with ``words``), or lists of words; the best first. It lies in the
-        middle, from left to right.
+        middle, from left to right; among more than 1,000 words it lies where the overview has its words.
     limit
         Most words that are drawn; the paths' own are never left out. Above about 200 the picture is hard to read.
     groups, sizes
@@ -136,18 +144,51 @@ def _around(
         for step in pairwise(nodes):
             steps.setdefault(step, []).append(number)
     pairs = Pairs.of_mixed(mixed)
-    shown, tree = _nearest(pairs, list(on), max(limit, len(on)))
+    steady = kind == "path" and limit > _STEADY
+    shown, tree = _nearest(pairs, list(on), max(_NEAR if steady else limit, len(on)))
+    places: dict[int, tuple[float, float]] | None = None
+    if steady:
+        central = _central_places(graph, mixed, limit, groups, sizes, seed)
+        shown = list(dict.fromkeys([*shown, *central]))[: max(limit, len(shown))]
+        places = _beside(chosen, tree, central)
     roles = dict.fromkeys(shown, "context")
     for node in on:
         roles.update(dict.fromkeys(_strongest(pairs, node, set(shown) - set(on), _BESIDE), "neighbour"))
     roles.update(dict.fromkeys(on, "path"))
     pinned = {}
-    if chosen and len(chosen[0]) > 1:
-        places = np.linspace(-_ACROSS, _ACROSS, len(chosen[0]))
-        pinned = {node: (float(x), 0.0) for node, x in zip(chosen[0], places, strict=True)}
+    if chosen and len(chosen[0]) > 1 and not steady:
+        across = np.linspace(-_ACROSS, _ACROSS, len(chosen[0]))
+        pinned = {node: (float(x), 0.0) for node, x in zip(chosen[0], across, strict=True)}
     picked = pick_edges(pairs, np.array(shown, dtype=np.int64), EDGES, steps=steps, tree=tree)
-    drawn = Drawn(kind, shown, roles, picked, steps, on, pinned, f"nearest to {_AROUND[kind]}")
+    chosen_by = f"nearest to {_AROUND[kind]}" + (", and the most central by PageRank" if steady else "")
+    drawn = Drawn(kind, shown, roles, picked, steps, on, pinned, chosen_by, places)
     return _finish(graph, mixed, pairs, drawn, groups, sizes, seed)
+
+
+def _central_places(
+    graph: WordGraph, mixed: Mixed, limit: int, groups: Communities | None, sizes: np.ndarray | None, seed: int
+) -> dict[int, tuple[float, float]]:
+    """Return where an overview puts the most central words, the most central first; kept with the mixture."""
+    kept = _PLACES.setdefault(mixed, {})
+    if (limit, seed) not in kept:
+        drawn = overview(graph, mixed, limit, groups=groups, sizes=sizes, seed=seed)
+        kept[limit, seed] = {node["id"]: (node["x"], node["y"]) for node in drawn["nodes"]}
+    return kept[limit, seed]
+
+
+def _beside(
+    paths: list[list[int]], tree: list[tuple[int, int]], places: Mapping[int, tuple[float, float]]
+) -> dict[int, tuple[float, float]]:
+    """Give words that have no place one beside those that lead to them."""
+    found = dict(places)
+    new: dict[int, list[int]] = {node: nodes for nodes in paths for node in nodes if node not in found}
+    new |= {node: [before] for before, node in tree if node not in found}
+    for number, (node, others) in enumerate(new.items()):
+        there = [found[one] for one in others if one in found]
+        x, y = np.mean(there, axis=0) if there else (0.0, 0.0)
+        angle = number * _TURN  # no two in the same direction
+        found[node] = (float(x) + _STEP * math.cos(angle), float(y) + _STEP * math.sin(angle))
+    return found
 
 
 def _central(

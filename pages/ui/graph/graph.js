@@ -25,6 +25,9 @@ function loadVis(address) {
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 const motion = () => (still() ? false : { duration: 350, easingFunction: "easeInOutQuad" });
 
+/** Strengths are painted in steps: a few edges more would otherwise change the rank, and so the look, of all others. */
+const level = (share) => Math.round(share * 8) / 8;
+
 export class WordNetwork {
   constructor(parent) {
     this.hidden = new Set();
@@ -161,7 +164,7 @@ export class WordNetwork {
     const hidden = low || (this.hidden.has(edge.type) && edge.role !== "path");
     // On the path it is another line: what only such lines have is then left out of all others.
     const id = `${edge.type} ${edge.from} ${edge.to}${edge.role === "path" ? " path" : ""}`;
-    return { id, from: edge.from, to: edge.to, hidden, ...paintEdge(edge, this.share[at], this.look, this.data.types) };
+    return { id, from: edge.from, to: edge.to, hidden, ...paintEdge(edge, level(this.share[at]), this.look, this.data.types) };
   }
 
   /** Hand the network what differs from what it holds: of a large picture a new path changes little. */

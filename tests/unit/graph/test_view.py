@@ -254,3 +254,19 @@ def test_a_graph_without_words_or_edges_is_an_empty_picture(draw: Any) -> None:
     view = draw(lone, mix(lone, None))
     assert [(node["label"], node["community"]) for node in view["nodes"]] == [("a", -1)]
     assert neighbourhood(lone, mix(lone, None), "a")["edges"] == []
+
+
+def test_among_very_many_words_another_path_leaves_nearly_all_of_them_where_they_are() -> None:
+    graph = random_graph(1400, 4000, seed=6)
+    mixed = mix(graph, 0)
+    asked = [[[graph.words[node] for node in path]] for path in ([3, 400, 900], [20, 1300])]
+    views = [path_view(graph, mixed, paths, limit=1100) for paths in asked]
+    places = [{node["word"]: (node["x"], node["y"]) for node in view["nodes"]} for view in views]
+    central = {node["word"] for node in overview(graph, mixed, 1100)["nodes"]}
+    both = [word for word in places[0] if word in places[1] and word in central]
+    assert len(both) > 850
+    assert all(places[0][word] == places[1][word] for word in both)
+    for view, paths, place in zip(views, asked, places, strict=True):
+        assert len(view["nodes"]) == 1100
+        assert len(set(place.values())) == 1100
+        assert {node["word"] for node in view["nodes"] if node["role"] == "path"} == set(paths[0])
