@@ -82,6 +82,13 @@ def _actions(run: RunRecord) -> None:
     if run.child:
         _part_actions(run)
         return
+    if run.kind == "structure":
+        label, primary = "Open in Structure search", run.status is Status.FINISHED
+        if st.button(
+            label, icon=":material/architecture:", type="primary" if primary else "secondary",
+            key=keys.PRIMARY if primary else "action_search",
+        ):  # fmt: skip
+            st.switch_page(st.session_state[keys.PAGES]["structure"], query_params={"tab": "search", "search": run.id})
     match run.status:
         case Status.STARTING | Status.RUNNING:
             _do("Pause", ":material/pause:", "pause", run, primary=True, said="Pausing: a checkpoint is written first.")
@@ -117,7 +124,9 @@ def _part_actions(run: RunRecord) -> None:
             st.session_state[keys.PAGES]["run"], label="The whole run", icon=":material/arrow_upward:",
             query_params=run_url(run.parent),
         )  # fmt: skip
-    if not run.status.active and st.button(
+    if run.kind == "distil":
+        train_it(run)
+    elif not run.status.active and st.button(
         "Make it a plan", icon=":material/edit_note:", type="primary", key=keys.PRIMARY
     ):
         _duplicate(run)

@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.api import Studio
 from core.config.reference import config_keys
 from core.config.statistics import StatisticsConfig
 from core.config.structure import StructureConfig
 from core.errors import ConfigError
 from core.runs.records import Status
+from core.settings import Home
+from pages.ui import studio as home_of_pages
 from pages.ui.structure import search_form, verdict
 from pages.ui.structure.place import Place, Question
+from tests.pages.conftest import ROUTER
 from tests.pages.explorer import words
 from tests.pages.fake_structures import FakeStructures
 from tests.pages.fake_studio import FakeStudio
@@ -241,3 +245,19 @@ def test_the_verdict_is_read_from_the_document(tmp_path: Path) -> None:
     assert verdict.verdict_of(document) == ["Loss. Not better, d."]
     document.write_text("# T\n")
     assert verdict.verdict_of(document) == []
+
+
+def test_the_run_of_a_search_leads_to_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BERTLOOM_HOME", str(tmp_path / "home"))
+    with Studio(Home(tmp_path / "home"), watch=False) as real:
+        run_id = real.runs.submit(StructureConfig.quick(), kind="structure")
+        app = AppTest.from_file(str(ROUTER), default_timeout=60).run()
+        app.switch_page("../run.py")
+        app.query_params["id"] = run_id
+        app.run()
+        app.button(key="action_search").click().run()
+        assert not app.exception, app.exception
+        assert app.session_state["structure_place"].asked.search == run_id
+        assert "No candidates yet" in words(app)
+        assert real.structures.list()[0]["id"] == run_id
+    home_of_pages.close()
