@@ -121,6 +121,12 @@ def validated(
         for key, message in found.items():
             line = line_of(key, lines or {})
             texts.append(f"{key or 'plan'}{f' (line {line})' if line else ''}: {message}")
+        if model is not Plan:
+            raise ConfigError(
+                "These settings are not valid: " + "; ".join(texts) + ".",
+                where=where,
+                expected="keys among " + ", ".join(model.model_fields),
+            ) from error
         raise ConfigError(
             "The plan is not valid: " + "; ".join(texts) + ".",
             where=where,

@@ -65,3 +65,11 @@ def test_a_wrong_key_is_named_with_its_line(tmp_path: Path) -> None:
 def test_what_does_not_go_together_is_refused(changes: dict, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         config_from_dict("graph", changes, where="test")
+
+
+def test_settings_of_another_kind_are_not_told_to_become_a_plan() -> None:
+    with pytest.raises(ConfigError) as found:
+        config_from_dict("graph", {"nothing": 3}, where="graph build")
+    assert "nothing: unknown key" in str(found.value)
+    assert "corpus" in str(found.value.expected)
+    assert "plan new" not in found.value.message()
