@@ -1,14 +1,18 @@
-"""A plan of three stages, built in the form with a gate and a map, started, and its decisions seen while it runs."""
+"""A plan of three stages, built in the form with a gate and a map, started, and its decisions seen while it runs.
+
+Then a search, whose best trial becomes a plan.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from core.api import Studio
-from core.config import Plan
+from core.config import Plan, plan_from_yaml
 from core.settings import Home
 from tests.e2e.conftest import Server
 from tests.e2e.test_live_plot import READY, wait_for
@@ -133,6 +137,38 @@ def test_three_stages_with_a_gate_from_the_form_to_the_decisions(
     assert "promote" in log
     assert "rollback" in log
     page.screenshot(path=artifacts / "run-decisions.png", full_page=True)
+    promoted_to_a_plan(page, server, home, artifacts)
+
+
+def promoted_to_a_plan(page: Page, server: Server, home: Home, artifacts: Path) -> None:
+    """Run a small search beside, and promote what it found; a part of the test above, whose server it shares."""
+    with Studio(home, watch=False) as studio:
+        few = studio.presets.load("few")
+        space = {"lr": {"low": 1e-3, "high": 1e-1, "log": True}, "weight_decay": {"low": 0.0, "high": 0.1}}
+        change: dict[str, Any] = {
+            "name": "rates", "kind": "search", "steps": 4, "eval_every": 4,
+            "search": {"space": space, "trials": 3, "startup_trials": 3},
+        }  # fmt: skip
+        stage = {**few.stages[0].model_dump(mode="json"), **change}
+        wanted = Plan.model_validate({**few.model_dump(mode="json"), "name": "hunt", "stages": [stage]})
+        run_id = studio.runs.submit(wanted, now=True)
+        page.goto(f"{server.url}/run?id={run_id}")
+        page.get_by_role("tab", name="Search").click()
+        promote = page.locator(".st-key-search_promote_0 button:visible")
+        expect(page.locator(".st-key-search_cards_0")).to_contain_text("3 finished", timeout=PATIENCE)
+        (search,) = studio.runs.searches(run_id)
+        best = search["trials"][search["best"]]
+    page.screenshot(path=artifacts / "run-search.png", full_page=True)
+    promote.click()
+    expect(page.get_by_text(f"Loaded from trial {best['number'] + 1} of hunt")).to_be_visible(timeout=PATIENCE)
+    assert float(field(page, "stages.0.lr").input_value()) == pytest.approx(best["values"]["lr"])
+    page.locator(".st-key-planner_yaml summary").click()
+    with page.expect_download() as waiting:
+        page.locator(".st-key-planner_download button:visible").click()
+    plan = plan_from_yaml(Path(waiting.value.path()).read_text(encoding="utf-8"))
+    assert [stage.kind for stage in plan.stages] == ["train"]
+    assert {name: getattr(plan.stages[0], name) for name in best["values"]} == best["values"]
+    page.screenshot(path=artifacts / "planner-promoted.png", full_page=True)
 
 
 @pytest.mark.parametrize("width", [390, 1440])
