@@ -21,7 +21,7 @@ from core.models.shaped.parent import Parent
 from core.models.shaped.refit import fit_norm, ridge
 from core.models.shaped.segments import default_segments
 
-__all__ = ["Inherited", "LayerReport", "default_segments", "inherit"]
+__all__ = ["Inherited", "LayerReport", "default_segments", "inherit", "without_weights"]
 
 
 @dataclass
@@ -117,6 +117,32 @@ def inherit(
                 initialised.append(f"layer {index}: {_new_parts(report)}")
         _readout(model, parent, shape, stream, copied, initialised, refit=refit, strength=strength)
     return Inherited(model.eval(), reports, copied, initialised, plan, bases)
+
+
+def without_weights(
+    parent: Parent, shape: EncoderShape, *, segments: Sequence[tuple[int, int]] | None = None, seed: int = 0
+) -> Inherited:
+    """Build a student whose layers are still to be given their weights; no text is run over.
+
+    Parameters
+    ----------
+    parent, shape, segments, seed
+        As :func:`inherit` was given them; embeddings, pooler and bases are those that it gives.
+    """
+    plan = list(segments) if segments is not None else default_segments(parent.layers, len(shape.layers))
+    _check(plan, shape, parent)
+    bases: list[torch.Tensor] = []
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        model = _build(parent, shape)
+        copied, initialised = _copy_around(model, parent, shape)
+        carried = torch.eye(parent.width)
+        for index, (source, reaches) in enumerate(plan):
+            layer = model.encoder.layer[index]
+            worker = LayerFiller(layer, shape.layers[index], parent, source, reaches, shape.mode, carried)
+            carried = worker.stands
+            bases.append(carried)
+    return Inherited(model.eval(), [], copied, initialised, plan, bases)
 
 
 def _check(plan: list[tuple[int, int]], shape: EncoderShape, parent: Parent) -> None:

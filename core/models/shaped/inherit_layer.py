@@ -96,6 +96,11 @@ class LayerFiller:
             self.shape.intermediate,
         )
 
+    @property
+    def stands(self) -> torch.Tensor:
+        """What the coordinates of the stream after it stand for."""
+        return self.carried if self.mode == "bus" else self.basis
+
     def fill(
         self, stream: torch.Tensor, *, refit: bool, strength: float
     ) -> tuple[torch.Tensor, torch.Tensor, LayerReport]:
@@ -104,7 +109,6 @@ class LayerFiller:
         if refit and not self.exact:
             self._refit(stream, strength)
         after = self.module(stream, self.parent.bias)
-        stands = self.carried if self.mode == "bus" else self.basis
         goal = self.parent.states[self.reaches + 1][self.parent.mask]
         reached = after[self.parent.mask]
         if self.mode == "stepped":
@@ -123,7 +127,7 @@ class LayerFiller:
             },
             refit and not self.exact, relative_error(reached[:, : goal.shape[1]], goal),
         )  # fmt: skip
-        return after, stands, report
+        return after, self.stands, report
 
     # ---- inherited values ------------------------------------------------------------------------------------------
 

@@ -11,10 +11,12 @@ import torch
 from core.errors import DataError, ModelError
 from core.models.shaped.importance import Importance, by_energy, parts_of
 
-__all__ = ["Inside", "Parent", "look", "stock_bert"]
+__all__ = ["MEMORY", "Inside", "Parent", "look", "stock_bert"]
 
 #: Fewer calibration sub-words say too little of a layer's directions.
 LEAST_TOKENS = 512
+#: Bytes of what layers compute that are kept for further students, at most; computing them is most of inheriting.
+MEMORY = 1 << 30
 
 
 @dataclass
@@ -42,6 +44,11 @@ class Inside:
     middle: torch.Tensor
     raised: torch.Tensor
     lowered: torch.Tensor
+
+    @property
+    def bytes(self) -> int:
+        """What they take in memory."""
+        return sum(one.numel() * one.element_size() for one in vars(self).values())
 
 
 @dataclass
@@ -122,7 +129,7 @@ class Parent:
         return float((flat @ basis.double()).square().sum() / flat.square().sum())
 
     def inside(self, layer: int) -> Inside:
-        """Return what a layer computes; the last one asked for is kept."""
+        """Return what a layer computes; it is kept for further students, as far as :data:`MEMORY` goes."""
         if layer in self._inside:
             return self._inside[layer]
         part = parts_of(self.encoder)[layer]
@@ -149,8 +156,14 @@ class Parent:
                 handle.remove()
         for name in ("query", "key", "value"):
             caught[name] = caught[name].view(-1, part.heads, part.size)
-        self._inside = {layer: Inside(**{name: tensor.clone() for name, tensor in caught.items()})}
-        return self._inside[layer]
+        found = Inside(**{name: tensor.clone() for name, tensor in caught.items()})
+        if found.bytes + sum(one.bytes for one in self._inside.values()) <= MEMORY:
+            self._inside[layer] = found
+        return found
+
+    def forget(self) -> None:
+        """Free what was kept for further students."""
+        self._inside.clear()
 
 
 def look(encoder: Any, batch: Mapping[str, torch.Tensor]) -> Parent:

@@ -97,6 +97,7 @@ def _search(
         students = Students(work.folder, calibration, config.runtime.seed)
         with work.phase("ranking"):
             rank_all(work, students, calibration)
+        calibration.fit.forget()  # training needs the memory for the parent's states
         halve(work, students, calibration, threads)
     if config.finetune is not None:  # outside: a training owns torch's state itself
         with work.phase("fine-tuning"):

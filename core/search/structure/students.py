@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from core.models.shaped.inherit import Inherited, inherit
+from core.models.shaped.inherit import Inherited, inherit, without_weights
 from core.search.inheriting import Calibration
 from core.search.structure.records import Candidate
 from core.training.checkpoints import read_folder, write_folder
@@ -72,9 +72,8 @@ class Students:
 
     def with_weights(self, candidate: Candidate, weights: Mapping[str, torch.Tensor]) -> Inherited:
         """Return a candidate with given weights of its layers."""
-        # projected only: that gives what its coordinates stand for, and takes a fraction of the time of fitting
-        student = inherit(
-            self._calibration.fit, candidate.encoder_shape, segments=candidate.segments, refit=False, seed=self._seed
+        student = without_weights(
+            self._calibration.fit, candidate.encoder_shape, segments=candidate.segments, seed=self._seed
         )
         with torch.no_grad():
             for name, parameter in student.model.encoder.named_parameters():

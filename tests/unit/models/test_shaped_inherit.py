@@ -14,7 +14,7 @@ from core.config.shape import EncoderShape
 from core.errors import ConfigError, DataError, ModelError
 from core.models.shaped.configuration import config_of
 from core.models.shaped.distance import distance
-from core.models.shaped.inherit import default_segments, inherit
+from core.models.shaped.inherit import default_segments, inherit, without_weights
 from core.models.shaped.inherit_layer import relative_error
 from core.models.shaped.modeling import ShapedBertModel
 from core.models.shaped.parent import Parent, look
@@ -215,3 +215,41 @@ def test_a_shaped_encoder_is_no_parent() -> None:
     model = ShapedBertModel(config_of(shape(16, 24)))
     with pytest.raises(ModelError, match="cannot be a parent"):
         look(model, texts(0))
+
+
+def test_what_the_parents_layers_compute_is_kept_for_further_students(
+    parent: Parent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.models.shaped import parent as room
+
+    parent.forget()
+    first = inherit(parent, shape(16, 24, 8, 32))
+    kept = parent.inside(0)
+    assert parent.inside(0) is kept
+    again = inherit(parent, shape(16, 24, 8, 32))
+    monkeypatch.setattr(room, "MEMORY", 0)
+    parent.forget()
+    assert parent.inside(0) is not parent.inside(0)
+    bare = inherit(parent, shape(16, 24, 8, 32))
+    for one, other, third in zip(*(found.model.parameters() for found in (first, again, bare)), strict=True):
+        assert torch.equal(one, other)
+        assert torch.equal(one, third)
+
+
+@pytest.mark.parametrize("mode", ["bus", "stepped"])
+def test_a_student_without_weights_becomes_the_inherited_one_once_it_has_them(
+    parent: Parent, held_out: Parent, mode: str
+) -> None:
+    widths = (16, 24, 24, 32)
+    segments = [(0, 0), (1, 1), (2, 2), (3, 3)]
+    wanted = inherit(parent, shape(*widths, mode=mode), segments=segments)
+    found = without_weights(parent, shape(*widths, mode=mode), segments=segments)
+    with torch.no_grad():
+        for one, other in zip(found.model.encoder.parameters(), wanted.model.encoder.parameters(), strict=True):
+            one.copy_(other)
+    assert distance(found, held_out) == distance(wanted, held_out)
+    assert found.segments == wanted.segments
+    for one, other in zip(found.bases, wanted.bases, strict=True):
+        assert torch.equal(one, other)
+    for one, other in zip(found.model.parameters(), wanted.model.parameters(), strict=True):
+        assert torch.equal(one, other)
