@@ -390,9 +390,7 @@ class ModelDesk:
             ``layers``, and for each parameter ``names``, ``units``, ``sizes``, ``dimensions``; see
             :func:`core.training.parameters.model_parameters`.
         """
-        plan = absolute_sources(
-            Plan(model=ModelConfig(source=source, revision=revision), task=task), self._studio.home
-        )
+        plan = absolute_sources(Plan(model=ModelConfig(source=source, revision=revision), task=task), self._studio.home)
         arguments = {
             "source": plan.model.source, "revision": revision, "task": task.model_dump(mode="json"), "labels": labels,
             "keep_layers": keep_layers,
