@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
 from core.config.graph import CorpusConfig, GraphRuntime
-from core.config.plan import ModelConfig
+from core.config.plan import EncoderConfig
 from core.config.shape import EncoderShape
 
 __all__ = ["DistilConfig", "DistilRuntime"]
@@ -46,7 +46,7 @@ class DistilConfig(Config):
     tags: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(
         default_factory=list, description="Tags to find the run by."
     )
-    model: ModelConfig = Field(default_factory=ModelConfig, description="Parent: a plain BERT without a head.")
+    model: EncoderConfig = Field(default_factory=EncoderConfig, description="Parent: a plain BERT without a head.")
     shape: EncoderShape | None = Field(
         None, description="Shape of the student, which inherits weights. Its embeddings are as wide as the parent's."
     )

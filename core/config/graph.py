@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from core.config.base import Config
-from core.config.plan import Backend, Columns, ModelConfig
+from core.config.plan import Backend, Columns, EncoderConfig
 
 __all__ = [
     "EDGE_TYPES",
@@ -153,7 +153,7 @@ class GraphConfig(_Named):
 
     kind: Literal["graph"] = Field("graph", description="Kind of run.")
     corpus: CorpusConfig = Field(default_factory=CorpusConfig, description="Corpus.")
-    model: ModelConfig = Field(default_factory=ModelConfig, description="Encoder.")
+    model: EncoderConfig = Field(default_factory=EncoderConfig, description="Encoder.")
     vectors: VectorConfig = Field(default_factory=VectorConfig, description="Word vectors.")
     layers: Literal["all"] | list[int] = Field("all", description="Layers, 0 = embeddings.")
     edges: list[EdgeType] = Field(default=["dep", "sim", "cooc"], description="Edge types to build.")
@@ -180,7 +180,7 @@ class ProbeConfig(_Named):
 
     kind: Literal["probe"] = Field("probe", description="Kind of run.")
     corpus: CorpusConfig = Field(default_factory=CorpusConfig, description="Corpus with trees.")
-    model: ModelConfig = Field(default_factory=ModelConfig, description="Encoder.")
+    model: EncoderConfig = Field(default_factory=EncoderConfig, description="Encoder.")
     layers: Literal["all"] | list[int] = Field("all", description="Layers, 0 = embeddings.")
     rank: int = Field(64, ge=1, le=1024, description="Rows of the projection B.")
     epochs: int = Field(10, ge=1, le=200, description="Most passes over the training sentences.")

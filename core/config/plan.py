@@ -18,6 +18,7 @@ __all__ = [
     "Backend",
     "Columns",
     "DataConfig",
+    "EncoderConfig",
     "ModelConfig",
     "Plan",
     "RuntimeConfig",
@@ -108,8 +109,8 @@ class DataConfig(Config):
         return self
 
 
-class ModelConfig(Config):
-    """The encoder that training starts from."""
+class EncoderConfig(Config):
+    """A whole encoder."""
 
     source: str = Field("bundled", min_length=1, description="bundled, a local model folder, or hub:NAME.")
     revision: str | None = Field(None, json_schema_extra=_ADVANCED, description="Hub only: branch, tag or commit.")
@@ -122,6 +123,11 @@ class ModelConfig(Config):
         lt=1,
         description="Overrides every dropout of the encoder and head. Empty: as the model's config says.",
     )
+
+
+class ModelConfig(EncoderConfig):
+    """The encoder that training starts from."""
+
     keep_layers: int | list[int] | None = Field(
         None,
         json_schema_extra=_ADVANCED,

@@ -9,7 +9,7 @@ from pydantic import Field
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
 from core.config.graph import CorpusConfig, GraphRuntime
-from core.config.plan import ModelConfig
+from core.config.plan import EncoderConfig
 
 __all__ = ["StatisticsConfig"]
 
@@ -28,7 +28,7 @@ class StatisticsConfig(Config):
         default_factory=list, description="Tags to find the run by."
     )
     corpus: CorpusConfig = Field(default_factory=_corpus, description="Corpus.")
-    model: ModelConfig = Field(default_factory=ModelConfig, description="Parent encoder.")
+    model: EncoderConfig = Field(default_factory=EncoderConfig, description="Parent encoder.")
     words: int = Field(2500, ge=200, le=20_000, description="Most frequent words whose graphs are compared.")
     contexts: int = Field(50, ge=1, le=1000, json_schema_extra=_ADVANCED, description="Contexts a word, at most.")
     neighbours: int = Field(10, ge=2, le=100, description="Neighbours of a word in the mutual graph.")

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
 from core.config.graph import CorpusConfig, GraphRuntime
-from core.config.plan import DataConfig, ModelConfig, TaskConfig
+from core.config.plan import DataConfig, EncoderConfig, TaskConfig
 from core.config.statistics import StatisticsConfig
 
 __all__ = [
@@ -106,7 +106,7 @@ class StructureConfig(Config):
     tags: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(
         default_factory=list, description="Tags to find the run by."
     )
-    model: ModelConfig = Field(default_factory=ModelConfig, description="Parent: a plain BERT.")
+    model: EncoderConfig = Field(default_factory=EncoderConfig, description="Parent: a plain BERT.")
     corpus: CorpusConfig = Field(default_factory=_corpus, description="Texts, for statistics, fitting and training.")
     statistics: StatisticsPart = Field(default_factory=StatisticsPart, description="Statistics of the parent.")
     budget: BudgetConfig = Field(default_factory=BudgetConfig, description="Budget.")

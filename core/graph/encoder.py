@@ -13,9 +13,9 @@ from typing import Any, Literal
 import torch
 import transformers
 
-from core.config.plan import ModelConfig
+from core.config.plan import EncoderConfig
 from core.data.fetch import sha256_of
-from core.errors import ConfigError, ModelError
+from core.errors import ModelError
 from core.graph.states import Encoder, StateBatch
 from core.models.loading import check_length, check_pieces, load_tokenizer, quiet
 from core.models.sources import ResolvedModel, read_config, resolve
@@ -27,7 +27,7 @@ __all__ = ["Encoder", "StateBatch", "fingerprint_of", "load_encoder"]
 
 
 def load_encoder(
-    model: ModelConfig,
+    model: EncoderConfig,
     *,
     eager: bool = False,
     random: bool = False,
@@ -57,14 +57,7 @@ def load_encoder(
         `eager`, does not give attention weights.
     HubError
         If a hub model cannot be reached.
-    ConfigError
-        If only some layers shall be kept: graphs look at whole encoders.
     """
-    if model.keep_layers is not None:
-        raise ConfigError(
-            "Graphs and searches look at whole encoders, and only some layers of this one shall be kept.",
-            where="model.keep_layers", expected="nothing", advice="Train the smaller model first and take its folder.",
-        )  # fmt: skip
     resolved = resolve(model.source, model.revision)
     settings = read_config(resolved.folder)
     check_length(settings, model.max_length)
@@ -86,7 +79,7 @@ def load_encoder(
     return encoder
 
 
-def fingerprint_of(model: ModelConfig) -> str:
+def fingerprint_of(model: EncoderConfig) -> str:
     """Return a hash of the files that an encoder's states depend on, without loading it.
 
     Raises

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from core.config import DataConfig, ModelConfig, Plan, TaskConfig
+from core.config import DataConfig, EncoderConfig, ModelConfig, Plan, TaskConfig
 from core.errors import HubError, ModelError
 from core.runs.plain import plain
 from core.runs.trouble import error_of
@@ -171,7 +171,7 @@ def _unseen(file: str, state: tuple[int, int]) -> Any:
 def _encoder(model: str) -> Any:
     from core.graph.encoder import load_encoder
 
-    return load_encoder(ModelConfig.model_validate(json.loads(model)))
+    return load_encoder(EncoderConfig.model_validate(json.loads(model)))
 
 
 #: What can be asked: the home folder and the arguments by name → plain data.

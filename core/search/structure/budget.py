@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.config.plan import ModelConfig
+from core.config.plan import EncoderConfig
 from core.config.shape import EncoderShape
 from core.config.structure import TOLERANCE, StructureConfig
 from core.errors import ConfigError, ModelError
@@ -67,7 +67,7 @@ class SearchParent:
         }  # fmt: skip
 
 
-def parent_of(model: ModelConfig) -> SearchParent:
+def parent_of(model: EncoderConfig) -> SearchParent:
     """Read a parent's shape from its config.
 
     Raises

@@ -11,7 +11,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from core.api import Studio
-from core.config import CorpusConfig, ModelConfig, Plan, problems
+from core.config import CorpusConfig, EncoderConfig, Plan, problems
 from core.config.shape import EncoderShape
 from core.errors import BertloomError, ConfigError
 from core.models.shaped import count, memory
@@ -116,7 +116,7 @@ def distil_config(subject: Subject, *, name: str, corpus: str, steps: int, **oth
     try:
         return DistilConfig.model_validate(
             {
-                "name": name, "model": ModelConfig(source=subject.parent).model_dump(mode="json"),
+                "name": name, "model": EncoderConfig(source=subject.parent).model_dump(mode="json"),
                 "shape": None if subject.shape is None else subject.shape.model_dump(mode="json"),
                 "corpus": CorpusConfig(source=corpus, max_sentences=6000, min_count=1).model_dump(mode="json"),
                 "segments": subject.inherits.segments, "steps": steps, **others,

@@ -38,7 +38,7 @@ _PROBLEM = "structure_search_problem"
 _MOST_BYTES = 1_000_000
 #: Keys without a field: what is always the same, and what a search of shapes does not read. YAML keeps them.
 UNSHOWN = {
-    "version", "kind", "tags", "model.dropout", "model.revision", "model.keep_layers", "corpus.subset",
+    "version", "kind", "tags", "model.dropout", "model.revision", "corpus.subset",
     "corpus.revision", "corpus.split", "corpus.encoding", "corpus.columns.text", "corpus.columns.text_pair",
     "corpus.columns.label", "corpus.columns.tokens", "corpus.columns.tags", "corpus.unit", "corpus.lowercase",
     "corpus.max_words", "corpus.parts_of_speech", "corpus.stop_words", "corpus.language", "corpus.min_count",
