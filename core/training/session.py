@@ -93,7 +93,7 @@ class Session:
             phase("caching")
             prepare_feeds(self.engine, cache, check=check, event=event, fingerprint=fingerprint(self.prepared))
         if self.stage.kind == "distil" and self.engine.objective is None:
-            from core.training.distil.objective import open_objective
+            from core.training.distil.opening import open_objective
 
             phase("asking the teacher")
             where = self.prepared.material.where(self.prepared.index)

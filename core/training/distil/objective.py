@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from core.config.distillation import DistillationConfig
-from core.errors import ConfigError
 from core.training.distil.differences import difference_weights, divergence, effective_size, quadrants
 from core.training.distil.losses import soft_divergence
 from core.training.distil.positions import counted, spread
-from core.training.distil.scores import score_teacher
-from core.training.distil.states import Watch, check_states, state_loss, wanted
-from core.training.distil.teacher import Answers, Teacher, keep_answers, load_teacher
-from core.training.gates import better
-from core.training.intervals import majority_score
+from core.training.distil.states import Watch, state_loss, wanted
+from core.training.distil.teacher import Answers, Teacher
 
 if TYPE_CHECKING:
     from core.training.engine import Engine
 
-__all__ = ["Objective", "open_objective", "position_weights"]
+__all__ = ["Objective", "position_weights"]
 
 
 def position_weights(
@@ -200,117 +195,3 @@ def _compared(
         size = effective_size(weights) if weights is not None else gold.new_tensor(len(gold), dtype=torch.float32)
         found["distil/effective"] = size.float() / max(1, len(gold))
         return found
-
-
-def open_objective(
-    engine: Engine,
-    cache: Path,
-    *,
-    where: str,
-    check: Callable[[], None] = lambda: None,
-    event: Callable[..., None] = lambda *_, **__: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Objective:
-    """Load the teachers of a stage, compute or find their answers, and make its objective.
-
-    Parameters
-    ----------
-    engine
-        Of the stage.
-    cache
-        The home's cache folder.
-    where
-        The stage's path in the plan.
-    check
-        Called between batches; may raise to stop.
-    event
-        Told what is noteworthy.
-    progress
-        Told batches done and all of a pass.
-
-    Raises
-    ------
-    BertloomError
-        If a teacher cannot teach this student, or its answers do not fit on the disk.
-    """
-    prepared = engine.prepared
-    config = prepared.stage.distil
-    assert config is not None
-    place = f"{where}.distil"
-    teachers = [
-        load_teacher(one.source, prepared.task, where=f"{place}.teachers.{number}.source")
-        for number, one in enumerate(config.teachers)
-    ]
-    size = sum(one.numel() for one in prepared.model.parameters())
-    answers = []
-    for teacher in teachers:
-        _tell_score(engine, teacher, check, event)
-        other = sum(one.numel() for one in teacher.finished.model.parameters())
-        if size > other:
-            event(
-                "warning", f"The student has {size / 1e6:.1f} M parameters, more than its teacher {teacher.name} with "
-                f"{other / 1e6:.1f} M: nothing becomes smaller.",
-            )  # fmt: skip
-        teacher.finished.model.to(prepared.device)
-        for parameter in teacher.finished.model.parameters():
-            parameter.requires_grad_(False)
-        answers.append(
-            keep_answers(
-                teacher, prepared.roles.train, prepared.encoded["train"], cache, limit_mb=config.cache_limit_mb,
-                keep=config.cache, check=check, event=event, progress=progress,
-            )
-        )  # fmt: skip
-    if not config.states:
-        for teacher in teachers:  # its answers are all that is needed of it
-            teacher.finished.model.to("cpu")
-        return Objective(config, teachers, answers)
-    own, other_watch = _watches(engine, teachers[0])
-    _same_pieces(prepared.tokenizer, teachers[0].finished.tokenizer, place)
-    check_states(config.states, own, other_watch, where=place)
-    if engine.feeds:
-        engine.feeds.clear()
-        event("decision", "Losses between layers read all layers, so frozen ones are computed anew in every step.")
-    if engine.path != "stock":
-        engine.use_path("stock")
-        event("decision", "Losses between layers are read on the stock path.")
-    return Objective(config, teachers, answers, own, other_watch)
-
-
-def _tell_score(engine: Engine, teacher: Teacher, check: Callable[[], None], event: Callable[..., None]) -> None:
-    """Say what the teacher itself scores on gate, and warn if it is no better than the majority."""
-    prepared = engine.prepared
-    if "gate" not in prepared.encoded:
-        return
-    metric = prepared.stage.metric or prepared.task.primary_metric
-    value = float(score_teacher(teacher, prepared.task, prepared.roles.gate, check=check).metrics[metric])
-    majority = majority_score(prepared.task, metric, prepared.roles, prepared.encoded["gate"])
-    event(
-        "info", f"The teacher {teacher.name} scores gate/{metric} {value:.4f}.",
-        data={"teacher": teacher.name, "metric": f"gate/{metric}", "value": value, "majority": majority},
-    )  # fmt: skip
-    if majority is not None and not better(value, majority, metric):
-        event(
-            "warning", f"The teacher {teacher.name} is no better than a method without a model ({majority:.4f}): there "
-            "is little to learn from it.",
-        )  # fmt: skip
-
-
-def _watches(engine: Engine, teacher: Teacher) -> tuple[Watch, Watch]:
-    from core.models import structure
-
-    own, other = engine.prepared.model.config, teacher.finished.model.config
-    return (
-        Watch(engine.prepared.layers, int(own.num_attention_heads), int(own.hidden_size)),
-        Watch(
-            list(structure(teacher.finished.model).layers), int(other.num_attention_heads), int(other.hidden_size)
-        ),
-    )  # fmt: skip
-
-
-def _same_pieces(student: Any, teacher: Any, place: str) -> None:
-    if student.get_vocab() != teacher.get_vocab():
-        raise ConfigError(
-            "Student and teacher have different tokenisers, so their layers see different sub-words.",
-            where=f"{place}.states", expected="one tokeniser for losses between layers",
-            advice="Leave `states` empty: answers are aligned by texts and words, whatever the tokenisers.",
-        )  # fmt: skip

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from core.config import Plan
 from core.errors import BertloomError, ConfigError
 from core.training import MemoryContext, Outcome, train
-from core.training.distil.objective import Objective, open_objective
+from core.training.distil.objective import Objective
+from core.training.distil.opening import open_objective
 from core.training.engine import Engine
 from core.training.evaluation import role_logits
 from core.training.prepare import Prepared, prepare
@@ -208,7 +209,7 @@ def test_a_pass_that_was_broken_off_goes_on_where_it_was(
 ) -> None:
     from core.training.distil import teacher as module
 
-    monkeypatch.setattr("core.training.distil.objective._tell_score", lambda *_: None)
+    monkeypatch.setattr("core.training.distil.opening._tell_score", lambda *_: None)
     monkeypatch.setattr(module, "EVALUATION_TOKENS", 64)
     monkeypatch.setattr(module, "_NOTE_EVERY", 1)
     plan = make_plan(stage=distil(teacher()))
@@ -344,7 +345,7 @@ def test_a_teacher_that_is_no_better_than_the_majority_is_warned_of(
 def test_answers_beyond_the_limit_are_refused_before_anything_is_computed(
     opened: Callable[..., Any], teacher: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.training.distil import objective as module
+    from core.training.distil import opening as module
 
     keep = module.keep_answers
     monkeypatch.setattr(module, "keep_answers", lambda *a, limit_mb, **k: keep(*a, limit_mb=0, **k))
