@@ -61,7 +61,7 @@ class StructureDesk:
     def submit(self, config: StructureConfig, *, request_id: str | None = None, now: bool = False) -> str:
         """Queue a search and return the run's id; a local parent is checked first."""
         if not config.model.source.startswith("hub:"):
-            self.check(absolute_sources(config))
+            self.check(absolute_sources(config, self._store.home))
         return self._runs.submit(config, kind="structure", request_id=request_id, now=now)
 
     def config(self, run_id: str) -> StructureConfig:

@@ -14,7 +14,7 @@ from typing import Any
 from core.config.graph import CorpusConfig
 from core.config.shape import EncoderShape
 from core.errors import DataError, StorageError
-from core.graph.corpus import read_corpus
+from core.graph.corpus import read_sentences
 from core.models.shaped import count
 from core.models.shaped.distance import distance
 from core.models.shaped.inherit import inherit
@@ -172,8 +172,8 @@ def divide(
     """
     import numpy as np
 
-    read = read_corpus(corpus, check=check, progress=progress)
-    texts = list(dict.fromkeys(one.text or " ".join(one.tokens) for one in read.sentences))
+    sentences, notices = read_sentences(corpus, check=check, progress=progress)
+    texts = list(dict.fromkeys(sentences))
     order = np.random.default_rng([0x1A4E, seed]).permutation(len(texts))
     pieces = tokenizer([texts[at] for at in order], truncation=True, max_length=LENGTH)["input_ids"]
     sizes = [len(ids) for ids in pieces]
@@ -190,7 +190,7 @@ def divide(
     if sum(map(len, train)) < LEAST_TOKENS:
         train = pieces[:fit]
         said = ["The corpus is small: students are trained on the same texts that their weights are fitted to."]
-    return Parts(pieces[:fit], pieces[fit:held], train, list(read.notices), said)
+    return Parts(pieces[:fit], pieces[fit:held], train, notices, said)
 
 
 def calibrated(encoder: Any, tokenizer: Any, parts: Parts, check: Callable[[], None] = lambda: None) -> Calibration:

@@ -13,15 +13,11 @@ from typing import Any
 import numpy as np
 
 from core.config.shape import EncoderShape
-from core.errors import ConfigError
 from core.search.depth import best_partition, depth_of, novelty, representatives
 from core.search.least import least_interval, least_width
-from core.search.widths import TOLERANCE, Space, scale_to_budget, shape_for
+from core.search.widths import Space, nearest_shape
 
 __all__ = ["Fitted", "fitted", "parent_shape", "propose", "segments_of"]
-
-#: How much of the scale that meets the budget is tried, nearest first.
-_NUDGES = tuple(float(one) for one in sorted(np.linspace(0.7, 1.3, 61), key=lambda one: abs(one - 1.0)))
 
 
 def propose(found: Mapping[str, Any], *, rho: float, overlap: float, share: float) -> dict[str, Any]:
@@ -163,19 +159,5 @@ def fitted(found: Mapping[str, Any], depth: int, budget: int, *, readout: bool =
         types=parent.types, readout=readout,
     )  # fmt: skip
     segments = segments_of(np.asarray(found["cka"], dtype=float), found["layers"], depth)
-    needed = np.asarray([one["least"] for one in segments], dtype=float)
-    scale = scale_to_budget(space, [int(one) for one in needed])
-    widest = space.stream // space.head_size
-    for nudge in _NUDGES:  # rounding to whole heads may miss a budget that a slightly other scale meets
-        heads = np.clip(np.round(nudge * scale * needed / space.head_size), 1, widest).astype(int)
-        widths = [int(one) * space.head_size for one in heads]
-        if not readout:
-            widths[-1] = space.stream
-        shape = shape_for(space, widths)
-        if shape is not None:
-            return Fitted(tuple(segments), budget, nudge * scale, shape)
-    raise ConfigError(
-        f"No shape of {depth} layers comes within {TOLERANCE:.0%} of {budget:,} parameters.", where="budget",
-        expected="a budget that whole heads and FFN units can meet",
-        advice="Take another number of layers, or another budget.",
-    )  # fmt: skip
+    scale, shape = nearest_shape(space, [one["least"] for one in segments])
+    return Fitted(tuple(segments), budget, scale, shape)

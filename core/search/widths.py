@@ -16,12 +16,16 @@ from core.config.shape import EncoderShape
 from core.errors import ConfigError
 from core.models.shaped import count
 
-__all__ = ["TOLERANCE", "Space", "even_shape", "sample_even", "sample_prior", "scale_to_budget", "shape_for"]
+__all__ = [
+    "TOLERANCE", "Space", "even_shape", "nearest_shape", "sample_even", "sample_prior", "scale_to_budget", "shape_for",
+]  # fmt: skip
 
 #: How far from the budget a shape may be before FFN units close the rest.
 TOLERANCE = 0.03
 _TRIES = 200_000
 _RATIOS = (0.5, 8.0)
+#: How much of the scale that meets the budget is tried, nearest first.
+_NUDGES = tuple(float(one) for one in sorted(np.linspace(0.7, 1.3, 61), key=lambda one: abs(one - 1.0)))
 
 
 @dataclass(frozen=True)
@@ -224,3 +228,35 @@ def even_shape(space: Space) -> EncoderShape | None:
             first = shape.layers[0]
             fits.append((abs(np.log(first.intermediate / first.width / space.ratio)), width, shape))
     return min(fits, key=lambda one: one[:2])[2] if fits else None
+
+
+def nearest_shape(space: Space, needed: Sequence[float]) -> tuple[float, EncoderShape]:
+    """Return the shape within the budget whose widths are nearest to one multiple of `needed`, and that multiple.
+
+    Parameters
+    ----------
+    space
+        Depth and budget.
+    needed
+        What each layer's width is to be in proportion to, such as d*.
+
+    Raises
+    ------
+    ConfigError
+        If no shape of this depth meets the budget; the nearest budget is named where there is one.
+    """
+    scale = scale_to_budget(space, [max(1, round(one)) for one in needed])
+    widest = space.stream // space.head_size
+    for nudge in _NUDGES:  # rounding to whole heads may miss a budget that a slightly other scale meets
+        heads = np.clip(np.round(nudge * scale * np.asarray(needed, dtype=float) / space.head_size), 1, widest)
+        widths = [int(one) * space.head_size for one in heads]
+        if not space.readout:
+            widths[-1] = space.stream
+        shape = shape_for(space, widths)
+        if shape is not None:
+            return nudge * scale, shape
+    raise ConfigError(
+        f"No shape of {space.layers} layers comes within {TOLERANCE:.0%} of {space.budget:,} parameters.",
+        where="budget", expected="a budget that whole heads and FFN units can meet",
+        advice="Take another number of layers, or another budget.",
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from core.graph.corpus.units import as_characters, as_subwords
 from core.graph.corpus.vocabulary import build_vocabulary, parts_of_speech
 from core.graph.types import Corpus, Sentence
 
-__all__ = ["read_corpus"]
+__all__ = ["read_corpus", "read_sentences"]
 
 _TELLING = 200
 _TELLING_CHARACTERS = 2000
@@ -138,6 +138,47 @@ def read_corpus(
         sentences, vocabulary.words, vocabulary.counts, vocabulary.tags, vocabulary.lemmas, language, config.unit,
         trees, segmenter.parser, [*drawing, *notices, *vocabulary.notices], total, sampled,
     )  # fmt: skip
+
+
+def read_sentences(
+    config: CorpusConfig,
+    *,
+    check: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[list[str], list[str]]:
+    """Read only the sentences of a corpus, without a parser: for those who need texts and no words.
+
+    Sentences are cut at their punctuation in every language; those that come with trees or as words stay as they are.
+
+    Parameters
+    ----------
+    config
+        Source and number of sentences; words are neither counted nor filtered.
+    check, progress
+        See :func:`read_corpus`.
+
+    Returns
+    -------
+    list of str
+        The sentences in the order of the source.
+    list of str
+        What was drawn.
+
+    Raises
+    ------
+    DataError
+        If the source cannot be read, or has no words.
+    """
+    opened = open_corpus(config)
+    drawn = draw(opened.texts(lambda line, lines: check()), config.max_sentences, config.seed, check=check)
+    segmenter: _Segmenter = _Gold() if opened.kind == "trees" else Plain()
+    cut = _cut(segmenter, drawn.texts, config.max_sentences, check, progress)
+    if not cut.sentences:
+        raise DataError(
+            "The corpus has no words.", where=opened.name, expected="words, numbers or emoji, not only punctuation"
+        )
+    _, _, drawing = _total(opened, drawn, cut)
+    return [one.text or " ".join(one.tokens) for one in cut.sentences], [*drawing, *opened.notices]
 
 
 def _language(config: CorpusConfig, opened: Opened, drawn: Drawn, notices: list[str]) -> str:

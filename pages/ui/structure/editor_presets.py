@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,9 @@ import numpy as np
 
 from core.config.shape import EncoderShape
 from core.errors import ConfigError
-from core.search.widths import Space, even_shape, scale_to_budget, shape_for
+from core.search.widths import Space, even_shape, nearest_shape
 
-__all__ = ["PRESETS", "Preset", "near_shape", "parent_shape", "preset", "segments_for", "space_of"]
-
-#: How much of the scale that meets the budget is tried when rounding to whole heads has missed it.
-_NUDGES = tuple(sorted(np.linspace(0.7, 1.3, 61), key=lambda one: abs(one - 1.0)))
+__all__ = ["PRESETS", "Preset", "parent_shape", "preset", "segments_for", "space_of"]
 
 
 @dataclass(frozen=True)
@@ -80,30 +77,6 @@ def space_of(parent: EncoderShape, layers: int, budget: int, *, readout: bool = 
     )  # fmt: skip
 
 
-def near_shape(space: Space, needed: Sequence[float]) -> EncoderShape:
-    """Return the shape within the budget whose widths are nearest to one multiple of `needed`.
-
-    Raises
-    ------
-    ConfigError
-        If no shape of this depth meets the budget.
-    """
-    scale = scale_to_budget(space, [max(1, round(one)) for one in needed])
-    highest = space.stream // space.head_size
-    for nudge in _NUDGES:
-        heads = np.clip(np.round(nudge * scale * np.asarray(needed, dtype=float) / space.head_size), 1, highest)
-        widths = [int(one) * space.head_size for one in heads]
-        if not space.readout:
-            widths[-1] = space.stream
-        shape = shape_for(space, widths)
-        if shape is not None:
-            return shape
-    raise ConfigError(
-        f"No shape of {space.layers} layers comes within 3 % of {space.budget:,} parameters.", where="budget",
-        expected="a budget that whole heads and FFN units can meet", advice="Take another number of layers.",
-    )  # fmt: skip
-
-
 def segments_for(statistics: Mapping[str, Any] | None, layers: int) -> list[dict[str, int]] | None:
     """Return the segments of the parent that the statistics propose for a number of layers; None without any."""
     if not statistics or not 1 <= layers <= len(statistics["layers"]) - 1:
@@ -146,10 +119,10 @@ def preset(
             raise ConfigError("The parent has not been measured yet.", where="statistics")
         depth = int(statistics["depth"]["fewest"])
         segments = segments_for(statistics, depth) or []
-        return near_shape(space_of(parent, depth, budget), [one["least"] for one in segments])
+        return nearest_shape(space_of(parent, depth, budget), [one["least"] for one in segments])[1]
     space = space_of(parent, layers, budget)
     if name == "even":
         found = even_shape(space)
-        return near_shape(space, [1.0] * layers) if found is None else found
+        return nearest_shape(space, [1.0] * layers)[1] if found is None else found
     slope = np.linspace(1.6, 0.6, layers) if name == "taper" else np.linspace(0.6, 1.6, layers)
-    return near_shape(space, [float(one) * parent.embedding / 2 for one in slope])
+    return nearest_shape(space, [float(one) * parent.embedding / 2 for one in slope])[1]

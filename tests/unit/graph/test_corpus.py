@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.config.graph import CorpusConfig
 from core.config.plan import Columns
 from core.errors import ConfigError, DataError
-from core.graph.corpus import read_corpus, sources
+from core.graph.corpus import read_corpus, read_sentences, sources
 from core.graph.corpus.language import guess_language
 from core.graph.corpus.plain import Plain, words
 from core.graph.corpus.sources import hard_wrapped, pieces
@@ -443,3 +443,31 @@ def test_spans_name_the_tokens_of_any_text(text: str) -> None:
     for one in found:
         assert one.spans is not None
         assert [one.text[low:high] for low, high in one.spans] == one.tokens
+
+
+# Sentences alone
+
+
+@pytest.mark.parametrize("most", [2, 1000])
+def test_sentences_alone_are_those_of_the_corpus_without_a_language(tmp_path: Path, most: int) -> None:
+    whole = corpus(tmp_path, SENTENCES * 3, max_sentences=most)
+    config = CorpusConfig(source=str(tmp_path / "corpus.txt"), language="en", max_sentences=most)
+    texts, notices = read_sentences(config)
+    assert texts == [one.text for one in whole.sentences]
+    assert len(texts) == min(most, 9)
+    assert [one for one in notices if "drawn evenly" in one] == [one for one in whole.notices if "drawn evenly" in one]
+    assert not any("trees" in one for one in notices)
+
+
+def test_sentences_with_trees_stay_as_they_are_written(tmp_path: Path) -> None:
+    file = tmp_path / "trees.conllu"
+    file.write_text("# text = Don't. Go!\n1\tDon't\t_\t_\t_\t_\t0\troot\t_\tSpaceAfter=No\n"
+                    "2\t.\t_\t_\t_\t_\t1\tpunct\t_\t_\n3\tGo\t_\t_\t_\t_\t1\tdep\t_\tSpaceAfter=No\n"
+                    "4\t!\t_\t_\t_\t_\t1\tpunct\t_\t_\n\n", encoding="utf-8")  # fmt: skip
+    assert read_sentences(CorpusConfig(source=str(file)))[0] == ["Don't. Go!"]
+
+
+def test_a_corpus_without_words_has_no_sentences(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("…\n— !\n", encoding="utf-8")
+    with pytest.raises(DataError, match="no words"):
+        read_sentences(CorpusConfig(source=str(tmp_path / "corpus.txt")))

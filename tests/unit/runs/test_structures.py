@@ -34,6 +34,15 @@ def test_an_impossible_budget_is_refused_before_a_run_is_made(studio: Studio, tm
     assert told["budget"]["least"] < told["budget"]["parameters"] < told["budget"]["most"]
 
 
+def test_a_parent_that_a_run_made_is_named_by_the_run_and_checked_first(studio: Studio, home: Home) -> None:
+    run = "20260101-120000-ab12"
+    tiny_encoder(home.run(run) / "best", hidden=32, layers=3, heads=4)
+    with pytest.raises(ConfigError, match="nearest budget"):
+        studio.structures.submit(config_of(model={"source": run}, depths=None, budget={"parameters": 10}))
+    stored = studio.structures.config(studio.structures.submit(config_of(model={"source": run}, depths=None)))
+    assert stored.model.source == str(home.run(run) / "best")
+
+
 def test_a_search_is_queued_with_absolute_paths(
     studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
