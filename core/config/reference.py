@@ -68,10 +68,19 @@ _TITLES = {
     "stages.0.search.objectives.0": "`stages.0.search.objectives`: a list of objectives",
     "stages.0.distil": "`stages.0.distil`: learning from teachers ([distillation.md](distillation.md))",
     "stages.0.distil.teachers.0": "`stages.0.distil.teachers`: a list of teachers",
+    "stages.0.distil.alpha_schedule": "`stages.0.distil.alpha_schedule`: how alpha changes over the stage",
+    "stages.0.distil.answers_schedule": "`stages.0.distil.answers_schedule`: how the answers' weight changes",
+    "stages.0.distil.states.0.schedule": "`stages.0.distil.states.0.schedule`: how a loss's weight changes",
     "stages.0.distil.selection": "`stages.0.distil.selection`: learning from some positions only",
     "stages.0.distil.states.0": "`stages.0.distil.states`: a list of losses between layers",
     "runtime": "`runtime`: where and how",
 }
+
+#: Lists of configs that count as one value, and what they are called.
+_LISTS = {
+    "groups": "list of parameter groups", "objectives": "list of objectives", "teachers": "list of teachers",
+    "states": "list of losses between layers",
+}  # fmt: skip
 
 #: Values that are configs themselves and may be empty or repeated: key → (its place in the page, the config).
 _PARTS: dict[str, list[tuple[str, type[BaseModel]]]] = {
@@ -170,8 +179,9 @@ def markdown() -> str:
     for key in plan_keys().values():
         sections.setdefault(key.owner, []).append(key)
         if key.path in _PARTS:
-            for path, _ in _PARTS[key.path]:
-                sections[path] = [one for one in part_keys().values() if one.owner == path]
+            for path, model in _PARTS[key.path]:
+                for one in _walk(model, path, advanced=True):
+                    sections.setdefault(one.owner, []).append(one)
     parts = [_HEADER]
     for owner, keys in sections.items():
         parts.append(f"## {_TITLES[owner]}\n")
@@ -190,7 +200,7 @@ def _walk(model: type[BaseModel], prefix: str, *, advanced: bool) -> Iterator[Ke
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         folded = advanced or bool(extra.get("advanced"))
         nested = _nested(info.annotation)
-        if nested is not None and name not in ("groups", "objectives"):
+        if nested is not None and name not in _LISTS:
             yield from _walk(nested, f"{path}.0" if name == "stages" else path, advanced=folded)
         else:
             yield _key(path, prefix, info, folded)
@@ -268,7 +278,7 @@ def _type_name(option: Any, name: str) -> str:
     if get_origin(option) is Literal:
         return " · ".join(f"`{word}`" for word in get_args(option))
     if get_origin(option) is list:
-        return {"groups": "list of parameter groups", "objectives": "list of objectives"}.get(name, "list of values")
+        return _LISTS.get(name, "list of values")
     if _nested(option) is not None:
         return "mapping, see below"
     if get_origin(option) is tuple:

@@ -20,6 +20,7 @@ from pages.ui.forms_fields import (
     to_widget,
 )
 from pages.ui.forms_stages import dig, schema_path
+from pages.ui.forms_words import LABELS, WORDS
 
 #: A plan with everything that a plan can have.
 FULL = Plan(
@@ -70,6 +71,14 @@ def test_every_key_of_the_schema_has_a_field() -> None:
     in_yaml = {path for path in part_keys() if path.startswith("stages.0.distil.")}  # one field holds them all
     assert "stages.0.distil" in shown
     assert set(plan_keys()) | set(part_keys()) <= shown | parts | rows | own_actions | in_yaml
+
+
+def test_every_key_of_a_distillation_and_each_of_its_choices_have_words() -> None:
+    keys = {path: key for path, key in part_keys().items() if path.startswith("stages.0.distil.")}
+    assert {path for path in LABELS if path.startswith("stages.0.distil.")} == set(keys)
+    for path, key in keys.items():
+        if key.choices:
+            assert set(WORDS[path]) == set(key.choices)
 
 
 def test_every_field_of_a_stage_is_drawn_for_some_kind() -> None:

@@ -198,20 +198,3 @@ def test_layer_maps(way: object, student: int, teacher: int, expected: list[tupl
 def test_a_layer_that_is_not_there_is_named() -> None:
     with pytest.raises(ValueError, match="layer 2 of the student from layer 9 of the teacher: they have 2 and 6"):
         layer_pairs([(2, 9)], 2, 6)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [
-        ({"temperature": 0}, "greater than 0"),
-        ({"alpha": 1.2}, "less than or equal to 1"),
-        ({"alpha": 0}, "nothing is learnt from the teacher"),
-        ({"teachers": []}, "at least 1"),
-        ({"differences": 0.5, "selection": {}}, "not both"),
-        ({"states": [{"kind": "hidden", "layers": [[0, 3]]}]}, "counted from 1"),
-        ({"states": [{"kind": "shape"}]}, "'hidden', 'attention', 'relation' or 'embedding'"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
-        config(**wrong)
