@@ -17,6 +17,7 @@ BENCHMARKS = (
     "bench_training",
     "bench_logging",
     "bench_search",
+    "bench_shapes",
     "bench_dashboard",
     "bench_paths",
     "bench_vectors",

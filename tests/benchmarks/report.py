@@ -142,6 +142,32 @@ def search() -> str:
     return "\n".join(lines) + "\n"
 
 
+def shapes() -> str:
+    """Return the table of what shaped encoders take beside a plain one."""
+    path = RESULTS / "shapes.json"
+    if not path.exists():
+        return "Not measured yet.\n"
+    found = _read(path)
+    lines = [
+        f"Forward passes of encoders with random weights over {found['length']} sub-words a text, {found['threads']} "
+        f"threads, medians of {found['rounds']} rounds in which all take turns. Plain is a stock `BertModel`; the "
+        "others have as many parameters between embeddings and pooler.",
+        "",
+        "| shape | widths | parameters | texts at once | ms | ratio to plain | lowest – highest by round | promised |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, one in found["shapes"].items():
+        for texts, told in one["batches"].items():
+            between, promised = f"{told['lowest']:.2f} – {told['highest']:.2f}", f"≤ {found['promised']}"
+            if name == "plain":
+                between = promised = ""
+            lines.append(
+                f"| {name} | {', '.join(map(str, one['widths']))} | {one['parameters']:,} | {texts} "
+                f"| {told['median_ms']:.1f} | {told['ratio']:.2f} | {between} | {promised} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
 def page() -> str:
     """Return the whole page."""
     return (
@@ -152,6 +178,7 @@ def page() -> str:
         f"## Dashboard\n\n{dashboard()}\n"
         f"## Recording\n\n{logging()}\n"
         f"## Search\n\n{search()}\n"
+        f"## Shaped encoders\n\n{shapes()}\n"
         f"## Word graphs\n\n{graphs(RESULTS / 'graph')}"
     )
 
