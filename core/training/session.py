@@ -119,6 +119,8 @@ class Session:
         parts = micro_batches(batch, self._lengths, self.stage.accumulation)
         loss_sum: torch.Tensor | None = None
         weight_sum: torch.Tensor | None = None
+        if self.engine.objective is not None:
+            self.engine.objective.begin(own)
         for part, indices in enumerate(parts):
             self.engine.seed(self.prepared.seed, own, part)
             total, weight, _ = self.engine.loss([self._features[at] for at in indices], indices)

@@ -68,7 +68,10 @@ class Window:
             "train/examples_per_s": sum(item["examples"] for item in steps) / seconds,
             "train/tokens_per_s": sum(item["tokens"] for item in steps) / seconds,
             **{f"lr/{name}": rate for name, rate in steps[-1]["rates"].items()},
-            **{name: _mean(steps, name) for name in steps[-1].get("told", ())},
+            **{
+                name: _mean(steps, name)
+                for name in dict.fromkeys(name for one in steps for name in one.get("told", ()))
+            },
         }
 
 

@@ -14,6 +14,7 @@ from core.config.distillation import DistillationConfig
 from core.training.distil.differences import difference_weights, divergence, effective_size, quadrants
 from core.training.distil.losses import soft_divergence
 from core.training.distil.positions import counted, spread
+from core.training.distil.shares import gradient_shares, measured_at
 from core.training.distil.states import Watch, state_loss, wanted
 from core.training.distil.teacher import Answers, Teacher
 
@@ -24,7 +25,12 @@ __all__ = ["Objective", "position_weights"]
 
 
 def position_weights(
-    config: DistillationConfig, teacher: torch.Tensor, student: torch.Tensor, gold: torch.Tensor
+    config: DistillationConfig,
+    teacher: torch.Tensor,
+    student: torch.Tensor,
+    gold: torch.Tensor,
+    *,
+    amount: float | None = None,
 ) -> torch.Tensor | None:
     """Return what each position counts for, shape (positions,); None where all count alike.
 
@@ -36,17 +42,20 @@ def position_weights(
         Logits of shape (positions, classes). Neither gets a gradient from here.
     gold
         Classes of shape (positions,).
+    amount
+        λ, if it is not the config's.
     """
+    amount = config.differences if amount is None else amount
     with torch.no_grad():
         counts = torch.ones(len(gold), dtype=torch.bool, device=gold.device)
         if config.harmful == "drop":
             counts &= ~quadrants(teacher, student, gold).harmful
         if config.selection is not None:
             counts &= _selected(config, student, gold)
-        if config.differences == 0:
+        if amount == 0:
             return None if bool(counts.all()) else counts.to(torch.float32)
         weights = torch.zeros(len(gold), device=gold.device)
-        weights[counts] = difference_weights(divergence(teacher, student)[counts], config.differences, config.sharpness)
+        weights[counts] = difference_weights(divergence(teacher, student)[counts], amount, config.sharpness)
         return weights
 
 
@@ -94,8 +103,19 @@ class Objective:
         self.student, self.teacher = student, teacher
         total = sum(one.weight for one in config.teachers)
         self.shares = [one.weight / total for one in config.teachers]
+        #: What a person has set while it trains, in place of the config's: see :mod:`core.training.distil.controls`.
+        self.held: dict[str, float] = {}
         #: What the last micro-batches were like, by series; see :meth:`take`.
         self._told: list[dict[str, torch.Tensor]] = []
+        self._measures = False
+
+    def begin(self, own: int) -> None:
+        """Begin the step `own` of the stage, from 1."""
+        self._measures = measured_at(own, terms=2 + len(self.config.states))
+
+    def value(self, name: str) -> float:
+        """Return ``temperature``, ``alpha`` or ``differences`` as it holds now."""
+        return self.held.get(name, float(getattr(self.config, name)))
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -131,30 +151,35 @@ class Objective:
         total, weight
             Sum of the gold losses, and of their weights.
         """
-        config, task = self.config, engine.prepared.task
+        task, alpha = engine.prepared.task, self.value("alpha")
         student, gold = counted(task, logits, batch["labels"])
         told = [spread(task, one.of(indices).to(logits.device)) for one in self.answers]
         mean = torch.stack([
             share * functional.softmax(one, dim=-1) for share, one in zip(self.shares, told, strict=True)
         ]).sum(0).clamp(min=1e-12).log() if len(told) > 1 else told[0]  # fmt: skip
         each = sum(
-            share * soft_divergence(one, student, config.temperature)
+            share * soft_divergence(one, student, self.value("temperature"))
             for share, one in zip(self.shares, told, strict=True)
         )
         assert isinstance(each, torch.Tensor)
-        weights = position_weights(config, mean, student.detach(), gold)
+        amount = self.value("differences")
+        weights = position_weights(self.config, mean, student.detach(), gold, amount=amount)
         soft = each.mean() if weights is None else (weights * each).sum() / weights.sum().clamp(min=1e-12)
         hard = total / weight.clamp(min=1e-12)
-        loss = (1.0 - config.alpha) * hard + config.alpha * soft
-        facts = {"distil/gold": hard.detach(), "distil/soft": soft.detach()}
-        for name, value, factor in self._layers(engine, batch):
-            loss = loss + factor * value
-            facts[name] = value.detach()
+        terms = [("gold", hard, 1.0 - alpha), ("soft", soft, alpha), *self._layers(engine, batch)]
+        weighted = {name: factor * value for name, value, factor in terms}
+        facts = {f"distil/{name}": value.detach() for name, value, _ in terms}
+        facts |= {f"distil/weighted_{name}": value.detach() for name, value in weighted.items()}
+        if self._measures:
+            self._measures = False
+            facts |= gradient_shares(
+                weighted, [one for one in engine.prepared.parameters.values() if one.requires_grad]
+            )
         self._told.append({**facts, **_compared(mean, student.detach(), gold, weights)})
-        return loss * weight
+        return sum(weighted.values(), start=hard.new_zeros(())) * weight
 
     def _layers(self, engine: Engine, batch: dict[str, torch.Tensor]) -> Iterator[tuple[str, torch.Tensor, float]]:
-        """Run the teacher over the batch and yield the losses between layers: series, value, weight."""
+        """Run the teacher over the batch and yield the losses between layers: name, value, weight."""
         if self.student is None or self.teacher is None:
             return
         outputs: set[int] = set()
@@ -171,14 +196,15 @@ class Objective:
         for number, config in enumerate(self.config.states):
             suffix = "" if kinds.count(config.kind) == 1 else f"_{number + 1}"
             value = state_loss(config, self.student, self.teacher, batch["attention_mask"])
-            yield f"distil/{config.kind}{suffix}", value, config.weight
+            yield f"{config.kind}{suffix}", value, config.weight
         self.student.hidden.clear()
         self.student.maps.clear()
 
     def take(self) -> dict[str, torch.Tensor]:
         """Return the means of what was told since the last call, by series, each of shape ()."""
         told, self._told = self._told, []
-        return {name: torch.stack([one[name] for one in told]).mean() for name in (told[0] if told else {})}
+        names = dict.fromkeys(name for one in told for name in one)
+        return {name: torch.stack([one[name] for one in told if name in one]).mean() for name in names}
 
 
 def _compared(
