@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import BertloomError, ConfigError
-from core.graph.cka import cka_matrix
 from core.graph.types import EdgeSet, WordGraph
+from core.models.cka import cka_matrix
 
 if TYPE_CHECKING:
     from core.graph.query import PathQuery

@@ -15,12 +15,12 @@ import numpy as np
 from core.config import ProbeConfig, VectorConfig
 from core.config.statistics import StatisticsConfig
 from core.errors import DataError
-from core.graph.cka import CkaAccumulator
 from core.graph.corpus import read_corpus
 from core.graph.encoder import Encoder, load_encoder
 from core.graph.probe.run import probe_corpus
 from core.graph.types import Corpus
 from core.graph.vectors import WordVectors, normalise, word_vectors
+from core.models.cka import CkaAccumulator
 from core.models.loading import load_tokenizer
 from core.models.sources import resolve
 from core.search.preservation import preservation, width_grid

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError
-from core.graph.cka import linear_cka
 from core.graph.compare import compare_edges, compare_graphs, compare_layers
 from core.graph.query import PathQuery, find_paths
 from core.graph.types import EdgeSet
+from core.models.cka import linear_cka
 from tests.unit.graph.graphs import WORDS, random_graph, small_graph
 
 

@@ -105,7 +105,7 @@ def test_it_can_be_stopped_between_blocks() -> None:
 
 
 def test_what_the_dashboard_imports_does_not_load_torch() -> None:
-    modules = "core.graph.knn, core.graph.cka, core.graph.pieces, core.graph.edges.sim"
+    modules = "core.graph.knn, core.models.cka, core.graph.pieces, core.graph.edges.sim"
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ortho_group
 
-from core.graph.cka import CkaAccumulator, cka_matrix, linear_cka
+from core.models.cka import CkaAccumulator, cka_matrix, linear_cka
 
 
 def by_kernels(x: np.ndarray, y: np.ndarray) -> float:
