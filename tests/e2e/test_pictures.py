@@ -11,7 +11,9 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from core.api import Studio
-from core.config import Plan, plan_from_yaml
+from core.config import Plan, RunConfig, plan_from_yaml
+from core.config.statistics import StatisticsConfig
+from core.config.structure import StructureConfig
 from core.runs.records import Status
 from core.settings import Home
 from pages.ui.graph.demo import demo_config
@@ -53,13 +55,27 @@ def trained(home: Home) -> str:
 def built(home: Home) -> str:
     """Build the explorer's demo and return its id."""
     with Studio(home, warm=False) as studio:
-        run_id = studio.graphs.build(demo_config())
-        limit = time.monotonic() + 300
-        while studio.runs.get(run_id).status is not Status.FINISHED:
-            assert studio.runs.get(run_id).status is not Status.FAILED, studio.runs.get(run_id).error
-            assert time.monotonic() < limit
-            time.sleep(1)
+        return finished(studio, studio.graphs.build(demo_config()), 300)
+
+
+def finished(studio: Studio, run_id: str, seconds: float) -> str:
+    """Wait for a run and return its id."""
+    limit = time.monotonic() + seconds
+    while studio.runs.get(run_id).status is not Status.FINISHED:
+        assert studio.runs.get(run_id).status is not Status.FAILED, studio.runs.get(run_id).error
+        assert time.monotonic() < limit
+        time.sleep(1)
     return run_id
+
+
+def searched(home: Home) -> tuple[str, str]:
+    """Measure the bundled encoder as the page offers it, search with the preset *quick*, and return both ids."""
+
+    def made(config: RunConfig, kind: str) -> str:
+        return finished(studio, studio.runs.submit(config, kind=kind), 1800)
+
+    with Studio(home, warm=False) as studio:
+        return made(StatisticsConfig(), "stats"), made(StructureConfig.quick(), "structure")
 
 
 def shoot(page: Page, name: str, ready: Locator) -> None:
@@ -130,3 +146,18 @@ def test_pictures_of_the_explorer_and_its_panels(page: Page, stopped_server: Ser
             file = PICTURES / f"graph-{name}-{scheme}.png"
             figure.screenshot(path=file, animations="disabled")
             slim(file)
+
+
+@pytest.mark.timeout(3600)
+def test_pictures_of_the_structure_search(page: Page, stopped_server: Server, home: Home) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    measured, search = searched(home)
+    url = stopped_server.start().url
+    places = (
+        ("structure-statistics", f"stats={measured}", page.locator(".st-key-structure_rho .main-svg").first),
+        ("structure-layers", f"stats={measured}&tab=layers", page.locator(".bl-drawing svg").first),
+        ("structure-search", f"search={search}", page.locator(".st-key-search_conclusion")),
+    )
+    for name, query, ready in places:
+        page.goto(f"{url}/structure_search?{query}")
+        shoot(page, name, ready)
