@@ -16,6 +16,8 @@ from core.config import Stage
 from core.data.tasks.base import Evaluation
 from core.training.batches import iterate, micro_batches
 from core.training.best import Weights
+from core.training.distil.maps import map_group, stage_maps
+from core.training.distil.pairs import Pairs
 from core.training.engine import Engine
 from core.training.evaluation import role_logits
 from core.training.material import Material
@@ -68,14 +70,20 @@ class Session:
         try:
             self.engine = Engine(self.prepared)
             self.engine.train_mode()
+            #: Learned maps of a distillation: trained with the student, and no part of it.
+            self.maps = stage_maps(self.prepared)
             self.optimiser = Optimiser(
-                stage.optimizer, self.prepared.groups, self.prepared.parameters, self.prepared.device
-            )
+                stage.optimizer, [*self.prepared.groups, *map_group(stage, self.maps)],
+                {**self.prepared.parameters, **self.maps}, self.prepared.device,
+            )  # fmt: skip
         except BaseException:  # not enough memory: another trial may fit
             self.prepared.release()
             raise
-        self.weights = Weights(self.prepared, self.optimiser.names)
-        self.parameters = sum(self.prepared.parameters[name].numel() for name in self.optimiser.names)
+        #: Pairs of layers that a distillation found by their likeness, from the checkpoint where it is resumed.
+        self.alike: Pairs | None = None
+        own = [name for name in self.optimiser.names if name not in self.maps]
+        self.weights = Weights(self.prepared, own)
+        self.parameters = sum(self.prepared.parameters[name].numel() for name in own)
         if self.prepared.rows is not None:
             self.parameters += self.prepared.rows.base.numel() - self.prepared.rows.rows.numel()
         self._features = self.prepared.encoded["train"].features
@@ -97,7 +105,10 @@ class Session:
 
             phase("asking the teacher")
             where = self.prepared.material.where(self.prepared.index)
-            self.engine.objective = open_objective(self.engine, cache, where=where, check=check, event=event)
+            self.engine.objective = open_objective(
+                self.engine, cache, where=where, maps=self.maps, alike=self.alike, check=check, event=event
+            )
+            self.alike = self.engine.objective.alike
 
     def batches(self, epoch: int = 0, index: int = 0) -> Iterator[tuple[int, int, int, np.ndarray]]:
         """Yield (epoch, index, steps of that epoch, examples) without end, from a position on."""
@@ -163,15 +174,17 @@ class Session:
         return Scored(found, logits, time.perf_counter() - started)
 
     def trained(self) -> dict[str, torch.Tensor]:
-        """Return what the stage trains, and the buffers that the model keeps, by name; not copied."""
-        parameters = self.prepared.parameters
+        """Return what the stage trains, learned maps too, and the buffers that the model keeps; not copied."""
+        parameters = {**self.prepared.parameters, **self.maps}
         tensors = {name: parameters[name].detach() for name in self.optimiser.names}
         tensors.update(self.prepared.material.kept_buffers())
         return tensors
 
     def put(self, tensors: Mapping[str, torch.Tensor], row_decay: float | None) -> None:
         """Set what :meth:`trained` returned, and the decay of the rows that are not in use."""
-        targets: dict[str, Any] = {**self.prepared.parameters, **dict(self.prepared.model.named_buffers())}
+        targets: dict[str, Any] = {
+            **self.prepared.parameters, **self.maps, **dict(self.prepared.model.named_buffers()),
+        }  # fmt: skip
         with torch.no_grad():
             for name in self.trained():
                 targets[name].copy_(tensors[name])

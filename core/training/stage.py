@@ -155,6 +155,8 @@ class StageRun:
         rows = None if prepared.rows is None else int(prepared.rows.rows.shape[0])
         if state["steps"] != prepared.steps or state["rows"] != rows or state["name"] != self.stage.name:
             raise self.run.does_not_fit()
+        if state.get("alike") is not None:
+            self.session.alike = [(own, other) for own, other in state["alike"]]
         self.session.put(loaded.tensors, state["row_decay"])
         self.session.optimiser.load_state_tensors(loaded.optimizer)
         self.attempt.load_state_dict(state["attempt"])
@@ -180,7 +182,7 @@ class StageRun:
             "begun_again": self.begun_again, "repeating": self.repeating, "attempts": self.attempts,
             "start": self.start, "began_with": self.began_with, "keeper": self.keeper.state_dict(),
             "best": self.best, "gate": self.gate, "gate_seconds": self.gate_seconds, "seconds": self.elapsed(),
-            "done": done,
+            "done": done, "alike": self.session.alike,
         }  # fmt: skip
 
     def elapsed(self) -> float:

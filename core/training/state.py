@@ -8,6 +8,7 @@ import torch
 
 from core.errors import BertloomError
 from core.training.checkpoints import Loaded, restore_random_state
+from core.training.distil.maps import PREFIX
 
 if TYPE_CHECKING:
     from core.training.run import Run
@@ -32,6 +33,8 @@ def tensors_of(run: Run) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tenso
         name = next(name for name, parameter in parameters.items() if parameter is material.rows.rows)
         if name in material.touched_before:
             tensors[name + _BASE] = material.rows.base
+    if run.current is not None and run.current.ready:  # learned maps are the stage's, not the model's
+        tensors.update({name: one.detach() for name, one in run.current.session.maps.items()})
     open_stage = run.current is not None and run.current.ready
     return tensors, run.current.session.optimiser.state_tensors() if open_stage and run.current else {}
 
@@ -75,7 +78,7 @@ def restore(run: Run, loaded: Loaded) -> None:
     middle = state["stage"] is not None
     whole = {
         name.removesuffix(_BASE): tensor for name, tensor in loaded.tensors.items()
-        if name + _BASE not in loaded.tensors
+        if name + _BASE not in loaded.tensors and not name.startswith(PREFIX)
     }  # fmt: skip
     material.put(whole, skip_other_shapes=middle)
     material.touched = set(state["touched_before"] if middle else state["touched"])

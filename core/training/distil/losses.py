@@ -10,7 +10,7 @@ import math
 import torch
 from torch.nn import functional
 
-__all__ = ["attention_loss", "hidden_loss", "layer_pairs", "relation_loss", "soft_divergence"]
+__all__ = ["attention_loss", "hidden_loss", "relation_loss", "soft_divergence"]
 
 
 def soft_divergence(teacher: torch.Tensor, student: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -28,23 +28,43 @@ def soft_divergence(teacher: torch.Tensor, student: torch.Tensor, temperature: f
     return temperature**2 * functional.kl_div(said, told, reduction="none", log_target=True).sum(-1)
 
 
-def hidden_loss(teacher: torch.Tensor, student: torch.Tensor, mask: torch.Tensor, distance: str) -> torch.Tensor:
+def hidden_loss(
+    teacher: torch.Tensor,
+    student: torch.Tensor,
+    mask: torch.Tensor,
+    distance: str,
+    *,
+    through: torch.Tensor | None = None,
+    positions: str = "all",
+) -> torch.Tensor:
     """Return the mean distance of hidden states over sub-words, shape ().
 
     Parameters
     ----------
     teacher, student
-        Shape (batch, length, width).
+        Shape (batch, length, width); with a map the widths may differ.
     mask
         Shape (batch, length); where it is 0 nothing counts.
     distance
-        ``mse``: squared error by element (PKD, Sun et al. 2019, without its normalisation; TinyBERT, Jiao et al. 2020).
+        ``mse``: squared error by element (TinyBERT, Jiao et al. 2020, equation 8).
         ``cosine``: 1 − cosine of the two vectors (DistilBERT, Sanh et al. 2019).
+        ``normalised``: ‖s/‖s‖ − t/‖t‖‖², the sum over the width (PKD, Sun et al. 2019, equation 7).
+    through
+        The map of shape (teacher's width, student's width) that the student's states go through.
+    positions
+        ``all``, or ``first``: the first sub-word of each text only, as in PKD.
     """
     counts = mask.bool()
+    if positions == "first":
+        counts = counts & (torch.arange(mask.shape[1], device=mask.device) == 0)
     left, right = teacher.detach()[counts].float(), student[counts].float()
+    if through is not None:
+        right = functional.linear(right, through)
     if distance == "cosine":
         return 1.0 - functional.cosine_similarity(left, right, dim=-1).mean()
+    if distance == "normalised":
+        apart = functional.normalize(right, dim=-1) - functional.normalize(left, dim=-1)
+        return apart.square().sum(-1).mean()
     return functional.mse_loss(right, left)
 
 
@@ -114,32 +134,3 @@ def _scores(queries: torch.Tensor, keys: torch.Tensor, heads: int) -> torch.Tens
 def _pairs(mask: torch.Tensor, heads: int) -> torch.Tensor:
     counts = mask.bool()
     return (counts[:, None, :, None] & counts[:, None, None, :]).expand(-1, heads, -1, -1)
-
-
-def layer_pairs(way: str | list[tuple[int, int]], student: int, teacher: int) -> list[tuple[int, int]]:
-    """Return which layer of the student learns from which of the teacher, both from 1.
-
-    Parameters
-    ----------
-    way
-        ``uniform``: layer i learns from layer ⌈i · teacher / student⌉. ``last``: the last from the last. Or pairs.
-    student, teacher
-        Number of layers.
-
-    Raises
-    ------
-    ValueError
-        If a pair names a layer that is not there.
-    """
-    if way == "last":
-        return [(student, teacher)]
-    if way == "uniform":
-        return [(one, max(1, math.ceil(one * teacher / student))) for one in range(1, student + 1)]
-    if isinstance(way, str):
-        raise ValueError(f"there is no layer map {way!r}")
-    for own, other in way:
-        if not 1 <= own <= student or not 1 <= other <= teacher:
-            raise ValueError(
-                f"layer {own} of the student from layer {other} of the teacher: they have {student} and {teacher}"
-            )
-    return list(way)

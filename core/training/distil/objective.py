@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,12 @@ from torch.nn import functional
 from core.config.distillation import DistillationConfig
 from core.training.distil.differences import difference_weights, divergence, effective_size, quadrants
 from core.training.distil.losses import soft_divergence
+from core.training.distil.pairs import Pairs
 from core.training.distil.positions import counted, spread
 from core.training.distil.shares import gradient_shares, measured_at
 from core.training.distil.states import Watch, state_loss, wanted
 from core.training.distil.teacher import Answers, Teacher
+from core.training.distil.weights import state_names, weights_at
 
 if TYPE_CHECKING:
     from core.training.engine import Engine
@@ -88,6 +90,12 @@ class Objective:
         Reads the student's layers; None where no loss between layers is asked for.
     teacher
         Reads the first teacher's.
+    pairs
+        Pairs of layers of each loss between layers.
+    maps
+        Learned maps by name; see :mod:`core.training.distil.maps`.
+    steps
+        Steps of the stage, over which weights may change.
     """
 
     def __init__(
@@ -97,8 +105,17 @@ class Objective:
         answers: list[Answers],
         student: Watch | None = None,
         teacher: Watch | None = None,
+        *,
+        pairs: Sequence[Pairs] = (),
+        maps: Mapping[str, torch.Tensor] | None = None,
+        steps: int = 1,
     ):
         self.config = config
+        self.pairs, self.maps, self.steps = list(pairs), dict(maps or {}), steps
+        #: Pairs of layers that were found by their likeness, which a checkpoint keeps; None where none were.
+        self.alike: Pairs | None = None
+        #: What each loss weighs at the step that is under way.
+        self.weights = weights_at(config, 1, steps)
         self.teachers, self.answers = teachers, answers
         self.student, self.teacher = student, teacher
         total = sum(one.weight for one in config.teachers)
@@ -111,11 +128,13 @@ class Objective:
 
     def begin(self, own: int) -> None:
         """Begin the step `own` of the stage, from 1."""
+        self.weights = weights_at(self.config, own, self.steps)
         self._measures = measured_at(own, terms=2 + len(self.config.states))
 
     def value(self, name: str) -> float:
         """Return ``temperature``, ``alpha`` or ``differences`` as it holds now."""
-        return self.held.get(name, float(getattr(self.config, name)))
+        planned = self.weights.alpha if name == "alpha" else float(getattr(self.config, name))
+        return self.held.get(name, planned)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -123,13 +142,7 @@ class Objective:
         if self.student is None or self.teacher is None:
             yield
             return
-        outputs: set[int] = set()
-        maps: set[int] = set()
-        for config in self.config.states:
-            found = wanted(config, self.student, self.teacher)
-            outputs |= found[0]
-            maps |= found[1]
-        with self.student.reading(outputs, maps):
+        with self.student.reading(*wanted(self.config.states, self.pairs, 0)):
             yield
 
     def mix(
@@ -166,9 +179,15 @@ class Objective:
         weights = position_weights(self.config, mean, student.detach(), gold, amount=amount)
         soft = each.mean() if weights is None else (weights * each).sum() / weights.sum().clamp(min=1e-12)
         hard = total / weight.clamp(min=1e-12)
-        terms = [("gold", hard, 1.0 - alpha), ("soft", soft, alpha), *self._layers(engine, batch)]
-        weighted = {name: factor * value for name, value, factor in terms}
+        answers = self.weights.answers
+        terms = [
+            ("gold", hard, answers * (1.0 - alpha)), ("soft", soft, answers * alpha), *self._layers(engine, batch),
+        ]  # fmt: skip
+        # What weighs nothing gets no gradient of zeros either: with one the optimiser would decay its weights.
+        some = any(factor for _, _, factor in terms)
+        weighted = {name: factor * (value if factor or not some else value.detach()) for name, value, factor in terms}
         facts = {f"distil/{name}": value.detach() for name, value, _ in terms}
+        facts |= {f"distil/weight_{name}": hard.new_tensor(factor) for name, _, factor in terms}
         facts |= {f"distil/weighted_{name}": value.detach() for name, value in weighted.items()}
         if self._measures:
             self._measures = False
@@ -182,23 +201,21 @@ class Objective:
         """Run the teacher over the batch and yield the losses between layers: name, value, weight."""
         if self.student is None or self.teacher is None:
             return
-        outputs: set[int] = set()
-        maps: set[int] = set()
-        for config in self.config.states:
-            found = wanted(config, self.student, self.teacher)
-            outputs |= found[2]
-            maps |= found[3]
         inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
-        with torch.no_grad(), self.teacher.reading(outputs, maps), ExitStack() as stack:
+        with (
+            torch.no_grad(),
+            self.teacher.reading(*wanted(self.config.states, self.pairs, 1)),
+            ExitStack() as stack,
+        ):
             stack.enter_context(engine.autocast(engine.precision))
             self.teachers[0].finished.model(**inputs)
-        kinds = [config.kind for config in self.config.states]
-        for number, config in enumerate(self.config.states):
-            suffix = "" if kinds.count(config.kind) == 1 else f"_{number + 1}"
-            value = state_loss(config, self.student, self.teacher, batch["attention_mask"])
-            yield f"{config.kind}{suffix}", value, config.weight
-        self.student.hidden.clear()
-        self.student.maps.clear()
+        mask = batch["attention_mask"]
+        for number, (name, config) in enumerate(zip(state_names(self.config.states), self.config.states, strict=True)):
+            value = state_loss(
+                config, self.pairs[number], self.student, self.teacher, mask, number=number, maps=self.maps
+            )
+            yield name, value, self.weights.states[number]
+        self.student.clear()
 
     def take(self) -> dict[str, torch.Tensor]:
         """Return the means of what was told since the last call, by series, each of shape ()."""

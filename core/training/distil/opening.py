@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from core.errors import ConfigError
+from core.training.distil.likeness import layer_likeness
 from core.training.distil.objective import Objective
+from core.training.distil.pairs import Pairs, match_layers
 from core.training.distil.scores import score_teacher
-from core.training.distil.states import Watch, check_states
+from core.training.distil.sizes import sizes_of
+from core.training.distil.states import Watch, check_states, state_pairs
 from core.training.distil.teacher import Teacher, keep_answers, load_teacher
 from core.training.gates import better
 from core.training.intervals import majority_score
@@ -25,6 +31,8 @@ def open_objective(
     cache: Path,
     *,
     where: str,
+    maps: Mapping[str, torch.Tensor] | None = None,
+    alike: Pairs | None = None,
     check: Callable[[], None] = lambda: None,
     event: Callable[..., None] = lambda *_, **__: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -39,6 +47,10 @@ def open_objective(
         The home's cache folder.
     where
         The stage's path in the plan.
+    maps
+        Learned maps of the stage; see :mod:`core.training.distil.maps`.
+    alike
+        Pairs of layers that were found by likeness when the stage began, where it is resumed.
     check
         Called between batches; may raise to stop.
     event
@@ -81,17 +93,39 @@ def open_objective(
     if not config.states:
         for teacher in teachers:  # its answers are all that is needed of it
             teacher.finished.model.to("cpu")
-        return Objective(config, teachers, answers)
+        return Objective(config, teachers, answers, steps=prepared.steps)
     own, other_watch = _watches(engine, teachers[0])
     _same_pieces(prepared.tokenizer, teachers[0].finished.tokenizer, place)
-    check_states(config.states, own, other_watch, where=place)
     if engine.feeds:
         engine.feeds.clear()
         event("decision", "Losses between layers read all layers, so frozen ones are computed anew in every step.")
     if engine.path != "stock":
         engine.use_path("stock")
         event("decision", "Losses between layers are read on the stock path.")
-    return Objective(config, teachers, answers, own, other_watch)
+    if alike is None and any(one.layers == "cka" and one.kind != "embedding" for one in config.states):
+        alike = _match(engine, teachers[0], own, other_watch, check, event)
+    pairs = state_pairs(config.states, len(own.layers), len(other_watch.layers), alike, where=place)
+    check_states(config.states, pairs, own, other_watch, where=place)
+    found = Objective(config, teachers, answers, own, other_watch, pairs=pairs, maps=maps, steps=prepared.steps)
+    found.alike = alike
+    return found
+
+
+def _match(
+    engine: Engine, teacher: Teacher, own: Watch, other: Watch, check: Callable[[], None], event: Callable[..., None]
+) -> Pairs:
+    """Match the student's layers with the teacher's by their likeness as they are now, and say which."""
+    likeness = layer_likeness(engine, teacher.finished.model, own, other, check=check)
+    found = match_layers(likeness)
+    words = ", ".join(f"{one} from {two} ({likeness[one - 1, two - 1]:.2f})" for one, two in found)
+    event(
+        "decision", f"Layers matched by linear CKA, student from teacher: {words}.",
+        data={
+            "pairs": found,
+            "likeness": [[None if math.isnan(one) else round(float(one), 4) for one in row] for row in likeness],
+        },
+    )  # fmt: skip
+    return found
 
 
 def _tell_score(engine: Engine, teacher: Teacher, check: Callable[[], None], event: Callable[..., None]) -> None:
@@ -116,13 +150,11 @@ def _tell_score(engine: Engine, teacher: Teacher, check: Callable[[], None], eve
 def _watches(engine: Engine, teacher: Teacher) -> tuple[Watch, Watch]:
     from core.models import structure
 
-    own, other = engine.prepared.model.config, teacher.finished.model.config
+    own, others = engine.prepared.layers, list(structure(teacher.finished.model).layers)
     return (
-        Watch(engine.prepared.layers, int(own.num_attention_heads), int(own.hidden_size)),
-        Watch(
-            list(structure(teacher.finished.model).layers), int(other.num_attention_heads), int(other.hidden_size)
-        ),
-    )  # fmt: skip
+        Watch(own, sizes_of(engine.prepared.model.config, len(own))),
+        Watch(others, sizes_of(teacher.finished.model.config, len(others))),
+    )
 
 
 def _same_pieces(student: Any, teacher: Any, place: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,9 +10,12 @@ import torch
 
 from core.config.distillation import StateLoss
 from core.errors import ConfigError
-from core.training.distil.losses import attention_loss, hidden_loss, layer_pairs, relation_loss
+from core.training.distil.losses import attention_loss, hidden_loss, relation_loss
+from core.training.distil.maps import map_name
+from core.training.distil.pairs import Pairs, layer_pairs
+from core.training.distil.sizes import Sizes
 
-__all__ = ["Watch", "check_states", "state_loss"]
+__all__ = ["Watch", "check_states", "state_loss", "state_pairs", "wanted"]
 
 #: Names of the linear maps to queries, keys and values within a layer, by family.
 _MAPS = (("query", "key", "value"), ("q_lin", "k_lin", "v_lin"))
@@ -25,23 +28,25 @@ class Watch:
     ----------
     layers
         The encoder's layers, lowest first.
-    heads
-        Attention heads of a layer.
-    width
-        Width of the hidden states.
+    sizes
+        Their widths and heads.
     """
 
-    def __init__(self, layers: Sequence[torch.nn.Module], heads: int, width: int):
+    def __init__(self, layers: Sequence[torch.nn.Module], sizes: Sizes):
         self.layers = list(layers)
-        self.heads, self.width = heads, width
+        self.sizes = sizes
         self.hidden: dict[int, torch.Tensor] = {}
         self.maps: dict[int, dict[str, torch.Tensor]] = {}
+
+    def clear(self) -> None:
+        """Let go of what was read."""
+        self.hidden.clear()
+        self.maps.clear()
 
     @contextmanager
     def reading(self, outputs: set[int], maps: set[int]) -> Iterator[None]:
         """Read, while the block lasts, what these layers give (0: the embeddings) and their maps; from 1."""
-        self.hidden.clear()
-        self.maps.clear()
+        self.clear()
         handles: list[Any] = []
         try:
             if 0 in outputs:
@@ -84,69 +89,141 @@ def _linear_maps(layer: torch.nn.Module) -> list[torch.nn.Module]:
     )  # fmt: skip
 
 
-def wanted(config: StateLoss, student: Watch, teacher: Watch) -> tuple[set[int], set[int], set[int], set[int]]:
-    """Return what must be read: outputs and maps of the student, outputs and maps of the teacher."""
-    if config.kind == "embedding":
-        return {0}, set(), {0}, set()
-    pairs = layer_pairs(config.layers, len(student.layers), len(teacher.layers))
-    own, other = {one for one, _ in pairs}, {one for _, one in pairs}
-    return (own, set(), other, set()) if config.kind == "hidden" else (set(), own, set(), other)
+def state_pairs(
+    configs: Sequence[StateLoss], student: int, teacher: int, alike: Pairs | None, *, where: str
+) -> list[Pairs]:
+    """Return the pairs of layers of each loss between layers; that of embeddings is layer 0 with layer 0.
+
+    Parameters
+    ----------
+    configs
+        The losses.
+    student, teacher
+        Number of layers.
+    alike
+        The pairs of losses whose layers are found by likeness.
+    where
+        Path of the distillation in the plan.
+
+    Raises
+    ------
+    ConfigError
+        If a pair of layers is out of range.
+    """
+    found: list[Pairs] = []
+    for number, config in enumerate(configs):
+        if config.kind == "embedding":
+            found.append([(0, 0)])
+            continue
+        try:
+            way = alike if config.layers == "cka" and alike is not None else config.layers
+            found.append(layer_pairs(way, student, teacher))
+        except ValueError as error:
+            raise ConfigError(
+                f"The layers do not fit: {error} layers.", where=f"{where}.states.{number}.layers"
+            ) from error
+    return found
 
 
-def check_states(configs: Sequence[StateLoss], student: Watch, teacher: Watch, *, where: str) -> None:
+def wanted(configs: Sequence[StateLoss], pairs: Sequence[Pairs], side: int) -> tuple[set[int], set[int]]:
+    """Return which layers' outputs and maps must be read of the student (`side` 0) or the teacher (1)."""
+    outputs: set[int] = set()
+    maps: set[int] = set()
+    for config, own in zip(configs, pairs, strict=True):
+        here = {pair[side] for pair in own}
+        if config.kind in ("hidden", "embedding"):
+            outputs |= here
+        else:
+            maps |= here
+    return outputs, maps
+
+
+def check_states(
+    configs: Sequence[StateLoss], pairs: Sequence[Pairs], student: Watch, teacher: Watch, *, where: str
+) -> None:
     """Refuse losses between layers that do not fit together.
 
     Raises
     ------
     ConfigError
-        If a pair of layers is out of range, or widths or heads differ where they must not.
+        If widths or heads differ where they must not, or a layer's maps cannot be read.
     """
-    for number, config in enumerate(configs):
+    for number, (config, own_pairs) in enumerate(zip(configs, pairs, strict=True)):
         place = f"{where}.states.{number}"
-        if config.kind != "embedding":
-            try:
-                pairs = layer_pairs(config.layers, len(student.layers), len(teacher.layers))
-            except ValueError as error:
-                raise ConfigError(f"The layers do not fit: {error} layers.", where=f"{place}.layers") from error
-            if config.kind in ("attention", "relation"):
-                for own, other in pairs:
-                    _linear_maps(student.layers[own - 1])
-                    _linear_maps(teacher.layers[other - 1])
-        if config.kind in ("hidden", "embedding") and student.width != teacher.width:
-            raise ConfigError(
-                f"The student is {student.width} wide, the teacher {teacher.width}: their states cannot be compared.",
-                where=place, expected="equal widths", advice="Take a loss of kind relation: it needs no equal widths.",
-            )  # fmt: skip
-        if config.kind == "attention" and student.heads != teacher.heads:
-            raise ConfigError(
-                f"The student has {student.heads} heads a layer, the teacher {teacher.heads}.", where=place,
-                expected="equally many heads", advice="Take a loss of kind relation: it needs no equal heads.",
-            )  # fmt: skip
-        if config.kind == "relation":
-            heads = config.heads or student.heads
-            for who, one in (("student", student), ("teacher", teacher)):
-                if one.width % heads:
-                    raise ConfigError(
-                        f"{heads} relation heads do not divide the {who}'s width of {one.width}.",
-                        where=f"{place}.heads", expected=f"a divisor of {student.width} and {teacher.width}",
-                    )  # fmt: skip
+        for own, other in own_pairs:
+            if config.kind in ("hidden", "embedding"):
+                _check_widths(config, student.sizes.hidden[own], teacher.sizes.hidden[other], place)
+                continue
+            _linear_maps(student.layers[own - 1])
+            _linear_maps(teacher.layers[other - 1])
+            _check_heads(config, student.sizes, teacher.sizes, (own, other), place)
 
 
-def state_loss(config: StateLoss, student: Watch, teacher: Watch, mask: torch.Tensor) -> torch.Tensor:
-    """Return one loss between layers, the mean over its pairs, shape (); both encoders have run on one batch."""
-    if config.kind == "embedding":
-        return hidden_loss(teacher.hidden[0], student.hidden[0], mask, config.distance)
-    pairs = layer_pairs(config.layers, len(student.layers), len(teacher.layers))
+def _check_widths(config: StateLoss, student: int, teacher: int, place: str) -> None:
+    if config.map == "none" and student != teacher:
+        raise ConfigError(
+            f"The student is {student} wide, the teacher {teacher}: their states cannot be compared.",
+            where=f"{place}.map", expected="equal widths",
+            advice="Set map to linear, or take a loss of kind relation: it needs no equal widths.",
+        )  # fmt: skip
+
+
+def _check_heads(config: StateLoss, student: Sizes, teacher: Sizes, pair: tuple[int, int], place: str) -> None:
+    own, other = pair[0] - 1, pair[1] - 1
+    if config.kind == "attention" and student.heads[own] != teacher.heads[other]:
+        raise ConfigError(
+            f"Layer {pair[0]} of the student has {student.heads[own]} heads, layer {pair[1]} of the teacher "
+            f"{teacher.heads[other]}.", where=place, expected="equally many heads",
+            advice="Take a loss of kind relation: it needs no equal heads.",
+        )  # fmt: skip
+    if config.kind == "relation":
+        heads = config.heads or student.heads[own]
+        for who, width in (("student", student.attention[own]), ("teacher", teacher.attention[other])):
+            if width % heads:
+                raise ConfigError(
+                    f"{heads} relation heads do not divide the {who}'s width of {width}.", where=f"{place}.heads",
+                    expected=f"a divisor of {student.attention[own]} and {teacher.attention[other]}",
+                )  # fmt: skip
+
+
+def state_loss(
+    config: StateLoss,
+    pairs: Pairs,
+    student: Watch,
+    teacher: Watch,
+    mask: torch.Tensor,
+    *,
+    number: int = 0,
+    maps: Mapping[str, torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """Return one loss between layers, the mean over its pairs, shape (); both encoders have run on one batch.
+
+    Parameters
+    ----------
+    config, number
+        The loss, and its place among the losses, from 0.
+    pairs
+        Its pairs of layers.
+    student, teacher
+        What has been read of both.
+    mask
+        Shape (batch, length).
+    maps
+        Learned maps by name; see :mod:`core.training.distil.maps`.
+    """
     total = mask.new_zeros((), dtype=torch.float32)
     for own, other in pairs:
-        if config.kind == "hidden":
-            total = total + hidden_loss(teacher.hidden[other], student.hidden[own], mask, config.distance)
+        if config.kind in ("hidden", "embedding"):
+            left, right = teacher.hidden[other], student.hidden[own]
+            through = (maps or {}).get(map_name(number, right.shape[-1], left.shape[-1]))
+            total = total + hidden_loss(left, right, mask, config.distance, through=through, positions=config.positions)
             continue
-        left, right = teacher.maps[other], student.maps[own]
+        told, said = teacher.maps[other], student.maps[own]
+        heads = student.sizes.heads[own - 1]
         if config.kind == "attention":
-            heads = (teacher.heads, student.heads)
-            total = total + attention_loss((left["q"], left["k"]), (right["q"], right["k"]), mask, heads)
+            both = (teacher.sizes.heads[other - 1], heads)
+            total = total + attention_loss((told["q"], told["k"]), (said["q"], said["k"]), mask, both)
         else:
-            maps = tuple(left[name] for name in "qkv"), tuple(right[name] for name in "qkv")
-            total = total + relation_loss(*maps, mask, config.heads or student.heads)
+            three = tuple(told[name] for name in "qkv"), tuple(said[name] for name in "qkv")
+            total = total + relation_loss(*three, mask, config.heads or heads)
     return total / len(pairs)

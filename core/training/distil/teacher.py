@@ -15,13 +15,13 @@ import torch
 from core.data.tasks.base import Encoded, Rows, Task
 from core.errors import ConfigError, StorageError
 from core.models.folders import Finished, load_finished
-from core.models.sources import BUNDLED, resolve
+from core.models.sources import BUNDLED, ResolvedModel, resolve
 from core.training.batches import evaluation_batches
 from core.training.distil.positions import answers_of, units
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.files import FREE_FLOOR, free_bytes, write_json
 
-__all__ = ["Answers", "Teacher", "keep_answers", "load_teacher"]
+__all__ = ["Answers", "Teacher", "keep_answers", "load_teacher", "teacher_folder"]
 
 _FILE, _DONE, _ABOUT = "answers.f16", "done.json", "about.json"
 #: Evaluation batches between two notes of how far a pass over the rows is.
@@ -90,6 +90,28 @@ class Answers:
         return torch.from_numpy(np.asarray(self.values[wanted], dtype=np.float32))
 
 
+def teacher_folder(source: str, *, where: str) -> ResolvedModel:
+    """Find the folder of a teacher: that of its model, where a run's folder is named.
+
+    Raises
+    ------
+    ConfigError
+        If it is the bundled encoder.
+    ModelError
+        If there is none, or it is refused.
+    """
+    if source.strip() == BUNDLED:
+        raise ConfigError(
+            "The bundled encoder has no trained head, so it cannot teach labels.", where=where,
+            expected="a model that was fine-tuned for this task",
+            advice="Train it first; the run's folder is then the teacher.",
+        )  # fmt: skip
+    place = Path(source).expanduser()
+    if not source.startswith("hub:") and (place / "best").is_dir():
+        source = str(place / "best")
+    return resolve(source)
+
+
 def load_teacher(source: str, task: Task, *, where: str) -> Teacher:
     """Load a trained model and hold its labels against the student's.
 
@@ -109,16 +131,7 @@ def load_teacher(source: str, task: Task, *, where: str) -> Teacher:
     ModelError
         If it cannot be loaded, or has no trained head.
     """
-    if source.strip() == BUNDLED:
-        raise ConfigError(
-            "The bundled encoder has no trained head, so it cannot teach labels.", where=where,
-            expected="a model that was fine-tuned for this task",
-            advice="Train it first; the run's folder is then the teacher.",
-        )  # fmt: skip
-    place = Path(source).expanduser()
-    if not source.startswith("hub:") and (place / "best").is_dir():
-        source = str(place / "best")
-    resolved = resolve(source)
+    resolved = teacher_folder(source, where=where)
     finished = load_finished(resolved.folder)
     other = finished.task
     if other.kind != task.kind or other.config.multi_label != task.config.multi_label:

@@ -14,8 +14,9 @@ from scipy.special import rel_entr, softmax
 
 from core.config.distillation import DistillationConfig
 from core.training.distil.differences import CAP, difference_weights, divergence, effective_size, quadrants
-from core.training.distil.losses import attention_loss, hidden_loss, layer_pairs, relation_loss, soft_divergence
+from core.training.distil.losses import attention_loss, hidden_loss, relation_loss, soft_divergence
 from core.training.distil.objective import position_weights
+from core.training.distil.pairs import layer_pairs
 
 
 def logits(*shape: int, seed: int = 0, scale: float = 2.0) -> torch.Tensor:

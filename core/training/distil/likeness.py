@@ -1,0 +1,69 @@
+"""How alike the layers of student and teacher are before training: linear CKA over sub-words of training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from core.models.cka import CkaAccumulator
+from core.training.distil.states import Watch
+
+if TYPE_CHECKING:
+    from core.training.engine import Engine
+
+__all__ = ["TOKENS", "layer_likeness"]
+
+#: Sub-words that are compared, at most: several times as many as usual states are wide would take minutes.
+TOKENS = 4096
+_BATCH = 32
+
+
+def layer_likeness(
+    engine: Engine, teacher: Any, student: Watch, other: Watch, *, check: Callable[[], None] = lambda: None
+) -> np.ndarray:
+    """Return the linear CKA (Kornblith et al. 2019) of each layer of the student with each of the teacher.
+
+    Parameters
+    ----------
+    engine
+        Of the student's stage. Dropout is off meanwhile; the states of random generators stay.
+    teacher
+        The teacher's model, which reads the same sub-words.
+    student, other
+        Read the layers of both.
+    check
+        Called between batches; may raise to stop.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (student's layers, teacher's layers), not a number where a layer gives the same for all sub-words.
+        The training rows are taken from an even spread, up to :data:`TOKENS` sub-words.
+    """
+    prepared = engine.prepared
+    features, lengths = prepared.encoded["train"].features, np.asarray(prepared.encoded["train"].lengths)
+    count = max(1, min(len(features), int(TOKENS / max(1.0, lengths.mean()))))
+    chosen = np.unique(np.linspace(0, len(features) - 1, count).astype(int))
+    own, others = len(student.layers), len(other.layers)
+    sums = CkaAccumulator(own + others)
+    with engine.scoring(), torch.inference_mode():
+        for start in range(0, len(chosen), _BATCH):
+            check()
+            indices = chosen[start : start + _BATCH]
+            with student.reading(set(range(1, own + 1)), set()):
+                _, batch = engine.forward([features[index] for index in indices], indices, "train", precision="fp32")
+            inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+            with other.reading(set(range(1, others + 1)), set()):
+                teacher(**inputs)
+            here = batch["attention_mask"].bool()
+            read = [
+                *(student.hidden[at] for at in range(1, own + 1)),
+                *(other.hidden[at] for at in range(1, others + 1)),
+            ]
+            sums.add([one[here].float().cpu().numpy() for one in read])
+    student.clear()
+    other.clear()
+    return sums.matrix()[:own, own:]
