@@ -99,6 +99,30 @@ def _table(found: dict[str, Any]) -> Table:
     return table
 
 
+@app.command("set")
+def set_values(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name.")],
+    temperature: Annotated[float | None, typer.Option(help="T of both softmaxes, above 0.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Share of the teachers' answers, 0 to 1.")] = None,
+    differences: Annotated[
+        float | None, typer.Option("--lambda", help="How much more a position counts where they differ, 0 to 1.")
+    ] = None,
+    as_json: bool = JsonOption,
+) -> None:
+    """Change a run that trains, from its next step on. The change is logged, and kept when the run is resumed."""
+    from core.api import Studio
+
+    with errors(as_json):
+        studio = Studio(watch=False, warm=False)
+        try:
+            record = studio.runs.find(run_id)
+            wanted = studio.runs.change(record.id, temperature=temperature, alpha=alpha, differences=differences)
+        finally:
+            studio.close()
+        words = ", ".join(f"{name} {value:g}" for name, value in wanted.items())
+        answer({"id": record.id, "asked": wanted}, as_json=as_json, text=f"Asked for from the next step on: {words}.")
+
+
 def bench_model(
     source: Annotated[str, typer.Argument(metavar="DIR", help="bundled, a model folder, or hub:NAME.")],
     batches: Annotated[str, typer.Option(help="Texts at once.")] = "1,32",

@@ -25,7 +25,7 @@ from core.runs.records import Status
 from core.runs.store import Store
 from core.runs.table import NewRun
 from core.runs.trouble import error_of
-from core.training.context import Ended, Request
+from core.training.context import Ended, Request, Wish
 
 __all__ = ["ChildRun", "open_child"]
 
@@ -83,6 +83,13 @@ class ChildRun:
         """Return what was asked of the whole; what it is asked to save is saved by the whole."""
         asked = self._asked()
         return asked if asked in (Request.PAUSE, Request.CANCEL) else Request.NONE
+
+    def wishes(self) -> list[Wish]:
+        """Nobody changes a part on its own."""
+        return []
+
+    def took(self, number: int) -> None:
+        """Nobody changes a part on its own."""
 
     def flush(self) -> None:
         """Write everything queued."""

@@ -12,13 +12,14 @@ from typing import Any
 
 from core.config import RunConfig, plan_to_yaml
 from core.errors import ConfigError, RunError
-from core.runs import estimates, folder, housekeeping
-from core.runs.events import EventTable, NewEvent
+from core.runs import estimates, folder, housekeeping, teaching
+from core.runs.events import CHANGE, EventTable, NewEvent
 from core.runs.kinds import known
 from core.runs.records import RunRecord, Status
 from core.runs.sources import absolute_sources
 from core.runs.store import Store
 from core.runs.table import NewRun
+from core.training.distil.controls import check_change
 
 __all__ = ["Control"]
 
@@ -94,6 +95,16 @@ class Control:
             _whole(connection, run_id, "saved")
             row = self._store.runs.change(run_id, (Status.STARTING, Status.RUNNING), "be saved", connection)
             EventTable.ask(connection, row["no"], "save")
+
+    def change(self, run_id: str, values: Mapping[str, float | None]) -> dict[str, float]:
+        """Ask a run that learns from a teacher to go on with other values; see :meth:`RunDesk.change`."""
+        with self._store.db.transaction() as connection:
+            _whole(connection, run_id, "changed")
+            row = self._store.runs.change(run_id, (Status.RUNNING,), "be changed while it trains", connection)
+            stage, config = teaching.trains_now(self._store.runs.record(row))
+            wanted = check_change(config, values)
+            EventTable.ask(connection, row["no"], CHANGE, {"stage": stage, "values": wanted})
+        return wanted
 
     def resume(self, run_id: str, *, now: bool = False) -> None:
         """Put a stopped run back into the queue, at its end."""

@@ -15,7 +15,7 @@ from core.errors import RunNotFound, StorageError
 
 __all__ = ["SCHEMA_VERSION", "Database", "number_of", "storage_error"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _BUSY_SECONDS = 5.0
 _IDLE_CONNECTIONS = 8
 
@@ -108,6 +108,10 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # Runs that are part of another one: its worker executes them, no queue does.
         "alter table runs add column child integer not null default 0",
         "create index runs_parent on runs (parent) where parent is not null",
+    ),
+    (
+        # Requests that say more than their kind.
+        "alter table requests add column data text",
     ),
 )
 

@@ -15,12 +15,12 @@ __all__ = ["COLUMNS", "action_words", "decisions", "decisions_csv", "evidence_wo
 _RULES = {
     "choice": "choice by timing", "gate": "gate", "guard": "guard", "raise_if": "steady loss", "plateau": "plateau",
     "early_stopping": "early stopping", "budget": "budget", "range_test": "range test", "search": "search",
-    "retries": "no retry left",
+    "retries": "no retry left", "person": "a person",
 }  # fmt: skip
 _ACTIONS = {
     "train": "train", "promote": "promote", "repeat": "repeat at higher rates", "cut": "cut the rates",
     "raise": "raise the rates", "rollback": "roll back", "continue": "go on", "stop": "stop", "fail": "fail",
-    "suggest": "suggest a rate", "lower": "lower the rates",
+    "suggest": "suggest a rate", "lower": "lower the rates", "change": "change",
 }  # fmt: skip
 #: Columns of the table and of the CSV file.
 COLUMNS = ("when", "step", "stage", "attempt", "rule", "evidence", "action", "lr_scale", "message")
@@ -76,6 +76,11 @@ def evidence_words(rule: str, evidence: Mapping[str, Any]) -> str:
         return (
             f"mean loss {_value(evidence['loss'])} after {_value(evidence['previous'])}, gradient norm varies by "
             f"{_value(evidence['variation'])} of its mean"
+        )
+    if rule == "person" and {"before", "after"} <= set(evidence):
+        before = evidence["before"]
+        return ", ".join(
+            f"{name} {_value(before.get(name))} → {_value(one)}" for name, one in evidence["after"].items()
         )
     return "; ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in evidence.items()
                      if name not in _SILENT and value not in (None, {}, []))  # fmt: skip

@@ -238,6 +238,37 @@ class RunDesk:
         """Ask a running run to write a checkpoint now."""
         self._control.save(run_id)
 
+    def change(
+        self,
+        run_id: str,
+        *,
+        temperature: float | None = None,
+        alpha: float | None = None,
+        differences: float | None = None,
+    ) -> dict[str, float]:
+        """Change how a run that trains learns from its teacher, from its next step on; returns what will be set.
+
+        Parameters
+        ----------
+        run_id
+            The run.
+        temperature
+            T of both softmaxes, above 0.
+        alpha
+            Share of the teachers' answers, 0 to 1.
+        differences
+            λ, how much more a position counts where student and teacher differ, 0 to 1.
+
+        Raises
+        ------
+        RunError
+            If it does not train now, or its stage has no teacher.
+        ConfigError
+            If a value is out of range.
+        """
+        values = {"temperature": temperature, "alpha": alpha, "differences": differences}
+        return self._control.change(run_id, values)
+
     def resume(self, run_id: str, *, now: bool = False) -> None:
         """Put a stopped run back into the queue; it goes on from its last checkpoint, or from the start without one."""
         self._control.resume(run_id, now=now)

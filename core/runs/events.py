@@ -12,9 +12,11 @@ from typing import Any
 from core.runs.database import Database, number_of
 from core.runs.records import EventRecord
 
-__all__ = ["EventTable", "NewEvent"]
+__all__ = ["CHANGE", "EventTable", "NewEvent"]
 
 _Events = list[EventRecord]
+#: Kind of the requests that change values of a run which trains.
+CHANGE = "change"
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,12 @@ class EventTable:
         ]
 
     @staticmethod
-    def ask(connection: sqlite3.Connection, run: int, kind: str) -> None:
-        """Note a request inside a transaction."""
-        connection.execute("insert into requests (run, kind, time) values (?, ?, ?)", (run, kind, time.time()))
+    def ask(connection: sqlite3.Connection, run: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
+        """Note a request, with what belongs to it, inside a transaction."""
+        connection.execute(
+            "insert into requests (run, kind, time, data) values (?, ?, ?, ?)",
+            (run, kind, time.time(), None if data is None else json.dumps(dict(data))),
+        )
 
     @staticmethod
     def take(connection: sqlite3.Connection, run: int, kind: str) -> bool:
@@ -75,5 +80,26 @@ class EventTable:
 
     @staticmethod
     def close(connection: sqlite3.Connection, run: int) -> None:
-        """Close all requests of a run inside a transaction: they belonged to a worker that is gone."""
-        connection.execute("update requests set taken = ? where run = ? and taken is null", (time.time(), run))
+        """Close the requests of a run inside a transaction: they belonged to a worker that is gone.
+
+        Changes stay open: a worker that was killed before it wrote one down leaves it to the next.
+        """
+        connection.execute(
+            "update requests set taken = ? where run = ? and taken is null and kind <> ?", (time.time(), run, CHANGE)
+        )
+
+    @staticmethod
+    def open(connection: sqlite3.Connection, run: int) -> list[tuple[int, dict[str, Any]]]:
+        """Return the changes that are open, the oldest first: number, what belongs to it."""
+        rows = connection.execute(
+            "select seq, data from requests where run = ? and taken is null and kind = ? order by seq", (run, CHANGE)
+        )
+        return [(int(seq), json.loads(data)) for seq, data in rows]
+
+    @staticmethod
+    def close_these(connection: sqlite3.Connection, run: int, numbers: Sequence[int]) -> None:
+        """Close some requests inside a transaction."""
+        connection.executemany(
+            "update requests set taken = ? where run = ? and seq = ? and taken is null",
+            [(time.time(), run, number) for number in numbers],
+        )

@@ -14,6 +14,7 @@ from core.runs.plain import plain
 from core.runs.points import Point
 from core.runs.records import Status
 from core.runs.store import Store
+from core.training.context import Wish
 
 __all__ = ["Asked", "Batch", "Line", "StoreLine"]
 
@@ -24,6 +25,7 @@ class Asked:
 
     stop: Status | None = None  # PAUSING or CANCELLING
     save: bool = False
+    wishes: Sequence[Wish] = ()
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Batch:
     events: Sequence[NewEvent] = ()
     progress: Mapping[str, Any] | None = None
     seconds: float = 0.0
+    #: Numbers of the wishes that were taken.
+    took: Sequence[int] = ()
 
 
 class Line(Protocol):
@@ -80,8 +84,10 @@ class StoreLine:
                 (time.time(), batch.seconds, None if batch.progress is None else json.dumps(plain(batch.progress)), no),
             )
             save = EventTable.take(connection, no, "save")
+            EventTable.close_these(connection, no, batch.took)
+            wishes = [Wish(number, data["stage"], data["values"]) for number, data in EventTable.open(connection, no)]
             status = connection.execute("select status from runs where no = ?", (no,)).fetchone()[0]
-        return Asked(Status(status) if status in (Status.PAUSING, Status.CANCELLING) else None, save)
+        return Asked(Status(status) if status in (Status.PAUSING, Status.CANCELLING) else None, save, wishes)
 
     def settle(self) -> None:
         """Renew the coarse copy of the series when enough was written."""

@@ -20,7 +20,7 @@ from core.runs.events import NewEvent
 from core.runs.line import Asked, Batch, Line
 from core.runs.points import Point
 from core.runs.records import Status
-from core.training.context import ChildContext, Request
+from core.training.context import ChildContext, Request, Wish
 
 __all__ = ["Recorder"]
 
@@ -77,6 +77,8 @@ class Recorder:
         self._seconds = seconds
         self._asked: Status | None = None
         self._save = False
+        self._wishes: list[Wish] = []
+        self._took: list[int] = []
         self._stop = False
         self._lost = False
         self._trouble: float | None = None
@@ -129,6 +131,19 @@ class Recorder:
             self._save = False
             return Request.SAVE
         return Request.NONE
+
+    def wishes(self) -> list[Wish]:
+        """Return the changes that were asked and not taken, as of at most half a second ago."""
+        if not self._wishes:
+            return []
+        with self._queue:
+            return list(self._wishes)
+
+    def took(self, number: int) -> None:
+        """Note that a change was taken; the store is told with the next batch."""
+        with self._queue:
+            self._took.append(number)
+            self._wishes = [wish for wish in self._wishes if wish.number != number]
 
     def flush(self) -> None:
         """Write everything queued now; a store that cannot be written is told in the log and tried again later."""
@@ -222,11 +237,12 @@ class Recorder:
             with self._queue:
                 points, self._points = self._points, []
                 events, self._events = self._events, []
+                took = list(self._took)
                 progress = dict(self._progress) if self._changed else None
                 self._changed = False
             seconds = self._seconds + time.monotonic() - self._began
             try:
-                asked = self._line.write(Batch(points, self._told(events), progress, seconds))
+                asked = self._line.write(Batch(points, self._told(events), progress, seconds, took))
             except OwnershipLost as error:
                 self._lost = True
                 _log.error("%s", error)
@@ -242,7 +258,7 @@ class Recorder:
             if self._trouble is not None:
                 _log.warning("the store can be written again after %.0f s", time.time() - self._trouble)
             self._trouble, self._dropped = None, 0
-            self._hear(asked)
+            self._hear(asked, took)
             return True
 
     def _told(self, events: list[NewEvent]) -> list[NewEvent]:
@@ -259,10 +275,13 @@ class Recorder:
             ),
         ]
 
-    def _hear(self, asked: Asked) -> None:
-        self._asked = asked.stop
+    def _hear(self, asked: Asked, told: Sequence[int]) -> None:
+        with self._queue:
+            self._took = [number for number in self._took if number not in told]
+            self._wishes = [wish for wish in asked.wishes if wish.number not in self._took]
         if asked.save:
             self._save = True
+        self._asked = asked.stop  # last: what is to be changed before a pause is known by then
 
     def _put_back(self, points: list[Point], events: list[NewEvent], progress: bool) -> None:
         with self._queue:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from core.studies.arms import plan_of
 from core.studies.records import ArmRun, key_of, read_records, record_of, write_record
 from core.studies.shelf import Arm, Claim, claim_named
 from core.studies.verdicts import judge
-from core.training.context import ChildContext, Outcome, Request, RunContext
+from core.training.context import ChildContext, Outcome, Request, RunContext, Wish
 
 __all__ = ["Job", "jobs_of", "run", "train_job"]
 
@@ -235,6 +235,12 @@ class _Watched:
 
     def request(self) -> Request:
         return self._child.request()
+
+    def wishes(self) -> Sequence[Wish]:
+        return self._child.wishes()
+
+    def took(self, number: int) -> None:
+        self._child.took(number)
 
     def flush(self) -> None:
         self._child.flush()

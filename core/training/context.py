@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from core.config import RunConfig
 
-__all__ = ["ChildContext", "Ended", "MemoryChild", "MemoryContext", "Outcome", "Request", "RunContext"]
+__all__ = ["ChildContext", "Ended", "MemoryChild", "MemoryContext", "Outcome", "Request", "RunContext", "Wish"]
 
 #: How a part of a run ended by itself; `cancelled` is one that was ended early because nothing was to be expected.
 Ended = Literal["finished", "cancelled", "failed"]
@@ -28,6 +28,25 @@ class Request(StrEnum):
     PAUSE = "pause"
     CANCEL = "cancel"
     SAVE = "save"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Values that a person wants changed while a run trains.
+
+    Parameters
+    ----------
+    number
+        Of the request; each is taken once.
+    stage
+        Place of the stage that it is meant for, among those that are executed, from 0; None: whichever trains.
+    values
+        Name → value.
+    """
+
+    number: int
+    stage: int | None
+    values: Mapping[str, float]
 
 
 class Outcome(StrEnum):
@@ -65,6 +84,14 @@ class RunContext(Protocol):
 
     def request(self) -> Request:
         """Return what was asked since the last call. PAUSE and CANCEL stay, SAVE is returned once."""
+        ...
+
+    def wishes(self) -> Sequence[Wish]:
+        """Return the values that a person wants changed and that were not taken yet, the oldest first."""
+        ...
+
+    def took(self, number: int) -> None:
+        """Tell that a wish was written down, or refused: it need not be told again."""
         ...
 
     def flush(self) -> None:
@@ -109,7 +136,10 @@ class ChildContext(RunContext, Protocol):
 
 @dataclass
 class MemoryContext:
-    """A context that keeps everything in memory; `at` maps a step to the request to answer from that step on."""
+    """A context that keeps everything in memory; `at` maps a step to the request to answer from that step on.
+
+    `changes` maps a step to values that are to be changed once it was reached.
+    """
 
     folder: Path
     cache: Path
@@ -119,6 +149,7 @@ class MemoryContext:
     state: dict[str, Any] = field(default_factory=dict)
     step: int = 0
     children: dict[str, MemoryChild] = field(default_factory=dict)
+    changes: dict[int, dict[str, float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
@@ -144,6 +175,14 @@ class MemoryContext:
         if asked is Request.SAVE:
             del self.at[max(due)]
         return asked
+
+    def wishes(self) -> list[Wish]:
+        """Return the changes set for a step that was reached and not taken yet."""
+        return [Wish(step, None, values) for step, values in sorted(self.changes.items()) if step <= self.step]
+
+    def took(self, number: int) -> None:
+        """Forget a change that was taken."""
+        self.changes.pop(number, None)
 
     def flush(self) -> None:
         """Nothing is queued."""

@@ -12,9 +12,11 @@ __all__ = ["ACTIONS", "RULES", "decision", "gate_words", "guard_words", "number_
 
 RULES = (
     "choice", "gate", "guard", "raise_if", "plateau", "early_stopping", "budget", "range_test", "search", "retries",
+    "person",
 )  # fmt: skip
 ACTIONS = (
     "train", "promote", "repeat", "cut", "raise", "rollback", "continue", "stop", "fail", "suggest", "lower",
+    "change",
 )  # fmt: skip
 
 
