@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -14,6 +14,9 @@ from core.cli import plan_look
 from core.cli.output import JsonOption, answer, errors
 from core.config import Plan, apply_sets, plan_from_dict, plan_to_yaml
 from core.errors import BertloomError, ConfigError
+
+if TYPE_CHECKING:
+    from core.config.recipes import Recipe
 
 __all__ = ["app"]
 
@@ -30,10 +33,22 @@ def new(
     task: Annotated[
         str | None, typer.Option(help="classification or tagging.", show_default="what the sample is for")
     ] = None,
-    model: Annotated[str, typer.Option(help="bundled, a model folder, or hub:NAME.")] = "bundled",
+    model: Annotated[
+        str | None, typer.Option(help="bundled, a model folder, or hub:NAME.", show_default="bundled")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     template: Annotated[
         str | None, typer.Option(help="A ready plan of several stages; `bertloom plan templates` lists them.")
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="For a ready plan that learns from a teacher: the folder of a run or an exported model, or hub:NAME. "
+            "Without --model the student begins as layers of it."
+        ),
+    ] = None,
+    keep_layers: Annotated[
+        int | None, typer.Option(min=1, help="Keep so many of the encoder's layers.", show_default="all")
     ] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="Change a field: key.path=value. May be repeated.")
@@ -45,20 +60,25 @@ def new(
     A bundled sample gives 2,000 training rows and one epoch.
     """
     with errors(as_json):
-        plan = new_plan(data, task, model, name, sets or [], template=template)
+        plan = new_plan(
+            data, task, model, name, sets or [], template=template, teacher=teacher, keep_layers=keep_layers
+        )
         answer(plan.model_dump(mode="json"), as_json=as_json, text=plan_to_yaml(plan).rstrip())
 
 
 @app.command("templates")
 def list_templates(as_json: bool = JsonOption) -> None:
     """List the ready plans for `bertloom plan new --template NAME`."""
+    from core.config.recipes import recipes
     from core.config.templates import templates
 
     with errors(as_json):
+        made = [(one, one.plan(), False) for one in templates()]
+        made += [(one, one.plan(teacher="TEACHER"), True) for one in recipes()]
         found = [
             {"name": one.name, "title": one.title, "about": one.about, "source": one.source,
-             "stages": [stage.name for stage in one.plan().stages]}
-            for one in templates()
+             "stages": [stage.name for stage in plan.stages], "teacher": teacher}
+            for one, plan, teacher in made
         ]  # fmt: skip
         table = Table(
             Column("name", no_wrap=True),
@@ -69,14 +89,18 @@ def list_templates(as_json: bool = JsonOption) -> None:
             padding=(0, 2, 1, 0),
         )
         for one in found:
-            table.add_row(str(one["name"]), f"[bold]{escape(str(one['title']))}.[/] {escape(str(one['about']))}")
+            needs = " Needs --teacher." if one["teacher"] else ""
+            words = f"[bold]{escape(str(one['title']))}.[/] {escape(str(one['about']))}{needs}"
+            table.add_row(str(one["name"]), words)
         answer({"templates": found}, as_json=as_json, text=table)
 
 
 def new_plan(
-    data: str, task: str | None, model: str, name: str | None, sets: list[str], *, template: str | None = None
-) -> Plan:
-    """Return a plan with defaults that suit the data, of one stage or from a template."""
+    data: str, task: str | None, model: str | None, name: str | None, sets: list[str], *, template: str | None = None,
+    teacher: str | None = None, keep_layers: int | None = None,
+) -> Plan:  # fmt: skip
+    """Return a plan with defaults that suit the data, of one stage, from a template, or from a recipe."""
+    from core.config.recipes import recipe, recipes
     from core.data.samples import samples
 
     known = {item.name: item for item in samples()}
@@ -94,30 +118,71 @@ def new_plan(
         "name": name or f"{label} {kind}",
         "task": {"kind": kind},
         "data": rows,
-        "model": {"source": model},
+        "model": {"source": model or "bundled", "keep_layers": keep_layers},
         "stages": [dict(_TAGGING) if kind == "tagging" else {}],
     }
-    if template is not None:
-        fields = _from_template(template, kind, rows, model, name)
+    found = recipe(template) if template is not None else None
+    if teacher is not None and found is None:
+        raise ConfigError(
+            "--teacher belongs to a ready plan that learns from one.", where="--template",
+            expected=", ".join(one.name for one in recipes()),
+        )  # fmt: skip
+    if found is not None:
+        fields = _from_recipe(found, kind, rows, model, name, teacher or "", keep_layers)
+    elif template is not None:
+        fields = _from_template(template, kind, rows, {"source": model or "bundled", "keep_layers": keep_layers}, name)
     return plan_from_dict(apply_sets(fields, sets), where="plan new")
 
 
 def _from_template(
-    template: str, kind: str, rows: dict[str, object], model: str, name: str | None
+    template: str, kind: str, rows: dict[str, object], model: dict[str, object], name: str | None
 ) -> dict[str, object]:
-    from core.config import DataConfig, TaskConfig
+    from core.config import DataConfig, ModelConfig, TaskConfig
     from core.config.files import validated
     from core.config.templates import template as find
     from core.models import describe
 
-    layers = None
+    encoder = validated(ModelConfig, model, where="--model")
+    layers = encoder.keep_layers if isinstance(encoder.keep_layers, int) else None
     with contextlib.suppress(BertloomError):  # a model that is not at hand has a usual number of layers
-        layers = describe(model).layers
+        layers = layers or describe(encoder.source).layers
     plan = find(template).plan(
-        validated(DataConfig, rows, where="--data"), validated(TaskConfig, {"kind": kind}, where="--task"), model,
+        validated(DataConfig, rows, where="--data"), validated(TaskConfig, {"kind": kind}, where="--task"), encoder,
         layers, name=name,
     )  # fmt: skip
     return plan.model_dump(mode="json")
+
+
+def _from_recipe(
+    found: Recipe, kind: str, rows: dict[str, object], model: str | None, name: str | None, teacher: str,
+    keep_layers: int | None,
+) -> dict[str, object]:  # fmt: skip
+    from core.config import DataConfig, TaskConfig
+    from core.config.files import validated
+
+    sizes = _sizes(teacher, "--teacher") if teacher.strip() else None
+    student = None if model is None else _sizes(model, "--model")
+    plan = found.plan(
+        validated(DataConfig, rows, where="--data"), validated(TaskConfig, {"kind": kind}, where="--task"),
+        teacher=teacher, layers=sizes and sizes[0], width=sizes and sizes[1], keep_layers=keep_layers, model=model,
+        student=student, name=name,
+    )  # fmt: skip
+    return plan.model_dump(mode="json")
+
+
+def _sizes(source: str, where: str) -> tuple[int, int] | None:
+    """Return layers and width of a model; None of one on the hub that is not at hand, or whose config is silent."""
+    from core.models import describe
+
+    try:
+        told = describe(source)
+    except BertloomError as error:
+        if source.startswith("hub:"):
+            return None
+        raise ConfigError(
+            error.what, where=f"{where}: {error.where or source}", expected=error.expected, advice=error.advice
+        ) from error
+    return None if told.layers is None or told.hidden_size is None else (told.layers, told.hidden_size)
 
 
 plan_look.register(app)

@@ -1,7 +1,7 @@
 """Ready plans: ways of tuning an encoder that people have published, as stages that can be started and changed.
 
-A template is a recipe, not a promise. Plain data without torch. ``python -m core.config.templates`` writes them into
-``docs/plans/``; a test compares.
+A template is a recipe, not a promise; those that learn from a teacher stand in ``recipes.py``. Plain data without
+torch. ``python -m core.config.templates`` writes them into ``docs/plans/``; a test compares.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from core.config.plan import DataConfig, ModelConfig, Plan, TaskConfig
+from core.config.recipes import recipes
 from core.errors import ConfigError
 
 __all__ = ["Template", "example", "template", "templates"]
@@ -158,8 +159,9 @@ def template(name: str) -> Template:
         if one.name == name:
             return one
     raise ConfigError(
-        f"There is no template {name!r}.", where="--template", expected=", ".join(one.name for one in _TEMPLATES)
-    )
+        f"There is no template {name!r}.", where="--template",
+        expected=", ".join(one.name for one in (*_TEMPLATES, *recipes())),
+    )  # fmt: skip
 
 
 def _head_only(case: _Case) -> list[dict[str, Any]]:

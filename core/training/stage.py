@@ -14,6 +14,7 @@ from core.config import EarlyStopping, Stage
 from core.errors import TrainingDiverged
 from core.training.attempt import Attempt
 from core.training.checkpoints import Loaded, restore_random_state
+from core.training.distil.maps import GROUP
 from core.training.gates import Decision, better, passes
 from core.training.guards import BestKeeper
 from core.training.intervals import majority_score, score_of
@@ -88,7 +89,7 @@ class StageRun:
         self.metric = stage.metric or task.primary_metric
         self.gate_metric = self.metric if stage.gate is None else stage.gate.metric or self.metric
         self.has_gate_rows = "gate" in self.session.prepared.encoded
-        self.top = max(self.session.optimiser.base.values())
+        self.top = max(rate for name, rate in self.session.optimiser.base.items() if name != GROUP)
         self.begun_again = 0
         self.repeating = False
         self.attempts: list[dict[str, Any]] = []

@@ -48,7 +48,7 @@ def hidden_loss(
     distance
         ``mse``: squared error by element (TinyBERT, Jiao et al. 2020, equation 8).
         ``cosine``: 1 − cosine of the two vectors (DistilBERT, Sanh et al. 2019).
-        ``normalised``: ‖s/‖s‖ − t/‖t‖‖², the sum over the width (PKD, Sun et al. 2019, equation 7).
+        ``normalised``: ‖s/‖s‖ − t/‖t‖‖², the sum over the width (PKD, Sun et al. 2019).
     through
         The map of shape (teacher's width, student's width) that the student's states go through.
     positions

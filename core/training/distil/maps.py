@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUP", "PREFIX", "map_group", "map_name", "needed_maps", "new_maps", "stage_maps"]
 
 #: Name of the maps' parameter group, and what the names of all maps begin with.
-GROUP, PREFIX = "maps", "distil.map."
+GROUP, PREFIX = "learned maps", "distil.map."
 
 
 def map_name(number: int, own: int, other: int) -> str:

@@ -13,12 +13,14 @@ from typer.testing import CliRunner, Result
 from core.api import Studio
 from core.cli.app import app
 from core.config import Plan, plan_from_yaml, plan_to_yaml
+from core.config.recipes import recipes
 from core.config.templates import templates
 from core.runs.events import NewEvent
 from core.runs.store import Store
 from core.runs.table import NewRun
 from core.settings import Home, home
 from core.training.counting import count_stages
+from tests.tiny import tiny_encoder
 
 
 @pytest.fixture(autouse=True)
@@ -188,7 +190,9 @@ def test_a_curve_is_refused_in_other_formats_and_where_it_cannot_be_written(soun
 
 def test_templates_are_listed_with_what_they_are_for() -> None:
     found = one_object(call("plan", "templates", "--json"))["templates"]
-    assert [one["name"] for one in found] == [one.name for one in templates()]
+    alone, taught = ([one["name"] for one in found if one["teacher"] is needs] for needs in (False, True))
+    assert alone == [one.name for one in templates()]
+    assert taught == [one.name for one in recipes()]
     assert all(len(one["about"]) > 60 for one in found)
     assert "Gradual unfreezing" in call("plan", "templates").stdout
 
@@ -199,6 +203,54 @@ def test_a_template_makes_a_whole_plan_of_the_data_that_is_named() -> None:
     assert (plan.data.source, plan.data.train_rows, plan.task.kind) == ("tweets", 2000, "tagging")
     assert [stage.name for stage in plan.stages] == ["head", "all"]
     assert plan.stages[1].lr == 5e-5
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> str:
+    """A run's folder whose model has a head."""
+    folder = tiny_encoder(tmp_path / "run" / "best", layers=4, heads=2, hidden=32)
+    return str(folder.parent)
+
+
+def test_a_recipe_makes_a_student_of_its_teachers_layers(teacher: str) -> None:
+    result = call("plan", "new", "--template", "pkd", "--teacher", teacher, "--keep-layers", "3", "--data", "tweets")
+    plan = plan_from_yaml(result.stdout)
+    assert (plan.model.source, plan.model.keep_layers, plan.task.kind) == (teacher, [1, 2, 3], "tagging")
+    assert plan.stages[0].distil is not None
+    assert plan.stages[0].distil.teachers[0].source == teacher
+    assert plan.stages[0].distil.states[0].weight == pytest.approx(100 / 32)  # the teacher's width was read
+
+
+def test_a_recipe_asks_for_its_teacher_and_says_when_there_is_none(teacher: str, tmp_path: Path) -> None:
+    for more, told in (
+        ([], "learns from a teacher"),
+        (["--teacher", "bundled"], "has no trained head"),
+        (["--teacher", str(tmp_path / "nowhere")], "nowhere"),
+        (["--teacher", teacher, "--keep-layers", "9"], "there are 4"),
+    ):
+        result = call("plan", "new", "--template", "minilmv2", *more, "--json")
+        assert result.exit_code == 2
+        assert told in json.dumps(one_object(result))
+    result = call("plan", "new", "--template", "head-only", "--teacher", teacher, "--json")
+    assert result.exit_code == 2
+    assert "tinybert" in one_object(result)["expected"]
+
+
+def test_a_student_may_be_an_encoder_of_its_own(teacher: str, tmp_path: Path) -> None:
+    small = str(tiny_encoder(tmp_path / "small", layers=2, hidden=16))
+    result = call("plan", "new", "--template", "tinybert", "--teacher", teacher, "--model", small)
+    plan = plan_from_yaml(result.stdout)
+    assert (plan.model.source, plan.model.keep_layers) == (small, None)
+    assert plan.stages[0].distil is not None
+    assert [one.weight for one in plan.stages[0].distil.states] == [1.0, 2.0, 2.0]
+    assert plan.stages[1].head_lr == 1e-3  # its head is new
+
+
+def test_layers_can_be_left_out_of_any_new_plan() -> None:
+    assert plan_from_yaml(call("plan", "new", "--keep-layers", "3").stdout).model.keep_layers == 3
+    gradual = plan_from_yaml(call("plan", "new", "--template", "gradual-unfreezing", "--keep-layers", "3").stdout)
+    assert gradual.model.keep_layers == 3
+    assert max(stage.freeze_layers for stage in gradual.stages) < 3
 
 
 def test_an_unknown_template_names_those_that_there_are() -> None:

@@ -16,7 +16,6 @@ from core.config.distillation import DistillationConfig
 from core.training.distil.differences import CAP, difference_weights, divergence, effective_size, quadrants
 from core.training.distil.losses import attention_loss, hidden_loss, relation_loss, soft_divergence
 from core.training.distil.objective import position_weights
-from core.training.distil.pairs import layer_pairs
 
 
 def logits(*shape: int, seed: int = 0, scale: float = 2.0) -> torch.Tensor:
@@ -180,22 +179,3 @@ def test_selection_takes_the_least_certain_or_the_worst() -> None:
     assert by_entropy.tolist() == [0, 1, 0, 1]
     assert by_loss is not None
     assert by_loss.tolist() == [0, 0, 1, 0]
-
-
-@pytest.mark.parametrize(
-    ("way", "student", "teacher", "expected"),
-    [
-        ("uniform", 3, 6, [(1, 2), (2, 4), (3, 6)]),  # TinyBERT's g(m) = m · N / M
-        ("uniform", 2, 3, [(1, 2), (2, 3)]),
-        ("uniform", 6, 3, [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (6, 3)]),
-        ("last", 2, 12, [(2, 12)]),
-        ([(1, 5)], 2, 6, [(1, 5)]),
-    ],
-)
-def test_layer_maps(way: object, student: int, teacher: int, expected: list[tuple[int, int]]) -> None:
-    assert layer_pairs(way, student, teacher) == expected  # type: ignore[arg-type]
-
-
-def test_a_layer_that_is_not_there_is_named() -> None:
-    with pytest.raises(ValueError, match="layer 2 of the student from layer 9 of the teacher: they have 2 and 6"):
-        layer_pairs([(2, 9)], 2, 6)
