@@ -139,9 +139,11 @@ class Attempt:
         stream = owner.session.batches(self.epoch, self.position)
         rate = rate_function(stage.schedule, total, stage.lr)
         while self.own < total and self.ended is None:
+            if owner.teaching is not None:
+                owner.teaching.before_step()
             run.check()
             epoch, index, in_epoch, batch = next(stream)
-            self._one_step(batch, rate(self.own + 1))
+            seconds = self._one_step(batch, rate(self.own + 1))
             self.epoch, self.position = (epoch, index + 1) if index + 1 < in_epoch else (epoch + 1, 0)
             self._in_epoch = in_epoch
             self._log()
@@ -150,12 +152,14 @@ class Attempt:
             self._look()
             if stage.budget_s is not None and self.ended is None and self.own < total:
                 self._spend(stage.budget_s)
+            if owner.teaching is not None:
+                owner.teaching.after_step(seconds)
             run.after_step()
         if self.ended == "budget" and self.evaluated < self.own and owner.has_gate_rows:
             self._evaluate()
         self._log(force=True)
 
-    def _one_step(self, batch: np.ndarray, factor: float) -> None:
+    def _one_step(self, batch: np.ndarray, factor: float) -> float:
         owner = self.owner
         rates = {name: base * factor * self.scale for name, base in self.rates.items()}
         taken = owner.session.step(batch, self.own + 1, rates)
@@ -165,6 +169,7 @@ class Attempt:
             taken.loss, taken.norm, step=owner.run.step, examples=taken.examples, tokens=taken.tokens, rates=rates,
             seconds=taken.seconds, told=taken.told,
         )  # fmt: skip
+        return taken.seconds
 
     def _log(self, *, force: bool = False) -> None:
         run = self.owner.run
@@ -188,6 +193,8 @@ class Attempt:
         run = self.owner.run
         values = self.window.close()
         values["train/memory_mb"] = memory_mb(run.material.device)
+        if self.owner.teaching is not None:
+            values.update(self.owner.teaching.series())
         run.context.metrics(run.step, values)
         return values["train/examples_per_s"]
 
@@ -268,6 +275,8 @@ class Attempt:
         self._lower(value)
         self._end(None if seen is None else bool(seen["passed"]))
         owner.evaluated(scored, metrics, value, improved=improved)
+        if owner.teaching is not None:
+            owner.teaching.evaluated(scored)
         run.phase("training")
 
     def _guard(self, scored: Scored, value: float) -> None:

@@ -10,6 +10,7 @@ from core.config import Plan, Stage
 from core.errors import TrainingDiverged
 from core.training.context import Outcome, Request, RunContext
 from core.training.device import exclusive, reading_errors
+from core.training.distil.controls import FILE as CHANGES
 from core.training.evaluation import score_roles
 from core.training.files import recover, remove, sweep, write_json
 from core.training.kinds import executor
@@ -74,6 +75,7 @@ def _set_up(run: Run, resume: bool) -> None:
         run.points.clear()
         remove(run.folder / "best")
         (run.folder / "results.json").unlink(missing_ok=True)
+        (run.folder / CHANGES).unlink(missing_ok=True)
     sweep(run.folder)
     recover(run.folder / "best")
     run.points.tidy()

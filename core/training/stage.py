@@ -23,6 +23,7 @@ from core.training.session import Scored
 from core.training.verdict import conclude
 
 if TYPE_CHECKING:
+    from core.training.distil.teaching import Teaching
     from core.training.run import Run
 
 __all__ = ["Evaluated", "StageRun", "run_stage"]
@@ -114,6 +115,9 @@ class StageRun:
         )
         self._starts_scored = self.has_gate_rows and decided
         self.attempt = Attempt(self)
+        #: What a stage with a teacher does beside its steps, and its state in the checkpoint that it goes on from.
+        self.teaching: Teaching | None = None
+        self._taught: dict[str, Any] | None = None
 
     # ---- beginning -------------------------------------------------------------------------------------------------
 
@@ -125,6 +129,7 @@ class StageRun:
         else:
             self._resume(self._loaded)
         run.fill_caches(self.session)
+        self._begin_teaching()
         self.ready = True
         self._clock = time.monotonic()
         run.start_clock()
@@ -134,6 +139,14 @@ class StageRun:
             step=run.step, total_steps=run.step + left, choices=run.choices, best=run.best_dict(), stage=self.index,
             stage_name=self.stage.name, stages=len(run.active), attempt=self.attempt.number,
         )  # fmt: skip
+
+    def _begin_teaching(self) -> None:
+        objective = self.session.engine.objective
+        if objective is None or self.run.parent is not None:  # nobody looks at a trial, or changes it
+            return
+        from core.training.distil.teaching import Teaching
+
+        self.teaching = Teaching(self, objective, self._taught)
 
     def _announce(self) -> None:
         run, prepared, attempt = self.run, self.session.prepared, self.attempt
@@ -167,6 +180,7 @@ class StageRun:
         self.keeper.load_state_dict(state["keeper"])
         self.best, self.gate = state["best"], state["gate"]
         self.gate_seconds, self.seconds = state["gate_seconds"], state["seconds"]
+        self._taught = state.get("teaching")
         if state["done"] is not None:
             self.done = StageOutcome(**state["done"])
         restore_random_state(loaded.random, loaded.state["random"])
@@ -184,6 +198,7 @@ class StageRun:
             "start": self.start, "began_with": self.began_with, "keeper": self.keeper.state_dict(),
             "best": self.best, "gate": self.gate, "gate_seconds": self.gate_seconds, "seconds": self.elapsed(),
             "done": done, "alike": self.session.alike,
+            "teaching": None if self.teaching is None else self.teaching.state_dict(),
         }  # fmt: skip
 
     def elapsed(self) -> float:

@@ -159,14 +159,15 @@ class Controls:
         write_json(self._path, {"changes": [asdict(one) for one in found]})
         self._all = found
 
-    def due(self, step: int) -> list[Change]:
-        """Return, and take as applied, the changes that hold from `step` or an earlier one on."""
+    def due(self, step: int) -> Change | None:
+        """Return the next change that holds from `step` or an earlier one on and was not applied yet."""
         own = [one for one in self._all if one.stage == self.stage][self.applied :]
-        found = [one for one in own if one.step <= step]
-        for one in found:
-            self.held.update(one.after)
-        self.applied += len(found)
-        return found
+        return own[0] if own and own[0].step <= step else None
+
+    def apply(self, change: Change) -> None:
+        """Let what :meth:`due` returned hold."""
+        self.held.update(change.after)
+        self.applied += 1
 
 
 def _read(path: Path) -> list[Change]:

@@ -7,12 +7,13 @@ last dimension. Positions that do not count are not passed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch.nn import functional
 
-__all__ = ["CAP", "Quadrants", "difference_weights", "divergence", "effective_size", "quadrants"]
+__all__ = ["CAP", "Quadrants", "consensus", "difference_weights", "divergence", "effective_size", "quadrants"]
 
 #: No position weighs more than so many others.
 CAP = 5.0
@@ -46,6 +47,22 @@ def divergence(teacher: torch.Tensor, student: torch.Tensor) -> torch.Tensor:
         middle = torch.logaddexp(left, right) - math.log(2.0)
         found = 0.5 * ((left.exp() * (left - middle)).sum(-1) + (right.exp() * (right - middle)).sum(-1))
         return (found / math.log(2.0)).clamp(0.0, 1.0)
+
+
+def consensus(shares: Sequence[float], answers: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return what several teachers say together: logits of the weighted mean of their distributions.
+
+    Parameters
+    ----------
+    shares
+        Weight of each teacher; they sum to 1.
+    answers
+        Logits of each, of shape (positions, classes). Those of a single teacher are returned as they are.
+    """
+    if len(answers) == 1:
+        return answers[0]
+    mixed = [share * functional.softmax(one, dim=-1) for share, one in zip(shares, answers, strict=True)]
+    return torch.stack(mixed).sum(0).clamp(min=1e-12).log()
 
 
 def difference_weights(differs: torch.Tensor, amount: float, sharpness: float = 1.0) -> torch.Tensor:

@@ -22,8 +22,9 @@ _BATCH = 32
 
 
 def layer_likeness(
-    engine: Engine, teacher: Any, student: Watch, other: Watch, *, check: Callable[[], None] = lambda: None
-) -> np.ndarray:
+    engine: Engine, teacher: Any, student: Watch, other: Watch, *, role: str = "train", tokens: int = TOKENS,
+    check: Callable[[], None] = lambda: None,
+) -> np.ndarray:  # fmt: skip
     """Return the linear CKA (Kornblith et al. 2019) of each layer of the student with each of the teacher.
 
     Parameters
@@ -34,6 +35,10 @@ def layer_likeness(
         The teacher's model, which reads the same sub-words.
     student, other
         Read the layers of both.
+    role
+        Whose rows are read.
+    tokens
+        Sub-words that are compared, at most.
     check
         Called between batches; may raise to stop.
 
@@ -41,11 +46,11 @@ def layer_likeness(
     -------
     numpy.ndarray
         Shape (student's layers, teacher's layers), not a number where a layer gives the same for all sub-words.
-        The training rows are taken from an even spread, up to :data:`TOKENS` sub-words.
+        The rows are taken from an even spread.
     """
     prepared = engine.prepared
-    features, lengths = prepared.encoded["train"].features, np.asarray(prepared.encoded["train"].lengths)
-    count = max(1, min(len(features), int(TOKENS / max(1.0, lengths.mean()))))
+    features, lengths = prepared.encoded[role].features, np.asarray(prepared.encoded[role].lengths)
+    count = max(1, min(len(features), int(tokens / max(1.0, lengths.mean()))))
     chosen = np.unique(np.linspace(0, len(features) - 1, count).astype(int))
     own, others = len(student.layers), len(other.layers)
     sums = CkaAccumulator(own + others)
@@ -54,7 +59,7 @@ def layer_likeness(
             check()
             indices = chosen[start : start + _BATCH]
             with student.reading(set(range(1, own + 1)), set()):
-                _, batch = engine.forward([features[index] for index in indices], indices, "train", precision="fp32")
+                _, batch = engine.forward([features[index] for index in indices], indices, role, precision="fp32")
             inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
             with other.reading(set(range(1, others + 1)), set()):
                 teacher(**inputs)

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from core.config.distillation import DistillationConfig
-from core.training.distil.differences import difference_weights, divergence, effective_size, quadrants
+from core.training.distil.differences import consensus, difference_weights, divergence, effective_size, quadrants
 from core.training.distil.losses import soft_divergence
 from core.training.distil.pairs import Pairs
 from core.training.distil.positions import counted, spread
@@ -117,6 +117,8 @@ class Objective:
         #: What each loss weighs at the step that is under way.
         self.weights = weights_at(config, 1, steps)
         self.teachers, self.answers = teachers, answers
+        #: What each teacher says of the gate rows: (units, classes), half precision, not a number where it is silent.
+        self.gate: list[np.ndarray] = []
         self.student, self.teacher = student, teacher
         total = sum(one.weight for one in config.teachers)
         self.shares = [one.weight / total for one in config.teachers]
@@ -167,9 +169,7 @@ class Objective:
         task, alpha = engine.prepared.task, self.value("alpha")
         student, gold = counted(task, logits, batch["labels"])
         told = [spread(task, one.of(indices).to(logits.device)) for one in self.answers]
-        mean = torch.stack([
-            share * functional.softmax(one, dim=-1) for share, one in zip(self.shares, told, strict=True)
-        ]).sum(0).clamp(min=1e-12).log() if len(told) > 1 else told[0]  # fmt: skip
+        mean = consensus(self.shares, told)
         each = sum(
             share * soft_divergence(one, student, self.value("temperature"))
             for share, one in zip(self.shares, told, strict=True)

@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from core.errors import ConfigError
 from core.training.distil.likeness import layer_likeness
 from core.training.distil.objective import Objective
 from core.training.distil.pairs import Pairs, match_layers
-from core.training.distil.scores import score_teacher
+from core.training.distil.positions import unit_answers
+from core.training.distil.scores import teacher_logits
 from core.training.distil.sizes import sizes_of
 from core.training.distil.states import Watch, check_states, state_pairs
-from core.training.distil.teacher import Teacher, keep_answers, load_teacher
+from core.training.distil.teacher import Answers, Teacher, keep_answers, load_teacher
 from core.training.gates import better
 from core.training.intervals import majority_score
 
@@ -72,9 +74,11 @@ def open_objective(
         for number, one in enumerate(config.teachers)
     ]
     size = sum(one.numel() for one in prepared.model.parameters())
-    answers = []
+    answers, on_gate = [], []
     for teacher in teachers:
-        _tell_score(engine, teacher, check, event)
+        gate = _tell_score(engine, teacher, check, event)
+        if gate is not None:
+            on_gate.append(gate)
         other = sum(one.numel() for one in teacher.finished.model.parameters())
         if size > other:
             event(
@@ -90,10 +94,13 @@ def open_objective(
                 keep=config.cache, check=check, event=event, progress=progress,
             )
         )  # fmt: skip
+        _tell_found(teacher, answers[-1], event)
     if not config.states:
         for teacher in teachers:  # its answers are all that is needed of it
             teacher.finished.model.to("cpu")
-        return Objective(config, teachers, answers, steps=prepared.steps)
+        found = Objective(config, teachers, answers, steps=prepared.steps)
+        found.gate = on_gate
+        return found
     own, other_watch = _watches(engine, teachers[0])
     _same_pieces(prepared.tokenizer, teachers[0].finished.tokenizer, place)
     if engine.feeds:
@@ -107,8 +114,18 @@ def open_objective(
     pairs = state_pairs(config.states, len(own.layers), len(other_watch.layers), alike, where=place)
     check_states(config.states, pairs, own, other_watch, where=place)
     found = Objective(config, teachers, answers, own, other_watch, pairs=pairs, maps=maps, steps=prepared.steps)
-    found.alike = alike
+    found.alike, found.gate = alike, on_gate
     return found
+
+
+def _tell_found(teacher: Teacher, answers: Answers, event: Callable[..., None]) -> None:
+    """Say how many training rows the teacher had answered before."""
+    found = answers.rows - answers.computed
+    event(
+        "info", f"Of {answers.rows:,} training rows {found:,} are answered from the cache, {answers.computed:,} were "
+        f"computed by {teacher.name} now.",
+        data={"answered": {"teacher": teacher.name, "rows": answers.rows, "computed": answers.computed}},
+    )  # fmt: skip
 
 
 def _match(
@@ -128,13 +145,19 @@ def _match(
     return found
 
 
-def _tell_score(engine: Engine, teacher: Teacher, check: Callable[[], None], event: Callable[..., None]) -> None:
-    """Say what the teacher itself scores on gate, and warn if it is no better than the majority."""
+def _tell_score(
+    engine: Engine, teacher: Teacher, check: Callable[[], None], event: Callable[..., None]
+) -> np.ndarray | None:
+    """Say what the teacher itself scores on gate, and warn if it is no better than the majority; returns its answers.
+
+    They are half as precise as they were computed: shape (units, classes). None without gate rows.
+    """
     prepared = engine.prepared
     if "gate" not in prepared.encoded:
-        return
-    metric = prepared.stage.metric or prepared.task.primary_metric
-    value = float(score_teacher(teacher, prepared.task, prepared.roles.gate, check=check).metrics[metric])
+        return None
+    metric, rows = prepared.stage.metric or prepared.task.primary_metric, prepared.roles.gate
+    encoded, logits = teacher_logits(teacher, prepared.task, rows, check=check)
+    value = float(prepared.task.evaluate(logits, encoded, rows).metrics[metric])
     majority = majority_score(prepared.task, metric, prepared.roles, prepared.encoded["gate"])
     event(
         "info", f"The teacher {teacher.name} scores gate/{metric} {value:.4f}.",
@@ -145,6 +168,7 @@ def _tell_score(engine: Engine, teacher: Teacher, check: Callable[[], None], eve
             "warning", f"The teacher {teacher.name} is no better than a method without a model ({majority:.4f}): there "
             "is little to learn from it.",
         )  # fmt: skip
+    return unit_answers(logits, encoded, rows, len(teacher.order)).astype(np.float16)
 
 
 def _watches(engine: Engine, teacher: Teacher) -> tuple[Watch, Watch]:

@@ -11,7 +11,7 @@ import torch
 from core.data.tasks.base import Encoded, Rows, Task
 from core.data.tasks.tagging import IGNORED
 
-__all__ = ["answers_of", "counted", "units"]
+__all__ = ["answers_of", "counted", "spread", "unit_answers", "units"]
 
 
 def counted(task: Task, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -71,3 +71,24 @@ def answers_of(logits: np.ndarray, feature: dict[str, Any] | Sequence[Any]) -> n
         return logits[None]
     assert isinstance(feature, dict)
     return logits[np.asarray(feature["positions"])]
+
+
+def unit_answers(logits: Sequence[np.ndarray], encoded: Encoded, rows: Rows, classes: int) -> np.ndarray:
+    """Return the logits of every unit of the rows, float32 of shape (units, classes).
+
+    Not a number where nothing answers: a word of which a tokeniser leaves nothing.
+
+    Parameters
+    ----------
+    logits
+        Those of each feature, without padding.
+    encoded, rows
+        The rows, and as they were read.
+    classes
+        Classes, or labels.
+    """
+    places, count = units(encoded, rows)
+    found = np.full((count, classes), np.nan, dtype=np.float32)
+    for one, feature, place in zip(logits, encoded.features, places, strict=True):
+        found[place] = answers_of(one, feature)
+    return found

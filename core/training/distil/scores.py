@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from core.data.tasks.base import Evaluation, Rows, Task
+from core.data.tasks.base import Encoded, Evaluation, Rows, Task
 from core.training.batches import evaluation_batches
 from core.training.distil.teacher import Teacher, load_teacher
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.material import Material
 
-__all__ = ["score_teacher", "teacher_results"]
+__all__ = ["score_teacher", "teacher_logits", "teacher_results"]
 
 
 def score_teacher(
@@ -34,13 +34,21 @@ def score_teacher(
     check
         Called between batches; may raise to stop.
     """
+    encoded, found = teacher_logits(teacher, task, rows, check=check)
+    return task.evaluate(found, encoded, rows, details=details)
+
+
+def teacher_logits(
+    teacher: Teacher, task: Task, rows: Rows, *, check: Callable[[], None] = lambda: None
+) -> tuple[Encoded, list[np.ndarray]]:
+    """Return labelled rows as a teacher reads them, and its logits of every feature, without padding."""
     encoded = task.encode(rows, teacher.finished.tokenizer, teacher.finished.max_length)
     found: list[np.ndarray] = [np.empty(0)] * len(encoded.features)
     for batch in evaluation_batches(np.asarray(encoded.lengths), EVALUATION_TOKENS):
         check()
         for index, logits in zip(batch, teacher.logits([encoded.features[at] for at in batch]), strict=True):
             found[int(index)] = logits
-    return task.evaluate(found, encoded, rows, details=details)
+    return encoded, found
 
 
 def teacher_results(material: Material, *, check: Callable[[], None] = lambda: None) -> list[dict[str, Any]]:

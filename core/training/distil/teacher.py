@@ -79,10 +79,16 @@ class Answers:
         Logits of shape (units, classes), half precision, memory-mapped or in memory.
     places
         For each of the student's features the units of its positions, in their order.
+    rows
+        Rows that they answer.
+    computed
+        How many of these were computed now; the others were found.
     """
 
     values: np.ndarray
     places: list[np.ndarray]
+    rows: int = 0
+    computed: int = 0
 
     def of(self, indices: np.ndarray) -> torch.Tensor:
         """Return the answers to the positions of these features, one feature after the other, in fp32."""
@@ -226,23 +232,24 @@ def keep_answers(
     if not keep:
         event("info", f"The teacher answers {count:,} questions in this run; its answers are not kept.")
         values = np.zeros((count, classes), dtype=np.float16)
-        _fill(teacher, own, rows, values, 0, check, progress, lambda done: None)
-        return Answers(values, places)
+        computed = _fill(teacher, own, rows, values, 0, check, progress, lambda done: None)
+        return Answers(values, places, len(rows), computed)
     done = _done(folder)
     batches = len(evaluation_batches(np.asarray(own.lengths), EVALUATION_TOKENS))
+    computed = 0
     if done >= batches and _whole(folder / _FILE, size):
         event("info", f"The teacher's answers are in the cache: {_size(size)}.", data={"bytes": size})
     else:
         event("info", _why(cache / "teachers", about, size, done), data={"bytes": size})
-        _write(teacher, own, rows, folder, about, (count, classes), check, progress)
+        computed = _write(teacher, own, rows, folder, about, (count, classes), check, progress)
     values = np.memmap(folder / _FILE, dtype=np.float16, mode="r", shape=(count, classes))
-    return Answers(values, places)
+    return Answers(values, places, len(rows), computed)
 
 
 def _write(
     teacher: Teacher, own: Encoded, rows: Rows, folder: Path, about: dict[str, Any], shape: tuple[int, int],
     check: Callable[[], None], progress: Callable[[int, int], None],
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     size = shape[0] * shape[1] * 2
     start = _done(folder) if _whole(folder / _FILE, size) else 0
     folder.mkdir(parents=True, exist_ok=True)
@@ -260,13 +267,14 @@ def _write(
         values.flush()
         write_json(folder / _DONE, {"batches": done})
 
-    _fill(teacher, own, rows, values, start, check, progress, note)
+    return _fill(teacher, own, rows, values, start, check, progress, note)
 
 
 def _fill(
     teacher: Teacher, own: Encoded, rows: Rows, values: np.ndarray, start: int, check: Callable[[], None],
     progress: Callable[[int, int], None], note: Callable[[int], None],
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
+    """Let the teacher answer the batches from `start` on; returns how many rows these are."""
     places, _ = units(own, rows)
     batches = evaluation_batches(np.asarray(own.lengths), EVALUATION_TOKENS)
     for number, batch in enumerate(batches):
@@ -279,6 +287,7 @@ def _fill(
         progress(number + 1, len(batches))
         if (number + 1) % _NOTE_EVERY == 0 or number + 1 == len(batches):
             note(number + 1)
+    return len({own.owner[index] for batch in batches[start:] for index in batch})
 
 
 def _why(entries: Path, about: dict[str, Any], size: int, done: int) -> str:
