@@ -123,6 +123,85 @@ def set_values(
         answer({"id": record.id, "asked": wanted}, as_json=as_json, text=f"Asked for from the next step on: {words}.")
 
 
+@app.command("pin")
+def pin(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name.")],
+    text: Annotated[str, typer.Argument(metavar="SENTENCE", help="The sentence.")],
+    as_json: bool = JsonOption,
+) -> None:
+    """Pin a sentence: as the run trains it notes how far student and teacher are apart there, word by word."""
+    from core.api import Studio
+
+    with errors(as_json):
+        studio = Studio(watch=False, warm=False)
+        try:
+            record = studio.runs.find(run_id)
+            made = studio.runs.pin(record.id, text)
+        finally:
+            studio.close()
+        answer({"id": record.id, "pin": made}, as_json=as_json, text=f"Pinned as {made}.")
+
+
+@app.command("unpin")
+def unpin(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name.")],
+    which: Annotated[str, typer.Argument(metavar="PIN", help="As `bertloom distil pins` names it.")],
+    as_json: bool = JsonOption,
+) -> None:
+    """Take a pinned sentence away."""
+    from core.api import Studio
+
+    with errors(as_json):
+        studio = Studio(watch=False, warm=False)
+        try:
+            record = studio.runs.find(run_id)
+            studio.runs.unpin(record.id, which)
+        finally:
+            studio.close()
+        answer({"id": record.id, "unpinned": which}, as_json=as_json, text=f"{which} is no longer pinned.")
+
+
+@app.command("pins")
+def pins(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name.")],
+    as_json: bool = JsonOption,
+) -> None:
+    """List pinned sentences with the newest divergence of each word; with --json everything that was seen of them."""
+    from core.api import Studio
+
+    with errors(as_json):
+        studio = Studio(watch=False, warm=False)
+        try:
+            record = studio.runs.find(run_id)
+            found = studio.runs.pins(record.id)
+            seen = _seen(studio, record.id)
+        finally:
+            studio.close()
+        for one in found:
+            one["seen"] = [entry for entry in seen if entry.get("pin") == one["id"]]
+        table = Table("pin", "step", "sentence", box=None, header_style="bold", pad_edge=False)
+        for one in found:
+            strips = [entry for entry in one["seen"] if entry["kind"] == "strip"]
+            head = next((entry for entry in one["seen"] if entry["kind"] == "pin"), None)
+            words = one["text"]
+            if strips and head is not None:
+                pairs = zip(head["parts"], strips[-1]["d"], strict=True)
+                told = " ".join(f"{part} {value:.2f}".strip() for part, value in pairs)
+                words = told if any(head["parts"]) else f"{words} {told}"
+            table.add_row(one["id"], str(strips[-1]["step"]) if strips else "–", escape(visible(words)))
+        answer({"id": record.id, "pins": found}, as_json=as_json, text=table if found else "No sentence is pinned.")
+
+
+def _seen(studio: Any, run_id: str) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = []
+    batch = studio.runs.watched(run_id)
+    entries += batch["entries"]
+    while batch["more"]:
+        batch = studio.runs.watched(run_id, batch["cursor"], batch["name"])
+        entries = [*([] if batch["replace"] else entries), *batch["entries"]]
+    return entries
+
+
 def bench_model(
     source: Annotated[str, typer.Argument(metavar="DIR", help="bundled, a model folder, or hub:NAME.")],
     batches: Annotated[str, typer.Option(help="Texts at once.")] = "1,32",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import Plan, RunConfig, config_from_dict, plan_from_dict
-from core.runs import distilled, estimates, folder, housekeeping, searches
+from core.runs import distilled, estimates, folder, housekeeping, searches, teaching
 from core.runs.control import Control
 from core.runs.decisions import decisions
 from core.runs.findings.types import Finding
@@ -268,6 +268,51 @@ class RunDesk:
         """
         values = {"temperature": temperature, "alpha": alpha, "differences": differences}
         return self._control.change(run_id, values)
+
+    # -- a student while it learns -----------------------------------------------------------------------------------
+    def pins(self, run_id: str) -> _Dicts:
+        """Return the sentences that were pinned: ``id``, ``text``, ``pair``, ``tokens``, ``gold``."""
+        return teaching.pins(self._home.run(self.get(run_id).id))
+
+    def pin(
+        self,
+        run_id: str,
+        text: str,
+        *,
+        tokens: Sequence[str] | None = None,
+        pair: str | None = None,
+        gold: Any = None,
+    ) -> str:
+        """Pin a sentence, at which a run that learns from a teacher will look as it trains; returns the pin's id.
+
+        Parameters
+        ----------
+        run_id
+            The run; it may wait, train, or be resumed later.
+        text
+            The sentence (of a pair of texts the first one).
+        tokens
+            Tagging: its words; without them it is split as for a prediction.
+        pair
+            The second text of a pair.
+        gold
+            What is right, if that is known.
+        """
+        record = self.get(run_id)
+        place = self._home.run(record.id)
+        return teaching.pin(record, place, text, tokens=tokens, pair=pair, gold=gold).id
+
+    def unpin(self, run_id: str, pin: str) -> None:
+        """Take a pin away; it is no longer looked at."""
+        teaching.unpin(self._home.run(self.get(run_id).id), pin)
+
+    def watched(self, run_id: str, after: int = 0, name: str = "") -> dict[str, Any]:
+        """Return what was seen of a student while it learnt; see :func:`core.training.distil.diary.read_diary`."""
+        return teaching.watched(self._home.run(self.get(run_id).id), after, name)
+
+    def answered(self, run_id: str) -> _Dicts:
+        """Return how many training rows each teacher had answered before; see :func:`core.runs.teaching.answered`."""
+        return teaching.answered(self.events(run_id))
 
     def resume(self, run_id: str, *, now: bool = False) -> None:
         """Put a stopped run back into the queue; it goes on from its last checkpoint, or from the start without one."""

@@ -6,14 +6,17 @@ is written by the worker and read here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from core.config.distillation import DistillationConfig
 from core.errors import RunError
-from core.runs.records import RunRecord
+from core.runs.records import EventRecord, RunRecord, Status
+from core.training.distil.diary import FILE, read_diary
+from core.training.distil.pins import Pin, read_pins, remove_pin, write_pin
 
-__all__ = ["learns", "trains_now"]
+__all__ = ["answered", "learns", "pin", "pins", "trains_now", "unpin", "watched"]
 
 
 def learns(plan: Mapping[str, Any]) -> bool:
@@ -54,3 +57,76 @@ def trains_now(record: RunRecord) -> tuple[int, DistillationConfig]:
             expected="a stage of kind distil", advice="Wait until such a stage trains.",
         )  # fmt: skip
     return index, DistillationConfig.model_validate(stage["distil"])
+
+
+def pins(folder: Path) -> list[dict[str, Any]]:
+    """Return the pins of a run: ``id``, ``text``, ``pair``, ``tokens``, ``gold``."""
+    return [vars(one) for one in read_pins(folder)]
+
+
+def pin(
+    record: RunRecord, folder: Path, text: str, *, tokens: Sequence[str] | None = None, pair: str | None = None,
+    gold: Any = None,
+) -> Pin:  # fmt: skip
+    """Pin a sentence of a run that has steps before it; see :func:`core.training.distil.pins.write_pin`.
+
+    Raises
+    ------
+    RunError
+        If the run learns from no teacher, or is over.
+    ConfigError
+        If the sentence is empty, too long, or there are too many pins.
+    """
+    where = f"run {record.id}"
+    if record.kind != "train" or not learns(record.plan):
+        raise RunError(
+            f"The run {record.name!r} learns from no teacher: there is nothing to compare a sentence with.",
+            where=where, expected="a plan with a stage of kind distil",
+        )  # fmt: skip
+    if record.status is Status.FINISHED:
+        raise RunError(
+            f"The run {record.name!r} has finished: no step would look at the sentence.", where=where,
+            expected="a run that is queued or trains", advice="Duplicate it, and pin the sentence before it starts.",
+        )  # fmt: skip
+    tagging = (record.plan.get("task") or {}).get("kind") == "tagging"
+    return write_pin(folder, text, tagging=tagging, tokens=tokens, pair=pair, gold=gold)
+
+
+def unpin(folder: Path, which: str) -> None:
+    """Take a pin away.
+
+    Raises
+    ------
+    RunError
+        If there is no such pin.
+    """
+    known = [one.id for one in read_pins(folder)]
+    if which not in known:
+        raise RunError(
+            f"No sentence is pinned as {which!r}.", where="pin", expected=", ".join(known) or "a run with pins",
+            advice="`bertloom distil pins ID` lists them.",
+        )  # fmt: skip
+    remove_pin(folder, which)
+
+
+def watched(folder: Path, after: int = 0, name: str = "") -> dict[str, Any]:
+    """Return what was seen of a student behind a place; see :func:`core.training.distil.diary.read_diary`."""
+    return read_diary(folder / FILE, after, name)
+
+
+def answered(events: Iterable[EventRecord]) -> list[dict[str, Any]]:
+    """Return how many training rows each teacher had answered before, and answered in this run.
+
+    Returns
+    -------
+    list of dict
+        ``teacher``, ``rows``, ``computed`` (in this run, whatever resumes there were), ``found`` (in the cache).
+    """
+    told: dict[str, dict[str, Any]] = {}
+    for event in events:
+        one = event.data.get("answered")
+        if isinstance(one, Mapping):
+            entry = told.setdefault(str(one["teacher"]), {"teacher": str(one["teacher"]), "rows": 0, "computed": 0})
+            entry["rows"] = int(one["rows"])
+            entry["computed"] = min(entry["rows"], entry["computed"] + int(one["computed"]))
+    return [{**one, "found": one["rows"] - one["computed"]} for one in told.values()]
