@@ -22,12 +22,24 @@ from core.runs.manager import Manager
 from core.runs.models import list_models
 from core.runs.plain import plain
 from core.runs.presets import Presets
-from core.runs.sources import absolute_data, absolute_sources, data_uses_hub, list_uploads, save_upload, stamp, uses_hub
+from core.runs.sources import (
+    absolute_data,
+    absolute_model,
+    absolute_sources,
+    data_uses_hub,
+    list_uploads,
+    save_upload,
+    stamp,
+    uses_hub,
+)
 from core.runs.store import Store
 from core.runs.structures import StructureDesk
+from core.runs.teachers import list_teachers
 from core.settings import Home
 from core.settings import home as default_home
 from core.studies.desk import ClaimDesk
+
+_Dicts = list[dict[str, Any]]  # classes below have a method of the name list
 
 __all__ = ["ClaimDesk", "DataDesk", "GraphDesk", "ModelDesk", "RunDesk", "StructureDesk", "Studio"]
 
@@ -377,6 +389,46 @@ class ModelDesk:
         from core.models import describe
 
         return dict(plain(describe(source, revision)))
+
+    def trained(self, source: str, revision: str | None = None) -> dict[str, Any]:
+        """Describe a trained model as :meth:`describe` does, and its task, its labels and its vocabulary.
+
+        Returns
+        -------
+        dict
+            See :func:`core.models.trained.describe_trained`.
+
+        Raises
+        ------
+        ModelError
+            If there is no such model, it cannot be used, or it has no trained head.
+        """
+        from core.models.trained import describe_trained
+
+        return dict(plain(describe_trained(absolute_model(source, self._studio.home) or source, revision)))
+
+    def vocabulary(self, source: str) -> str | None:
+        """Return a text that two local models share if their tokenisers have one vocabulary; None if nobody can tell.
+
+        Raises
+        ------
+        ModelError
+            If there is no such model.
+        """
+        from core.models import resolve
+        from core.models.trained import vocabulary_digest
+
+        return vocabulary_digest(resolve(absolute_model(source, self._studio.home) or source).folder)
+
+    def teachers(self, task: TaskConfig) -> _Dicts:
+        """Return finished runs and exported models that were trained for a task, runs with their scores.
+
+        Returns
+        -------
+        list of dict
+            See :func:`core.runs.teachers.list_teachers`.
+        """
+        return list_teachers(self._studio._store, task)
 
     def parameters(
         self, source: str, revision: str | None, task: TaskConfig, labels: int,

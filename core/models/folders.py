@@ -18,7 +18,9 @@ from core.errors import DataError, ModelError, StorageError
 from core.models.atomic import new_folder
 from core.models.sources import longest_input, vet_folder
 
-__all__ = ["SIDE_FILE", "Finished", "described", "load_finished", "plain_numbers", "read_side_file", "save_model"]
+__all__ = [
+    "SIDE_FILE", "Finished", "described", "guessed", "load_finished", "plain_numbers", "read_side_file", "save_model",
+]  # fmt: skip
 
 SIDE_FILE = "bertloom.json"
 _FORMAT = 1
@@ -154,7 +156,7 @@ def load_finished(folder: str | Path) -> Finished:
     place = Path(folder).expanduser().absolute()
     config = vet_folder(place)
     info = read_side_file(place)
-    task, max_length = described(info, place) if info else _guessed(config, place)
+    task, max_length = described(info, place) if info else guessed(config, place)
     model = load_with_head(place, task, seed=0, trained=True)
     tokenizer = load_tokenizer(place, words=task.kind == "tagging")
     return Finished(model, tokenizer, task, max_length, info, place)
@@ -174,7 +176,8 @@ def described(info: dict[str, Any], folder: Path) -> tuple[Task, int]:
         ) from error
 
 
-def _guessed(config: dict[str, Any], folder: Path) -> tuple[Task, int]:
+def guessed(config: dict[str, Any], folder: Path) -> tuple[Task, int]:
+    """Return the task and the length of a stock head by its config, or raise ModelError where there is none."""
     names = " ".join(str(name) for name in config.get("architectures") or [])
     multi = config.get("problem_type") == "multi_label_classification"
     if "ForSequenceClassification" in names:

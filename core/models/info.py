@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ _KNOWN = _TESTED | frozenset(
     | {"roberta-prelayernorm", "roformer", "squeezebert", "xlm-roberta", "xlm-roberta-xl", "xmod", "yoso", "nomic_bert"}
 )
 _LARGEST_TOKENIZER = 40_000_000
+#: A tensor of a layer, by the names that families give to their lists of layers.
+_LAYER = re.compile(r"(?:^|\.)(?:layers?|albert_layers|h)\.(\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class ModelInfo:
         What a person should know before choosing it.
     origin
         How the folder was made, where it says so: ``pruned``, or ``random`` for weights that nothing has trained.
+    layer_parameters
+        Numbers in the weights of each layer, lowest first; empty where the tensors' names do not tell.
     """
 
     source: str
@@ -66,6 +72,7 @@ class ModelInfo:
     labels: list[str] | None = None
     warnings: list[str] = field(default_factory=list)
     origin: str | None = None
+    layer_parameters: list[int] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields, ready for JSON."""
@@ -117,7 +124,17 @@ def describe_resolved(resolved: ResolvedModel) -> ModelInfo:
         labels=_labels(config),
         warnings=warnings,
         origin=made[0] if made is not None else None,
+        layer_parameters=_layers((name, header.size) for name, header in headers.items()),
     )
+
+
+def _layers(tensors: Iterable[tuple[str, int]]) -> list[int]:
+    found: dict[int, int] = {}
+    for name, size in tensors:
+        if layer := _LAYER.search(name):
+            number = int(layer[1])
+            found[number] = found.get(number, 0) + size
+    return [found[number] for number in range(len(found))] if set(found) == set(range(len(found))) else []
 
 
 def _title(resolved: ResolvedModel) -> str:

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
-__all__ = ["Structure", "keep_layers", "kept_layers", "reinit_top", "structure"]
+__all__ = ["SEPARABLE", "Structure", "keep_layers", "kept_layers", "reinit_top", "structure"]
 
 # Families whose encoder calls its layers in order, each once: activations can be cached between them.
 _IN_ORDER = frozenset(
     {"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra", "modernbert", "shaped_bert"}
 )
-# Families whose layers know nothing of their number.
-_SEPARABLE = frozenset({"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra"})
+#: Families whose layers know nothing of their number, so that some can be taken away.
+SEPARABLE = frozenset({"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra"})
 _SHARED_BY_LAYERS = frozenset({"deberta", "deberta-v2"})
 
 
@@ -148,10 +148,10 @@ def keep_layers(model: PreTrainedModel, chosen: int | list[int] | None) -> None:
     if len(kept) == len(found.layers):
         return
     family = str(model.config.model_type)
-    if family not in _SEPARABLE:
+    if family not in SEPARABLE:
         raise ConfigError(
             f"Layers of a {family} encoder cannot be taken away one by one.", where="model.keep_layers",
-            expected=f"an encoder of the family {', '.join(sorted(_SEPARABLE))}",
+            expected=f"an encoder of the family {', '.join(sorted(SEPARABLE))}",
             advice="A smaller shape with weights inherited from it can be made with `bertloom model inherit`.",
         )  # fmt: skip
     for index in reversed(range(len(found.layers))):

@@ -14,8 +14,8 @@ from core.errors import StorageError
 from core.settings import Home, confine, safe_name
 
 __all__ = [
-    "absolute_data", "absolute_sources", "data_uses_hub", "list_uploads", "names_hub", "save_upload", "stamp",
-    "uses_hub",
+    "absolute_data", "absolute_model", "absolute_sources", "data_uses_hub", "list_uploads", "names_hub", "save_upload",
+    "stamp", "uses_hub",
 ]  # fmt: skip
 
 #: Signs that files bear by custom, like ``rows (1).csv``, and that a name of ours does without.
@@ -64,9 +64,9 @@ def absolute_sources(plan: _Config, home: Home | None = None) -> _Config:
     """
     changes: dict[str, Any] = {}
     if not isinstance(plan, LinkConfig):
-        changes["model"] = plan.model.model_copy(update={"source": _model(plan.model.source, home)})
+        changes["model"] = plan.model.model_copy(update={"source": absolute_model(plan.model.source, home)})
     if isinstance(plan, DistilConfig):
-        changes["student"] = _model(plan.student, home)
+        changes["student"] = absolute_model(plan.student, home)
     if isinstance(plan, StructureConfig) and plan.finetune is not None:
         data = absolute_data(plan.finetune.data)
         changes["finetune"] = plan.finetune.model_copy(update={"data": data})
@@ -81,7 +81,7 @@ def absolute_sources(plan: _Config, home: Home | None = None) -> _Config:
     return cast(_Config, plan.model_copy(update=changes))
 
 
-def _model(source: str | None, home: Home | None) -> str | None:
+def absolute_model(source: str | None, home: Home | None) -> str | None:
     """Return the absolute folder of a model that is named by a path or by a run's id; any other name as it is."""
     found = _absolute(source, folder=True)
     if home is None or not found or found == "bundled" or not found.isprintable() or set(found) & set("/\\:~"):
@@ -93,7 +93,7 @@ def _model(source: str | None, home: Home | None) -> str | None:
 def _absolute_teachers(stage: Stage, home: Home | None) -> Stage:
     if stage.distil is None:
         return stage
-    teachers = [one.model_copy(update={"source": _model(one.source, home)}) for one in stage.distil.teachers]
+    teachers = [one.model_copy(update={"source": absolute_model(one.source, home)}) for one in stage.distil.teachers]
     return stage.model_copy(update={"distil": stage.distil.model_copy(update={"teachers": teachers})})
 
 

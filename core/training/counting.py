@@ -13,7 +13,7 @@ from core.config import Plan, RangeTestConfig, Stage
 from core.training.batches import BatchSettings, plan_epoch, stage_seed, total_steps
 from core.training.bounds import corners
 
-__all__ = ["count_stages", "count_steps", "epoch_ends"]
+__all__ = ["answered_units", "count_stages", "count_steps", "epoch_ends"]
 
 #: Epochs whose batches are counted one by one where every epoch has its own number of them.
 _MOST_EPOCHS = 300
@@ -37,7 +37,8 @@ def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
         ``steps`` of all stages that are switched on, ``stages`` (see :func:`count_stages`), ``upper`` (whether the sum
         is a limit only, because a search may take fewer), ``steps_per_epoch`` of the first stage, ``epochs`` (all steps
         that train by steps of an epoch), ``rows`` {role: rows}, ``cut_share`` (share of training texts that are cut at
-        the maximum length), ``tokens`` (sub-words of the training rows), ``labels`` (how many there are).
+        the maximum length), ``tokens`` (sub-words of the training rows), ``labels`` (how many there are),
+        ``label_names``, and ``answers`` {``units``, ``classes``}: what a teacher is asked about the training rows.
 
     Raises
     ------
@@ -62,7 +63,16 @@ def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
         "cut_share": encoded.cut / max(1, len(roles.train)),
         "tokens": int(sum(encoded.lengths)),
         "labels": len(roles.labels),
+        "label_names": list(roles.labels),
+        "answers": {"units": answered_units(roles.train), "classes": len(roles.labels)},
     }
+
+
+def answered_units(rows: Any) -> int:
+    """Return how many answers a teacher gives about rows in standard columns: one a text, or one a word."""
+    if "tokens" in rows.column_names:
+        return sum(len(tokens) for tokens in rows["tokens"])
+    return len(rows)
 
 
 def count_stages(plan: Plan, lengths: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:

@@ -1,0 +1,110 @@
+"""Trained models as teachers see them: task, labels, vocabulary and size, from their folders alone, without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.config import TaskConfig
+from core.errors import ModelError
+from core.models.folders import described, guessed, read_side_file
+from core.models.info import describe_resolved
+from core.models.sources import BUNDLED, read_config, resolve
+
+__all__ = ["describe_trained", "task_difference", "vocabulary_digest"]
+
+_LARGEST_TOKENIZER = 40_000_000
+#: Labels that a message names, at most.
+_NAMED = 8
+
+
+def describe_trained(source: str, revision: str | None = None) -> dict[str, Any]:
+    """Describe a trained model by what stands in its folder.
+
+    Parameters
+    ----------
+    source
+        A folder that was trained or exported (or a run's, which holds it as ``best``), or ``hub:NAME``.
+    revision
+        Hub only.
+
+    Returns
+    -------
+    dict
+        What :class:`core.models.info.ModelInfo` holds, with ``labels`` in the head's order, and ``folder``, ``task``
+        (a :class:`core.config.TaskConfig` as plain data), ``reads`` (sub-words that it reads) and ``vocabulary`` (see
+        :func:`vocabulary_digest`).
+
+    Raises
+    ------
+    ModelError
+        If there is no such folder, it is refused, or it has no trained head.
+    """
+    if source.strip() == BUNDLED:
+        raise ModelError(
+            "The bundled encoder has no trained head, so it cannot teach labels.",
+            expected="a model that was fine-tuned for this task",
+            advice="Train it first; the run is then the teacher.",
+        )
+    resolved = resolve(source, revision)
+    side = read_side_file(resolved.folder)
+    task, length = described(side, resolved.folder) if side else guessed(read_config(resolved.folder), resolved.folder)
+    return {
+        **describe_resolved(resolved).as_dict(), "folder": str(resolved.folder),
+        "task": task.config.model_dump(mode="json"), "labels": list(task.labels), "reads": length,
+        "vocabulary": vocabulary_digest(resolved.folder),
+    }  # fmt: skip
+
+
+def task_difference(
+    other: TaskConfig, labels: Sequence[str], task: TaskConfig, wanted: Sequence[str] | None
+) -> str | None:
+    """Say how a trained model's task differs from the one that is learnt; None where a student can learn from it.
+
+    Parameters
+    ----------
+    other, labels
+        Task and labels of the trained model.
+    task, wanted
+        Task and labels of the student; None while nobody has read the labels. Their order does not matter.
+    """
+    if other.kind != task.kind or other.multi_label != task.multi_label:
+        words = [f"{one.kind}{' with several labels' if one.multi_label else ''}" for one in (other, task)]
+        return f"The teacher was trained for {words[0]}, the student learns {words[1]}."
+    if wanted is None:
+        return None
+    sides = (
+        ("only in the data", [name for name in wanted if name not in labels]),
+        ("only the teacher's", [name for name in labels if name not in wanted]),
+    )
+    parts = [f"{words}: {_listed(names)}" for words, names in sides if names]
+    return f"The teacher's labels are not those of the data ({'; '.join(parts)})." if parts else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
+
+
+def vocabulary_digest(folder: Path) -> str | None:
+    """Return a text that two folders share if their tokenisers have one vocabulary; None for one that is too large.
+
+    Parameters
+    ----------
+    folder
+        A vetted model folder.
+    """
+    file = folder / "tokenizer.json"
+    try:
+        if file.stat().st_size > _LARGEST_TOKENIZER:
+            return None
+        data = json.loads(file.read_text(encoding="utf-8"))
+        listed = data["model"]["vocab"]
+        pieces = dict(listed) if isinstance(listed, dict) else {str(one[0]): at for at, one in enumerate(listed)}
+        pieces |= {str(one["content"]): one["id"] for one in data.get("added_tokens") or []}
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return None
+    text = json.dumps(sorted((str(piece), str(number)) for piece, number in pieces.items()))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,73 @@
+"""What can teach a student: finished runs of its task with their scores, and exported models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from core.config import TaskConfig
+from core.errors import BertloomError
+from core.models.folders import described, guessed, read_side_file
+from core.models.sources import read_config
+from core.runs.records import RunRecord, Status
+from core.runs.store import Store
+
+__all__ = ["list_teachers", "score_of"]
+
+#: Runs that are offered, newest first.
+_NEWEST = 100
+
+
+def list_teachers(store: Store, task: TaskConfig) -> list[dict[str, Any]]:
+    """Return what was trained for a task, runs first, newest first; what cannot be read is left out.
+
+    Parameters
+    ----------
+    store
+        The home's store.
+    task
+        Kind, and whether a text may have several labels.
+
+    Returns
+    -------
+    list of dict
+        ``source`` (folder), ``title``, ``run`` (id, None for an export), ``labels``, ``score`` (see :func:`score_of`;
+        None for an export).
+    """
+    found = []
+    for folder, title, record in _candidates(store):
+        try:
+            side = read_side_file(folder)
+            other, _ = described(side, folder) if side else guessed(read_config(folder), folder)
+        except BertloomError:
+            continue
+        if other.kind == task.kind and other.config.multi_label == task.multi_label:
+            found.append(
+                {
+                    "source": str(folder), "title": title, "run": None if record is None else record.id,
+                    "labels": list(other.labels), "score": None if record is None else score_of(record),
+                }
+            )  # fmt: skip
+    return found
+
+
+def score_of(record: RunRecord) -> dict[str, Any] | None:
+    """Return what a finished run scored: ``role`` (test, else gate), ``metric``, ``value``; None if it says nothing."""
+    stages = [stage.get("metric") for stage in record.plan.get("stages") or [] if stage.get("metric")]
+    for role in ("test", "gate"):
+        for name in (*stages, "strict_f1", "micro_f1", "accuracy"):
+            value = record.metrics.get(f"{role}/{name}")
+            if value is not None:
+                return {"role": role, "metric": name, "value": float(value)}
+    return None
+
+
+def _candidates(store: Store) -> Iterator[tuple[Path, str, RunRecord | None]]:
+    made = [one for one in store.runs.list(status=Status.FINISHED) if one.kind == "train" and one.has_model]
+    for record in made[:_NEWEST]:
+        yield store.home.run(record.id) / "best", record.name, record
+    exports = store.home.exports
+    for path in sorted(exports.iterdir()) if exports.is_dir() else ():
+        if (path / "config.json").is_file():
+            yield path, f"{path.name} (exported)", None
