@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FAMILIES", "WORDS", "tiny_encoder"]
+__all__ = ["FAMILIES", "WORDS", "shaped_encoder", "tiny_encoder"]
 
 FAMILIES = ("bert", "distilbert", "roberta", "electra", "deberta-v2", "modernbert", "shaped_bert")
 
@@ -48,13 +48,30 @@ def tiny_encoder(
     seed
         Seed of the weights; the ambient random state is left as it was.
     """
+    tokenizer = _tokenizer(family)
+    config = _config(family, tokenizer, hidden, layers, heads, intermediate, max_positions, dropout)
+    return _written(Path(folder), config, tokenizer, max_positions, seed)
+
+
+def shaped_encoder(folder: Path | str, shape: Any, *, max_positions: int = 128, seed: int = 0) -> Path:
+    """Write a randomly initialised encoder of a shape (:class:`core.config.shape.EncoderShape`); return the folder.
+
+    Vocabulary and positions of the shape are those of the tiny tokenizer.
+    """
+    from core.models.shaped.configuration import config_of
+    from core.models.shaped.register import register
+
+    register()
+    tokenizer = _tokenizer("shaped_bert")
+    known = shape.model_copy(update={"vocabulary": len(tokenizer), "positions": max_positions})
+    return _written(Path(folder), config_of(known, pad_token_id=tokenizer.pad_token_id), tokenizer, max_positions, seed)
+
+
+def _written(target: Path, config: Any, tokenizer: Any, max_positions: int, seed: int) -> Path:
     import torch
     from transformers import AutoModel
 
-    target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(family)
-    config = _config(family, tokenizer, hidden, layers, heads, intermediate, max_positions, dropout)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModel.from_config(config)

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from core.config import Plan
-from core.training import MemoryContext
+from core.training import MemoryContext, Outcome, train
+from core.training.distil.maps import stage_maps
+from core.training.distil.opening import open_objective
+from core.training.engine import Engine
+from core.training.prepare import prepare
 
 GOOD = ["good", "great", "fun", "love", "best"]
 BAD = ["bad", "awful", "dull", "hate", "worst"]
@@ -134,3 +138,46 @@ def make_plan(material: Path, encoders: Callable[..., Path]) -> Callable[..., Pl
 @pytest.fixture
 def context(tmp_path: Path, shared_cache: Path) -> MemoryContext:
     return MemoryContext(tmp_path / "run", shared_cache)
+
+
+@pytest.fixture(scope="session")
+def teachers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {}
+
+
+@pytest.fixture
+def teacher(
+    make_plan: Callable[..., Plan],
+    teachers: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    shared_cache: Path,
+) -> Callable[..., str]:
+    """Train a teacher once and return its run's folder."""
+
+    def get(*, tagging: bool = False, **options: Any) -> str:
+        name = json.dumps([tagging, options], sort_keys=True)
+        if name not in teachers:
+            context = MemoryContext(tmp_path_factory.mktemp("teacher") / "run", shared_cache)
+            assert (
+                train(make_plan(tagging=tagging, stage={"epochs": 6, "lr": 5e-3}, **options), context)
+                is Outcome.FINISHED
+            )
+            teachers[name] = context.folder
+        return str(teachers[name])
+
+    return get
+
+
+@pytest.fixture
+def opened(make_plan: Callable[..., Plan], tmp_path: Path) -> Callable[..., Any]:
+    """Build a distilled stage without dropout: (prepared, engine, objective)."""
+
+    def build(stage: dict[str, Any], **options: Any) -> Any:
+        model = {"dropout": 0.0, **options.pop("model", {})}
+        prepared = prepare(make_plan(stage=stage, model=model, **options), tmp_path / "cache")
+        engine = Engine(prepared)
+        engine.objective = open_objective(engine, tmp_path / "cache", where="stages.0", maps=stage_maps(prepared))
+        engine.train_mode()
+        return prepared, engine, engine.objective
+
+    return build

@@ -19,54 +19,14 @@ from core.training.distil.objective import Objective
 from core.training.distil.opening import open_objective
 from core.training.engine import Engine
 from core.training.evaluation import role_logits
-from core.training.prepare import Prepared, prepare
+from core.training.prepare import prepare
 from tests.unit.training.test_resume import Killed, Mortal, same
 
 Maker = Callable[..., Plan]
 
 
-@pytest.fixture(scope="session")
-def teachers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {}
-
-
-@pytest.fixture
-def teacher(
-    make_plan: Maker, teachers: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, shared_cache: Path
-) -> Callable[..., str]:
-    """Train a teacher once and return its run's folder."""
-
-    def get(*, tagging: bool = False, **options: Any) -> str:
-        name = json.dumps([tagging, options], sort_keys=True)
-        if name not in teachers:
-            context = MemoryContext(tmp_path_factory.mktemp("teacher") / "run", shared_cache)
-            assert (
-                train(make_plan(tagging=tagging, stage={"epochs": 6, "lr": 5e-3}, **options), context)
-                is Outcome.FINISHED
-            )
-            teachers[name] = context.folder
-        return str(teachers[name])
-
-    return get
-
-
 def distil(source: str, **others: Any) -> dict[str, Any]:
     return {"kind": "distil", "distil": {"teachers": [{"source": source}], **others}}
-
-
-@pytest.fixture
-def opened(make_plan: Maker, tmp_path: Path) -> Callable[..., tuple[Prepared, Engine, Objective]]:
-    """Build a stage's engine with its objective, without dropout."""
-
-    def build(stage: dict[str, Any], **options: Any) -> tuple[Prepared, Engine, Objective]:
-        model = {"dropout": 0.0, **options.pop("model", {})}
-        prepared = prepare(make_plan(stage=stage, model=model, **options), tmp_path / "cache")
-        engine = Engine(prepared)
-        engine.objective = open_objective(engine, tmp_path / "cache", where="stages.0")
-        engine.train_mode()
-        return prepared, engine, engine.objective
-
-    return build
 
 
 def loss_of(engine: Engine, indices: np.ndarray) -> torch.Tensor:
