@@ -9,6 +9,7 @@ import yaml
 
 from core.data.tasks.base import Task
 from core.data.tasks.words import WORD_PATTERN
+from core.models.onnx_card import checked, onnx_snippet
 from core.models.shaped.register import MODEL_TYPE as SHAPED
 
 __all__ = ["model_card", "snippet"]
@@ -78,22 +79,32 @@ def model_card(task: Task, max_length: int, record: Mapping[str, Any]) -> str:
     record
         What is known of the run; every part may be missing: ``plan`` (dictionary), ``metrics`` {"test/accuracy": …},
         ``details`` {"test": …} (see :class:`~core.data.tasks.base.Evaluation`), ``data_report``, ``choices``,
-        ``environment``, ``id``, ``family`` (``model_type`` of its config).
+        ``environment``, ``id``, ``family`` (``model_type`` of its config), ``onnx`` (what ``onnx.json`` of an ONNX
+        export holds: the lines that run it are then onnxruntime's).
     """
     plan = _mapping(record.get("plan"))
     name = str(plan.get("name") or "model")
     pairs = _pairs(plan, _mapping(record.get("data_report")))
     shaped = record.get("family") == SHAPED
+    onnx = _mapping(record.get("onnx"))
     use = _use_note(task, max_length, pairs)
-    if shaped:
+    if shaped and not onnx:
         use = f"{_SHAPED_NOTE} {use}"
-    front = {"library_name": "transformers", "pipeline_tag": _PIPELINES.get(task.kind, task.kind), "tags": ["bertloom"]}
+    lines = snippet(task, max_length, pairs=pairs, shaped=shaped)
+    if onnx:
+        lines = onnx_snippet(task, max_length, onnx, pairs=pairs)
+        use = f"Run in this folder; onnxruntime, tokenizers and numpy are all that it needs. {use}"
+    front = {
+        "library_name": "onnxruntime" if onnx else "transformers",
+        "pipeline_tag": _PIPELINES.get(task.kind, task.kind), "tags": ["bertloom"],
+    }  # fmt: skip
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---",
         f"# {_plain(name)}",
         _opening(task, plan, record),
         f"Labels: {', '.join(_code(label) for label in task.labels[:100])}{' …' if len(task.labels) > 100 else ''}",
-        f"## Use\n\n```python\n{snippet(task, max_length, pairs=pairs, shaped=shaped)}\n```\n\n{use}",
+        f"## Use\n\n```python\n{lines}\n```\n\n{use}",
+        checked(onnx) if onnx else "",
         _data(plan, _mapping(record.get("data_report"))),
         _training(plan, _mapping(record.get("choices"))),
         _metrics(_mapping(record.get("metrics")), _mapping(record.get("details"))),

@@ -1,19 +1,20 @@
-"""Export: a folder that can be handed on, with weights, tokenizer, model card and plan."""
+"""Export: a folder that can be handed on, with weights or an ONNX graph, tokenizer, model card and plan."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from core.errors import ExportError, ModelError
+from core.errors import ConfigError, ExportError, ModelError
 from core.models.atomic import new_folder
 from core.models.card import model_card
 from core.models.folders import SIDE_FILE, described, plain_numbers, read_side_file
+from core.models.onnx_folder import ABOUT, DATA, FORMATS, ONNX
 from core.models.origin import DISTILLED, ORIGIN, read_origin
 from core.models.sources import vet_folder
 from core.settings import confine
@@ -21,7 +22,9 @@ from core.settings import confine
 __all__ = ["export_model"]
 
 _COPIED = (".safetensors", ".json", ".txt", ".model", ".jinja")
-_WRITTEN = ("README.md", "plan.yaml")
+_WRITTEN = ("README.md", "plan.yaml", ONNX, DATA)
+#: What belongs to weights by torch and not beside an ONNX graph.
+_TORCH = (".safetensors", ".safetensors.index.json")
 
 
 def export_model(
@@ -31,6 +34,9 @@ def export_model(
     record: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     root: str | Path | None = None,
+    format: str = "safetensors",
+    cache: Path | None = None,
+    tell: Callable[[float, str], None] = lambda share, doing: None,
 ) -> Path:
     """Export a trained model folder.
 
@@ -47,6 +53,13 @@ def export_model(
         Replace a target that holds an earlier export. A folder with anything else in it is never replaced.
     root
         Folder that `target` must stay in, if any.
+    format
+        One of :data:`core.models.onnx_folder.FORMATS`. An ONNX export is checked against the model before it appears,
+        see :func:`core.models.onnx_export.write_checked`.
+    cache
+        ONNX: the home's cache folder; with it the check also reads rows of the model's data.
+    tell
+        Called with the share that is done (0 to 1) and what is being done.
 
     Returns
     -------
@@ -55,17 +68,28 @@ def export_model(
 
     Raises
     ------
+    ConfigError
+        If there is no such format.
     ExportError
-        If the target is a file, is not empty, holds other files, lies in the source, or cannot be written.
+        If the target is a file, is not empty, holds other files, lies in the source, or cannot be written; or if the
+        model cannot be written as ONNX, or the graph does not answer as the model does.
     ModelError
         If the source is not a trained model.
     PathRefused
         If `target` leads out of `root`.
     """
+    if format not in FORMATS:
+        raise ConfigError(f"There is no format {format!r}.", where="format", expected=", ".join(FORMATS))
     source = Path(source_folder).expanduser().absolute()
     config = vet_folder(source)
     info = read_side_file(source)
     if not info and (read_origin(source) or ("",))[0] == DISTILLED:
+        if format != "safetensors":
+            raise ExportError(
+                "The student has no trained head, and ONNX is written for models that answer.", where=str(source),
+                expected="a model that was trained for a task",
+                advice="Train it first, or export it as safetensors.",
+            )  # fmt: skip
         place = confine(target, root) if root is not None else _absolute(target)
         return _export_encoder(source, place, overwrite)
     if not info:
@@ -83,12 +107,17 @@ def export_model(
     try:
         with new_folder(place) as partial:
             for file in sorted(source.iterdir()):
-                if file.is_file() and not file.is_symlink() and file.name.endswith(_COPIED):
+                if _copied(file) and (format == "safetensors" or not file.name.endswith(_TORCH)):
                     shutil.copyfile(file, partial / file.name)
+            if format != "safetensors":
+                from core.models.onnx_export import write_checked
+
+                known["onnx"] = write_checked(source, partial, format, cache=cache, tell=tell)
             side = {**info, "metrics": known.get("metrics")}
             text = json.dumps(plain_numbers(side), ensure_ascii=False, indent=1, allow_nan=False)
             (partial / SIDE_FILE).write_text(text, encoding="utf-8")
-            card = _card_before(source) if record is None and "details" not in known else None
+            fresh = record is not None or "details" in known or "onnx" in known
+            card = None if fresh else _card_before(source)
             (partial / "README.md").write_text(card or model_card(task, max_length, known), encoding="utf-8")
             if known.get("plan"):
                 plan = yaml.safe_dump(dict(known["plan"]), sort_keys=False, allow_unicode=True, width=120)
@@ -96,6 +125,10 @@ def export_model(
     except OSError as error:
         raise _unwritable(error, place) from error
     return place
+
+
+def _copied(file: Path) -> bool:
+    return file.is_file() and not file.is_symlink() and file.name.endswith(_COPIED) and file.name != ABOUT
 
 
 def _export_encoder(source: Path, place: Path, overwrite: bool) -> Path:

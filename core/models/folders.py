@@ -16,6 +16,7 @@ from core.data.tasks import task_for
 from core.data.tasks.base import Task
 from core.errors import DataError, ModelError, StorageError
 from core.models.atomic import new_folder
+from core.models.onnx_folder import is_onnx, load_onnx
 from core.models.sources import longest_input, vet_folder
 
 __all__ = [
@@ -143,7 +144,8 @@ def read_side_file(folder: Path) -> dict[str, Any]:
 def load_finished(folder: str | Path) -> Finished:
     """Load a trained model for prediction.
 
-    A folder without ``bertloom.json`` is read too if its config names a stock head of a known task.
+    A folder without ``bertloom.json`` is read too if its config names a stock head of a known task. An ONNX export is
+    run by onnxruntime behind the same object.
 
     Raises
     ------
@@ -154,6 +156,8 @@ def load_finished(folder: str | Path) -> Finished:
     from core.models.loading import load_tokenizer, load_with_head
 
     place = Path(folder).expanduser().absolute()
+    if is_onnx(place):
+        return load_onnx(place)
     config = vet_folder(place)
     info = read_side_file(place)
     task, max_length = described(info, place) if info else guessed(config, place)

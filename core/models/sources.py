@@ -10,7 +10,9 @@ from typing import Any, Literal
 from core.errors import ModelError
 from core.models.weights import WEIGHTS, read_headers, weight_files
 
-__all__ = ["BUNDLED", "ResolvedModel", "longest_input", "read_config", "resolve", "vet_config", "vet_folder"]
+__all__ = [
+    "BUNDLED", "ResolvedModel", "longest_input", "read_config", "resolve", "vet_code", "vet_config", "vet_folder",
+]  # fmt: skip
 
 #: Name of the encoder that comes with the samples.
 BUNDLED = "bundled"
@@ -204,7 +206,7 @@ def vet_folder(folder: Path) -> dict[str, Any]:
         )
     config = read_config(folder)
     vet_config(config, str(folder / "config.json"))
-    _vet_code(folder, names)
+    vet_code(folder, names)
     files = weight_files(folder)
     if not files:
         _refuse_weights(folder, names)
@@ -221,7 +223,14 @@ def vet_folder(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _vet_code(folder: Path, names: list[str]) -> None:
+def vet_code(folder: Path, names: list[str]) -> None:
+    """Refuse a folder with Python files, or whose tokenizer brings code; `names` are those of its files.
+
+    Raises
+    ------
+    ModelError
+        With what was found.
+    """
     code = [name for name in names if name.endswith(".py")]
     tokenizer = folder / "tokenizer_config.json"
     mapped = False

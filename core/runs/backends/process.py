@@ -54,7 +54,7 @@ def worker_environment(*, hub: bool) -> dict[str, str]:
     # shape of its own. That took 500 MB more after fifty steps; one step needs about forty.
     environment.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     environment.setdefault("LRU_CACHE_CAPACITY", "64")
-    environment["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    environment["HF_HUB_DISABLE_TELEMETRY"] = environment["ORT_DISABLE_TELEMETRY"] = "1"
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
         if hub:
             environment.pop(name, None)

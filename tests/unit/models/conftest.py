@@ -14,20 +14,21 @@ LABELS = {"classification": ["good", "bad", "so so"], "tagging": ["O", "B-PER", 
 
 
 @pytest.fixture(scope="session")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Give the folder of a tiny encoder of a family; tests must not write into it."""
-    made: dict[str, Path] = {}
+    made: dict[Any, Path] = {}
 
-    def get(family: str = "bert") -> Path:
-        if family not in made:
-            made[family] = tiny_encoder(tmp_path_factory.mktemp("encoders") / family, family)
-        return made[family]
+    def get(family: str = "bert", layers: int = 2) -> Path:
+        if (family, layers) not in made:
+            folder = tmp_path_factory.mktemp("encoders") / family
+            made[family, layers] = tiny_encoder(folder, family, layers=layers)
+        return made[family, layers]
 
     return get
 
 
 @pytest.fixture(scope="session")
-def trained(encoder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def trained(encoder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Give the best folder of a pretended run, with a head whose answers differ between texts."""
     import torch
 
@@ -35,11 +36,15 @@ def trained(encoder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFac
 
     made: dict[Any, Path] = {}
 
-    def get(family: str = "bert", kind: str = "classification", multi_label: bool = False) -> Path:
-        key = (family, kind, multi_label)
+    def get(
+        family: str = "bert", kind: str = "classification", multi_label: bool = False, layers: int = 2
+    ) -> Path:  # fmt: skip
+        key = (family, kind, multi_label, layers)
         if key not in made:
             task = make_task(kind, multi_label=multi_label)
-            model, tokenizer = build_model(ModelConfig(source=str(encoder(family)), max_length=32), task, seed=1)
+            model, tokenizer = build_model(
+                ModelConfig(source=str(encoder(family, layers)), max_length=32), task, seed=1
+            )
             texts = ["the film was good", "anna lives in paris", "a dull story", "这电影很好", "cat dog run"]
             with torch.no_grad():
                 for name, parameter in model.named_parameters():
