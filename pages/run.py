@@ -22,6 +22,7 @@ from pages.ui.run_results import results_tab
 from pages.ui.run_search_tab import looks_for, search_tab, trains
 from pages.ui.run_tabs import export_tab, log_tab, plan_tab, try_tab
 from pages.ui.run_teacher import has_teacher, teacher_tab
+from pages.ui.run_teaching import teaching_tab
 from pages.ui.studio import studio
 from pages.ui.texts import next_step
 
@@ -35,6 +36,7 @@ _TABS = (
 )
 _SEARCH = ":material/manage_search: Search"
 _TEACHER = ":material/school: Teacher"
+_TEACHING = ":material/tune: While it learns"
 _DECISIONS = ":material/fork_right: Decisions"
 
 
@@ -79,7 +81,8 @@ def _tabs(run: RunRecord) -> None:
     if looks_for(run):
         draws, titles = (results_tab, search_tab, *draws[1:]), (_TABS[0], _SEARCH, *titles[1:])
     if has_teacher(run):
-        draws, titles = (draws[0], teacher_tab, *draws[1:]), (titles[0], _TEACHER, *titles[1:])
+        draws = (draws[0], teacher_tab, teaching_tab, *draws[1:])
+        titles = (titles[0], _TEACHER, _TEACHING, *titles[1:])
     if run.kind == "claim":
         draws, titles = (plan_tab, log_tab), (_TABS[2], _TABS[3])
     elif run.kind != "train":

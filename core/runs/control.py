@@ -98,10 +98,11 @@ class Control:
 
     def change(self, run_id: str, values: Mapping[str, float | None]) -> dict[str, float]:
         """Ask a run that learns from a teacher to go on with other values; see :meth:`RunDesk.change`."""
+        record = self._store.runs.get(run_id)
         with self._store.db.transaction() as connection:
             _whole(connection, run_id, "changed")
-            row = self._store.runs.change(run_id, (Status.RUNNING,), "be changed while it trains", connection)
-            stage, config = teaching.trains_now(self._store.runs.record(row))
+            row = self._store.runs.change(run_id, (Status.RUNNING,), "be changed like this", connection)
+            stage, config = teaching.trains_now(record)
             wanted = check_change(config, values)
             EventTable.ask(connection, row["no"], CHANGE, {"stage": stage, "values": wanted})
         return wanted

@@ -210,10 +210,14 @@ class RunDesk:
         names = [name for name in self.series_names(record.id) if name.startswith("distil/")]
         found = self.series(record.id, names=names).series if names else {}
         points = {name: list(zip(one["steps"], one["values"], strict=True)) for name, one in found.items()}
-        other = self.get(baseline) if baseline else distilled.without_teacher(record.plan, self.list(status="finished"))
+        other = self.get(baseline) if baseline else self.without_teacher(record.id)
         results = None if other is None else self.results(other.id)
         pair = (other, results) if other is not None and results else None
         return distilled.report(record, self.results(record.id), points, pair)
+
+    def without_teacher(self, run_id: str) -> RunRecord | None:
+        """Return the newest finished run that trained a distilled run's student on the gold labels alone."""
+        return distilled.without_teacher(self.get(run_id).plan, self.list(status="finished"))
 
     def data_report(self, run_id: str) -> dict[str, Any] | None:
         """Return the check of the data that the run made before training; ``None`` while there is none."""

@@ -15,6 +15,7 @@ from core.runs.records import EventRecord
 __all__ = ["CHANGE", "EventTable", "NewEvent"]
 
 _Events = list[EventRecord]
+_Open = list[tuple[int, dict[str, Any]]]
 #: Kind of the requests that change values of a run which trains.
 CHANGE = "change"
 
@@ -89,7 +90,7 @@ class EventTable:
         )
 
     @staticmethod
-    def open(connection: sqlite3.Connection, run: int) -> list[tuple[int, dict[str, Any]]]:
+    def open(connection: sqlite3.Connection, run: int) -> _Open:
         """Return the changes that are open, the oldest first: number, what belongs to it."""
         rows = connection.execute(
             "select seq, data from requests where run = ? and taken is null and kind = ? order by seq", (run, CHANGE)

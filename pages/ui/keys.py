@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["GRAPH", "GRAPH_PICTURE", "HEADER", "LIVE_PLOT", "PAGES", "PRIMARY", "RUN_CARD", "RUN_ID", "RUN_NOTICE"]
+__all__ = [
+    "GRAPH", "GRAPH_PICTURE", "HEADER", "LIVE_PLOT", "PAGES", "PRIMARY", "RUN_CARD", "RUN_ID", "RUN_NOTICE", "STRIPS",
+]  # fmt: skip
 
 #: Page header (title, caption, actions) and the primary action inside it.
 HEADER = "page_header"
@@ -11,6 +13,8 @@ PRIMARY = "primary_action"
 RUN_CARD = "run_card"
 #: The live plot of the run page.
 LIVE_PLOT = "live_plot"
+#: The strips of pinned sentences below it.
+STRIPS = "strips"
 #: Session state: the pages by name (runs, run, planner, explorer, structure, claims), for links and switches.
 PAGES = "_pages"
 #: Query parameter of the run page.

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import re
 import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,14 +26,26 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
-__all__ = ["MAX_EVENTS", "MAX_POINTS", "asset_url", "base_path", "routes", "script_url", "series_payload"]
+__all__ = [
+    "MAX_EVENTS",
+    "MAX_POINTS",
+    "asset_url",
+    "base_path",
+    "routes",
+    "script_url",
+    "series_payload",
+    "watched_payload",
+]
 
 #: Most points of one series in an answer, and most events.
 MAX_POINTS = 1000
 MAX_EVENTS = 500
 
 #: What the live plot needs to know of an event beside its words, by kind.
-_TOLD = {"decision": ("rule", "action", "stage", "attempt"), "stage": ("name", "attempt", "index")}
+_TOLD = {
+    "decision": ("rule", "action", "stage", "attempt"), "stage": ("name", "attempt", "index"),
+    "info": ("teacher", "metric", "value", "majority"),
+}  # fmt: skip
 _SCRIPTS = tuple(Path(__file__).parent / name for name in ("live", "graph", "planner"))
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -54,6 +67,7 @@ def routes() -> list[Route]:
     base = base_path()
     return [
         Route(f"{base}/bertloom/series/{{run}}", _series, methods=["GET"]),
+        Route(f"{base}/bertloom/watched/{{run}}", _watched, methods=["GET"]),
         Route(f"{base}/bertloom/assets/{{version}}/{{name}}", _asset, methods=["GET"]),
         told.route(base),
     ]
@@ -72,6 +86,17 @@ def script_url() -> str:
 # -- data ------------------------------------------------------------------------------------------------------------
 def _series(request: Request) -> Response:
     """Answer one pull of the live plot."""
+    return _answer(request, ("after", "events"), series_payload)
+
+
+def _watched(request: Request) -> Response:
+    """Answer one pull of the strips of pinned sentences."""
+    name = request.query_params.get("name", "")[:40]
+    return _answer(request, ("after",), lambda run_id, after: watched_payload(run_id, after, name))
+
+
+def _answer(request: Request, cursors: Sequence[str], payload: Callable[..., dict[str, Any]]) -> Response:
+    """Answer a pull of a page of this server that has a ticket for the run: `payload` of run and cursors."""
     from starlette.responses import JSONResponse
 
     def refuse(status: int, what: str) -> Response:
@@ -83,8 +108,7 @@ def _series(request: Request) -> Response:
     if not _RUN_ID.fullmatch(run_id):
         return refuse(404, "No run has this id.")
     try:
-        after = _cursor(request.query_params.get("after"))
-        after_event = _cursor(request.query_params.get("events"))
+        places = [_cursor(request.query_params.get(one)) for one in cursors]
     except ValueError:
         return refuse(400, "A cursor is a whole number from 0.")
     try:
@@ -92,13 +116,13 @@ def _series(request: Request) -> Response:
         ticket = tokens.read(current.home, request.query_params.get("token", ""))
         if ticket is None or ticket.run_id != run_id:
             return refuse(401, "The page's ticket has expired.")
-        payload = series_payload(run_id, after, after_event)
-        payload["token"] = tokens.renewed(current.home, ticket)
+        found = payload(run_id, *places)
+        found["token"] = tokens.renewed(current.home, ticket)
     except RunNotFound as error:
         return refuse(404, error.message())
     except BertloomError as error:
         return refuse(503, error.message())
-    return JSONResponse(payload, headers=_NO_STORE)
+    return JSONResponse(found, headers=_NO_STORE)
 
 
 def _cursor(text: str | None) -> int:
@@ -136,6 +160,26 @@ def series_payload(run_id: str, after: int = 0, after_event: int = 0) -> dict[st
         "now": time.time(),
         **_state(run),
     }
+
+
+def watched_payload(run_id: str, after: int = 0, name: str = "") -> dict[str, Any]:
+    """Return what the strips of pinned sentences need to go on from a place in the run's diary.
+
+    Returns
+    -------
+    dict
+        ``run``, what :func:`core.training.distil.diary.read_diary` returns with the ``entries`` that tell of pins,
+        ``status``, ``active``.
+
+    Raises
+    ------
+    RunNotFound
+        If there is no such run.
+    """
+    desk = studio().runs
+    run, found = desk.get(run_id), desk.watched(run_id, after, name)
+    entries = [entry for entry in found["entries"] if "pin" in entry]
+    return {"run": run.id, **found, "entries": entries, "status": str(run.status), "active": run.status.active}
 
 
 def _event(event: EventRecord) -> dict[str, Any]:

@@ -29,8 +29,9 @@ class FakeRun:
     """One running run whose worker is the calling process. Use as a context manager: it keeps the heartbeat going."""
 
     def __init__(
-        self, home: Home, name: str = "reviews, first try", run_id: str = "20261122-141530-a1b2", total: int = 3000
-    ):
+        self, home: Home, name: str = "reviews, first try", run_id: str = "20261122-141530-a1b2", total: int = 3000,
+        stage: dict[str, Any] | None = None,
+    ):  # fmt: skip
         self.home = home.ensure()
         self.store = Store(home)
         self.id = run_id
@@ -38,9 +39,8 @@ class FakeRun:
         self.step = 0
         self.random = random.Random(7)
         self.manager = f"test-{run_id}"
-        plan = Plan.model_validate(
-            {"name": name, "tags": ["demo"], "stages": [{"steps": total, "eval_every": max(total // 10, 1)}]}
-        )
+        stages = [{"steps": total, "eval_every": max(total // 10, 1), **(stage or {})}]
+        plan = Plan.model_validate({"name": name, "tags": ["demo"], "stages": stages})
         self.store.runs.insert(
             NewRun(
                 id=run_id,

@@ -108,7 +108,9 @@ class Gaps:
         labels = np.tile(np.arange(self._classes), len(units)) if self._several else gold.numpy()
         places = np.repeat(self._place[units], each)
         counts = {name: int(one.sum()) for name, one in quadrants(teacher, student, gold)._asdict().items()}
-        by_label = [[self._task.labels[number], *rest] for number, *rest in _grouped(labels, differs, agrees)]
+        by_label: list[list[Any]] = [
+            [self._task.labels[number], *rest] for number, *rest in _grouped(labels, differs, agrees)
+        ]
         by_place = [[bucket_words(number), *rest] for number, *rest in _grouped(places, differs, agrees)]
         return {
             "n": len(differs), "divergence": _short(differs.mean()) if len(differs) else None,
@@ -125,7 +127,7 @@ class Gaps:
         count = np.bincount(owner, minlength=len(self._rows))
         means = np.bincount(owner, weights=differs, minlength=len(self._rows)) / np.maximum(count, 1)
         theirs, own = (one.argmax(-1).numpy().reshape(len(units), each) for one in (teacher, student))
-        found = []
+        found: list[dict[str, Any]] = []
         for row in np.argsort(-means, kind="stable"):
             if len(found) == MOST_ROWS or not count[row]:
                 break

@@ -88,12 +88,12 @@ class Strips:
             answered &= False if one is None else np.isfinite(one).all(1)
         units = np.flatnonzero(answered)
         logits = [spread(task, torch.from_numpy(one[units])) for one in told if one is not None]
-        teacher = consensus(self._objective.shares, logits) if len(units) else torch.empty(0, classes)
+        together = consensus(self._objective.shares, logits) if len(units) else torch.empty(0, classes)
         several = task.config.multi_label
         parts = [pin.tokens[at] for at in units] if pin.tokens is not None else list(task.labels) if several else [""]
         used = None if prepared.rows is None else set(prepared.rows.ids.tolist())
         foreign = used is not None and any(not used.issuperset(one["input_ids"]) for one in encoded.features)
-        return _Read(encoded, units, teacher, parts, ["no", "yes"] if several else list(task.labels), classes, foreign)
+        return _Read(encoded, units, together, parts, ["no", "yes"] if several else list(task.labels), classes, foreign)
 
     def _student(self, reads: list[_Read]) -> list[list[np.ndarray]]:
         """Return the student's logits of each feature of each pin, without padding."""

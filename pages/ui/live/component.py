@@ -19,7 +19,7 @@ from pages.ui.run_teacher import has_teacher
 from pages.ui.studio import studio
 from pages.ui.theme import CATEGORICAL, ROLES, SIGNAL
 
-__all__ = ["live_plot"]
+__all__ = ["COLOURS", "live_plot"]
 
 _mount = st.components.v2.component(
     "bertloom_live_plot",
@@ -29,7 +29,8 @@ _mount = st.components.v2.component(
     isolate_styles=False,
 )
 
-_COLOURS: dict[str, Any] = {
+#: Colours of roles and signals for the scripts, by theme.
+COLOURS: dict[str, Any] = {
     mode: {"roles": dict(zip(ROLES, colours, strict=True)), "categorical": list(colours), "signals": SIGNAL[mode]}
     for mode, colours in CATEGORICAL.items()
 }
@@ -37,6 +38,24 @@ _COLOURS: dict[str, Any] = {
 
 def _ignore() -> None:
     """A renewal needs nothing but the rerun that it causes."""
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def _alone(_home: str, run_id: str) -> tuple[str, str, float] | None:
+    """Return id, metric and best score on gate of the same student without a teacher; looked for once a minute."""
+    found = studio().runs.without_teacher(run_id)
+    best = None if found is None else found.progress.get("best")
+    if found is None or not isinstance(best, dict) or not isinstance(best.get("value"), int | float):
+        return None
+    return found.id, str(best.get("metric", "")).removeprefix("gate/"), float(best["value"])
+
+
+def _lines(run: RunRecord, metric: str | None) -> list[dict[str, Any]]:
+    """Return level lines beside the gate metric: the best score of the same student without a teacher."""
+    found = _alone(str(studio().home.root), run.id)
+    if found is None or found[1] != metric:
+        return []
+    return [{"id": "alone", "name": "without a teacher, best", "value": found[2]}]
 
 
 def live_plot(run: RunRecord, *, metric: str | None = None, key: str = keys.LIVE_PLOT) -> None:
@@ -61,7 +80,8 @@ def live_plot(run: RunRecord, *, metric: str | None = None, key: str = keys.LIVE
         "script": script_url(),
         "plotly": asset_url("plotly.min.js"),
         "metric": metric,
-        "colours": _COLOURS,
+        "lines": _lines(run, metric) if kind == "taught" else [],
+        "colours": COLOURS,
     }
     # Kinds of runs have panels of their own, which are made once.
     _mount(key=key if kind == "train" else f"{key}_{kind}", data=data, on_renew_change=_ignore)

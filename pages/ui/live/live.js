@@ -144,7 +144,7 @@ export class LivePlot {
       this.options.timeUnit = unit;
     }
     const best = this.state.progress?.best;
-    const extra = { metric: best?.metric?.replace(/^gate\//, "") ?? this.data.metric, metrics: this.state.metrics };
+    const extra = { metric: best?.metric?.replace(/^gate\//, "") ?? this.data.metric, metrics: this.state.metrics, lines: this.data.lines };
     for (const panel of this.panels) this.drawPanel(panel, whole, extra);
   }
 

@@ -23,6 +23,7 @@ const ACTIONS = {
   repeat: ["arrow-right", "good", "↻"],
   raise: ["arrow-up", "teacher", "↑"],
   lower: ["arrow-down", "warn", "↓"],
+  change: ["diamond-wide", "teacher", "✎"],
   cut: ["arrow-down", "warn", "↓"],
   rollback: ["arrow-left", "bad", "↩"],
   stop: ["x", "warn", "✕"],
@@ -90,6 +91,17 @@ const DISTIL = [
 /** Shares of the positions of a batch, by who is right. */
 const QUADRANTS = [["both_right", "both right", "good"], ["teachable", "teachable", "teacher"], ["harmful", "harmful", "bad"], ["both_wrong", "both wrong", "muted"]];
 
+/** Series of the parts of a loss, in the order in which they are added. */
+function partTraces(book, prefix) {
+  const labels = { gold: ["gold labels", "train"], soft: ["teacher", "teacher"] };
+  const found = book.names().filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  const others = found.filter((part) => !labels[part]);
+  return [...Object.keys(labels).filter((part) => found.includes(part)), ...others].map((part) => {
+    const [label, role] = labels[part] ?? [part.replaceAll("_", " "), others.indexOf(part) + 6];
+    return [`${prefix}${part}`, label, role];
+  });
+}
+
 /** Losses of a distillation beside those of the gold labels: one for each loss between layers too. */
 function taughtLosses(book) {
   const known = { "distil/gold": ["gold labels", "train"], "distil/soft": ["teacher", "teacher"] };
@@ -102,11 +114,19 @@ const TAUGHT = [
   TRAINING[0], TRAINING[1],
   { id: "terms", title: "Parts of the loss", unit: "before their weights", logs: true, smooths: true,
     empty: "No step with a teacher has been logged yet.", traces: taughtLosses },
-  { id: "near", title: "Near its teacher", unit: "share of 1, training rows", smooths: true,
+  { id: "weighted", title: "Weighted parts", unit: "as they are added up", logs: true, smooths: true,
+    empty: "No step with a teacher has been logged yet.", traces: (book) => partTraces(book, "distil/weighted_") },
+  { id: "shares", title: "Share of the gradient", unit: "norm of each part's, by their sum",
+    empty: "Measured at the first step, and now and then.", traces: (book) => partTraces(book, "distil/share_") },
+  { id: "near", title: "Near its teacher", unit: "share of 1", smooths: true,
     empty: "No step with a teacher has been logged yet.",
-    traces: () => [["distil/agreement", "agreement", "teacher"], ["distil/divergence", "divergence", "bad"], ["distil/effective", "effective sample", "muted"]] },
+    traces: () => [["distil/agreement", "agreement", "teacher"], ["distil/divergence", "divergence", "bad"], ["distil/effective", "effective sample", "muted"],
+      ["distil/gate_agreement", "agreement, gate", "teacher", "dot"], ["distil/gate_divergence", "divergence, gate", "bad", "dot"]] },
   { id: "quadrants", title: "Who is right", unit: "share of the positions", smooths: true,
     empty: "No step with a teacher has been logged yet.", traces: () => QUADRANTS.map(([name, label, role]) => [`distil/${name}`, label, role]) },
+  { id: "values", title: "T, α and λ", unit: "as they hold", zero: true,
+    empty: "No step with a teacher has been logged yet.",
+    traces: () => [["distil/temperature", "T", 6], ["distil/alpha", "α", "teacher"], ["distil/lambda", "λ", 7]] },
   ...TRAINING.slice(2),
 ];
 
@@ -156,7 +176,7 @@ export function buildTraces(panel, book, events, options, look, extra) {
     const x = along(book, own, options);
     const sparse = own.steps.length <= 60;
     const hover = `${safe(label)} %{y:.5~g}<extra></extra>`;
-    const seldom = name === "gate/loss" || name.startsWith("held/");  // measured now and then: a mean would lag far behind
+    const seldom = name === "gate/loss" || name.startsWith("held/") || name.startsWith("distil/gate_");  // measured now and then: a mean would lag far behind
     if (weight > 0 && !seldom) {
       traces.push({ uid: `${idOf(name)}-raw`, x, y: own.values.slice(), mode: "lines", line: { color: faded(colour, 0.28), width: 1 },
         name: `${safe(label)}, raw`, showlegend: false, hovertemplate: `${safe(label)}, raw %{y:.5~g}<extra></extra>`, legendgroup: name });
@@ -166,6 +186,7 @@ export function buildTraces(panel, book, events, options, look, extra) {
       line: { color: colour, width: 2, dash: dash ?? "solid" }, marker: { size: 6, color: colour }, name: safe(label),
       legendgroup: name, hovertemplate: hover });
   }
+  if (panel.id === "gate") addReferences(traces, book, events, extra, options, look);
   if (panel.id === "gate" && extra.metrics) addTest(traces, book, extra, options, look);
   if (panel.marks && options.events) addMarks(traces, book, events, options, look, weight);
   if (panel.best && options.events) {
@@ -173,6 +194,25 @@ export function buildTraces(panel, book, events, options, look, extra) {
     addBest(traces, book, events, options, look, extra);
   }
   return traces;
+}
+
+/** What the student is measured by, as level lines: its teachers, the majority, itself without a teacher. */
+function addReferences(traces, book, events, extra, options, look) {
+  const own = book.get(`gate/${extra.metric}`);
+  if (!own) return;
+  const told = events.filter((event) => event.teacher !== undefined && event.metric === `gate/${extra.metric}`);
+  const several = new Set(told.map((event) => event.teacher)).size > 1;
+  const lines = new Map();
+  for (const event of told) {
+    lines.set(`teacher-${event.teacher}`, [several ? `teacher ${event.teacher}` : "teacher", event.value, look.roles.teacher, "dash"]);
+    if (Number.isFinite(event.majority)) lines.set("majority", ["majority", event.majority, look.muted, "dot"]);
+  }
+  for (const line of extra.lines ?? []) lines.set(line.id, [line.name, line.value, look.roles.baseline, "dashdot"]);
+  const span = along(book, book.get("train/loss") ?? own, options);
+  for (const [id, [name, value, color, dash]] of lines) {
+    traces.push({ uid: `level-${idOf(id)}`, x: [span[0], span[span.length - 1]], y: [value, value], mode: "lines", name: safe(name),
+      line: { color, width: 1.5, dash }, hovertemplate: `${safe(name)} %{y:.5~g}<extra></extra>` });
+  }
 }
 
 function addTest(traces, book, extra, options, look) {

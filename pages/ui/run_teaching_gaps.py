@@ -1,0 +1,146 @@
+"""Where student and teacher differ on the gate rows, how alike their layers are, and what the cache answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.errors import BertloomError
+from core.render.look import CONFIG
+from core.render.measure_figures import cka_figure
+from core.render.teaching_figures import gap_figure
+from core.runs.records import RunRecord, Status
+from pages.ui.components import Card, card_row, error_box
+from pages.ui.format import count, number, percent
+from pages.ui.planner_look import look
+from pages.ui.run_teaching_seen import Seen, seen
+from pages.ui.studio import studio
+
+__all__ = ["gap_cards", "gaps_part", "most_rows"]
+
+_EVERY = 4.0
+_PLACES = {
+    "position": ("Divergence by position of the word", "word number"),
+    "length": ("Divergence by length of the text", "sub-words"),
+}
+
+
+def gaps_part(run: RunRecord) -> None:
+    """Show where the two differ; while the run is at work, as it learns."""
+    going = run.status.active or run.status is Status.QUEUED
+    st.fragment(_gaps, run_every=_EVERY if going else None)(run)
+
+
+def _gaps(run: RunRecord) -> None:
+    try:
+        known, answered = seen(run), studio().runs.answered(run.id)
+    except BertloomError as error:
+        error_box(error)
+        return
+    st.markdown("**Where they differ, on the gate rows**")
+    cards = gap_cards(known, answered)
+    if cards:
+        card_row(cards, key="run_cards_gaps")
+    last = known.last("gaps")
+    if last is None:
+        st.caption("Measured at each evaluation; there was none yet, or the run has no gate rows.")
+        return
+    first = known.first("gaps") or last
+    earlier = first if first is not last else {}
+    left, right = st.columns(2, gap="medium")
+    with left.container(border=True, key="gaps_label"):
+        st.plotly_chart(
+            gap_figure(
+                last["label"], look(), title="Divergence by label", axis="gold label", first=earlier.get("label", ())
+            ),
+            theme=None, config=CONFIG, key="gaps_label_figure", alt="Mean divergence by gold label",
+        )  # fmt: skip
+    title, axis = _PLACES[last["by"]]
+    with right.container(border=True, key="gaps_place"):
+        st.plotly_chart(
+            gap_figure(last["place"], look(), title=title, axis=axis, first=earlier.get("place", ())),
+            theme=None, config=CONFIG, key="gaps_place_figure", alt=title,
+        )  # fmt: skip
+    _layers(known)
+    if last["most"]:
+        st.markdown("**Rows in which they differ most**")
+        st.dataframe(most_rows(last["most"]), hide_index=True, width="stretch", key="gaps_rows")
+    st.caption(
+        f"After step {count(last['step'])}. Divergence is the Jensen–Shannon divergence of both answers by ln 2: 0 "
+        "where they say the same, 1 at most. Marks show the first evaluation of this stage."
+    )  # fmt: skip
+
+
+def _layers(known: Seen) -> None:
+    last = known.last("layers")
+    if last is None:
+        return
+    matrix = [[float("nan") if one is None else one for one in row] for row in last["cka"]]
+    with st.container(border=True, key="gaps_layers"):
+        st.plotly_chart(
+            cka_figure(
+                matrix, list(range(1, len(matrix) + 1)), list(range(1, len(matrix[0]) + 1)), look(),
+                title=f"Likeness of layers after step {count(last['step'])} (linear CKA)", x_title="teacher's layer",
+                y_title="student's layer", height=min(220 + 34 * len(matrix), 640),
+            ),
+            theme=None, config=CONFIG, key="gaps_layers_figure", alt="Linear CKA of the student's and teacher's layers",
+        )  # fmt: skip
+        st.caption("On a few gate rows. With fewer sub-words than the layers are wide, CKA comes out too high.")
+
+
+def gap_cards(known: Seen, answered: Sequence[Mapping[str, Any]]) -> list[Card]:
+    """Return the figures of the last evaluation and of the cache."""
+    cards = []
+    last, first = known.last("gaps"), known.first("gaps")
+    if last is not None and first is not None and last["n"]:
+        began = "" if first is last else f"began at {number(first['divergence'], 3)}"
+        cards.append(Card("Divergence", number(last["divergence"], 3), began, help="Mean over the gate rows."))
+        cards.append(Card("Agreement", percent(last["agreement"]), f"of {count(last['n'])} answers"))
+        shares = last["quadrants"]
+        cards.append(
+            Card(
+                "Still teachable", percent(shares["teachable"] / last["n"]),
+                f"harmful {percent(shares['harmful'] / last['n'])}",
+                help="Teacher right and student wrong; harmful: the other way round.",
+            )
+        )  # fmt: skip
+    if answered:
+        rows, found = (sum(one[name] for one in answered) for name in ("rows", "found"))
+        cards.append(
+            Card(
+                "From the cache", percent(found / rows) if rows else "–",
+                f"{count(found)} of {count(rows)} training rows",
+                help="Rows that the teachers had answered before this run; the others were computed in it.",
+            )
+        )  # fmt: skip
+    return cards
+
+
+def most_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows in which the two differ most, ready to be shown; of words, those that are answered apart."""
+    return [
+        {
+            "divergence": number(one["d"], 3), "text": _shown(one), "gold": _answer(one, "gold"),
+            "teacher": _answer(one, "teacher"), "student": _answer(one, "student"),
+        }
+        for one in rows
+    ]  # fmt: skip
+
+
+def _shown(one: Mapping[str, Any]) -> str:
+    return f"{one['text']} | {one['pair']}" if one.get("pair") else str(one["text"])
+
+
+def _answer(one: Mapping[str, Any], who: str) -> str:
+    answer = one[who]
+    if not isinstance(answer, list):
+        return str(answer)
+    if "tokens" not in one:
+        return ", ".join(answer) or "none"
+    apart = [at for at, (theirs, own) in enumerate(zip(one["teacher"], one["student"], strict=True)) if theirs != own]
+    words = one["tokens"]
+    if len(answer) != len(words):  # words of which a tokeniser leaves nothing are not answered
+        return ", ".join(answer[at] for at in apart)
+    return ", ".join(f"{words[at]} {answer[at]}" for at in apart) or "all alike"
