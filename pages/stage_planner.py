@@ -10,24 +10,30 @@ import streamlit as st
 
 from core.api import Studio
 from core.errors import BertloomError
+from core.runs.teachers import student_plan
 from pages.ui import keys
 from pages.ui.components import error_box, notice, page_header, paint_header, run_url
 from pages.ui.format import plain
 from pages.ui.forms_fields import SECTIONS
 from pages.ui.planner_check import check_part
 from pages.ui.planner_data import data_section, language_of
+from pages.ui.planner_describe import describe, language_mismatch, layers_of
+from pages.ui.planner_distil import CSS as DISTIL_CSS
+from pages.ui.planner_distil_known import distil_objections, teacher_jobs
 from pages.ui.planner_draft import Draft, draft, load, objections, starter_plan, sync
 from pages.ui.planner_estimate import known_estimate
 from pages.ui.planner_facts import known_parameters, objections_of
 from pages.ui.planner_findings import hints_of, plan_check_part
 from pages.ui.planner_jobs import begin, watch
 from pages.ui.planner_making import JOB, choose_source, settle
-from pages.ui.planner_model import describe, language_mismatch, layers_of, model_section
+from pages.ui.planner_model import model_section
 from pages.ui.planner_origin import CSS as ORIGIN_CSS
 from pages.ui.planner_presets import presets_part
 from pages.ui.planner_side import outlook, yaml_part
 from pages.ui.planner_stage_list import CSS as STAGES_CSS
 from pages.ui.planner_stage_list import stages_section
+from pages.ui.planner_student import CSS as STUDENT_CSS
+from pages.ui.planner_student import kept_objections
 from pages.ui.planner_widgets import field, fields, folded, section
 from pages.ui.studio import studio
 
@@ -48,7 +54,7 @@ _CSS = """<style>
 
 def _page() -> None:
     _leave(draft())
-    st.html(_CSS.replace("</style>", f"{STAGES_CSS}{ORIGIN_CSS}</style>"))
+    st.html(_CSS.replace("</style>", f"{STAGES_CSS}{ORIGIN_CSS}{DISTIL_CSS}{STUDENT_CSS}</style>"))
     desk = studio()
     begin()
     _from_address(desk)
@@ -57,7 +63,9 @@ def _page() -> None:
     about = describe(now, desk)
     known = isinstance(about, dict)
     parameters = known_parameters(now, desk, about)
-    objections(objections_of(now, layers_of(about, now.state.get("model.keep_layers")) if known else None, parameters))
+    layers = layers_of(about, now.state.get("model.keep_layers"))
+    found = objections_of(now, layers if known else None, parameters)
+    objections({**found, **kept_objections(now, about), **distil_objections(now, desk)})
     now.hints = hints_of(now)
     _header(now, desk)
     paint_header()
@@ -78,7 +86,7 @@ def _page() -> None:
         with card:
             check_part(now, desk, mismatch=mismatch)
         model_section(now, desk, language)
-        stages_section(now, layers=layers_of(about, now.state.get("model.keep_layers")), parameters=parameters)
+        stages_section(now, layers=layers, parameters=parameters)
         with section(4, "Runtime", "Where the run executes. The defaults fit most machines.", key="planner_runtime"):
             fields(now, SECTIONS["runtime"][0], columns=2)
             if now.state.get("runtime.backend") == "thread":
@@ -89,7 +97,8 @@ def _page() -> None:
     with side, st.container(key="planner_side"):
         outlook(now, desk, below=partial(plan_check_part, now, desk))
         yaml_part(now)
-    watch(["preview", "check", "steps", "estimate", "describe", "parameters", "plan_check", JOB])
+    jobs = ["preview", "check", "steps", "estimate", "describe", "parameters", "plan_check", JOB]
+    watch([*jobs, *teacher_jobs(now)])
 
 
 def _header(now: Draft, desk: Studio) -> None:
@@ -142,16 +151,20 @@ def _leave(now: Draft) -> None:
 
 
 def _from_address(desk: Studio) -> None:
-    """Fill the form from ``?from=RUN``, ``?preset=NAME`` or ``?model=FOLDER``, once for each address."""
+    """Fill the form from an address, once: ``?from=RUN``, ``?teacher=RUN``, ``?preset=NAME`` or ``?model=FOLDER``."""
     if keys.RUN_ID in st.query_params:  # of the run's page, left over when a person comes back from there
         del st.query_params[keys.RUN_ID]
-    asked = {name: st.query_params[name] for name in ("from", "preset", "model") if name in st.query_params}
+    asked = {name: st.query_params[name] for name in ("from", "teacher", "preset", "model") if name in st.query_params}
     if not asked or st.session_state.get(_SEEN) == asked:
         return
     try:
         if "from" in asked:
             run = desk.runs.find(asked["from"])
             load(desk.runs.plan(run.id), origin=f"run {run.name}", parent=run.id)
+        elif "teacher" in asked:
+            run = desk.runs.find(asked["teacher"])
+            taught = desk.models.trained(str(desk.runs.model_folder(run.id)))
+            load(student_plan(desk.runs.plan(run.id), taught), origin=f"run {run.name}, as a teacher")
         elif "preset" in asked:
             load(desk.presets.load(asked["preset"]), origin=f"preset {asked['preset']}")
         if "model" in asked:

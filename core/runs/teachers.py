@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.config import TaskConfig
+from core.config import Plan, TaskConfig
+from core.config.recipes import recipes
 from core.errors import BertloomError
 from core.models.folders import described, guessed, read_side_file
+from core.models.layers import SEPARABLE
 from core.models.sources import read_config
 from core.runs.records import RunRecord, Status
 from core.runs.store import Store
 
-__all__ = ["list_teachers", "score_of"]
+__all__ = ["list_teachers", "score_of", "student_plan"]
 
 #: Runs that are offered, newest first.
 _NEWEST = 100
@@ -61,6 +63,31 @@ def score_of(record: RunRecord) -> dict[str, Any] | None:
             if value is not None:
                 return {"role": role, "metric": name, "value": float(value)}
     return None
+
+
+def student_plan(plan: Plan, trained: Mapping[str, Any]) -> Plan:
+    """Return a plan for a student of a run: the same rows, seeds and lengths, and our own recipe.
+
+    The student begins as half of the run's layers, with its head, where layers can be taken away one by one; otherwise
+    as all of them, and another encoder has to be chosen.
+
+    Parameters
+    ----------
+    plan
+        The run's.
+    trained
+        What :func:`core.models.trained.describe_trained` says of its model.
+    """
+    ours, folder = recipes()[0], str(trained["folder"])
+    layers, width = trained.get("layers"), trained.get("hidden_size")
+    made = ours.plan(
+        plan.data, plan.task, teacher=folder, layers=layers, width=width, name=f"{plan.name[:100]}, student"
+    )
+    model = {
+        **made.model.model_dump(), "max_length": plan.model.max_length, "dropout": plan.model.dropout,
+        **({} if layers and layers > 1 and trained.get("family") in SEPARABLE else {"keep_layers": None}),
+    }  # fmt: skip
+    return Plan.model_validate({**made.model_dump(), "model": model, "runtime": plan.runtime.model_dump()})
 
 
 def _candidates(store: Store) -> Iterator[tuple[Path, str, RunRecord | None]]:

@@ -111,7 +111,7 @@ def read_state(state: Mapping[str, Any]) -> tuple[Plan | None, dict[str, str]]:
         The plan if the state is valid, and the messages by dotted key. A message that concerns several fields stands
         under the key of the part that holds them (``data``), or under ``""``.
     """
-    own = {**_same_names(state), **_space_problems(state)}
+    own = {**_same_names(state), **_space_problems(state), **_teacher_problems(state)}
     try:
         plan = plan_from_state(state)
     except ValidationError as error:
@@ -227,6 +227,19 @@ def _space_row(state: Mapping[str, Any], key: str) -> str:
             if rest == name or rest.startswith(f"{name}."):
                 return f"{prefix}{number}{rest[len(name) :]}"
     return key
+
+
+def _teacher_problems(state: Mapping[str, Any]) -> dict[str, str]:
+    """Return a message for every row of a distillation's teachers in which nobody is chosen yet."""
+    found = {}
+    for index in range(stage_count(state)):
+        distil = state.get(f"stages.{index}.distil")
+        for number, row in enumerate((distil.get("teachers") if isinstance(distil, Mapping) else None) or ()):
+            if not row.get("source"):
+                found[f"stages.{index}.distil.teachers.{number}.source"] = (
+                    "choose the teacher: a run or a folder that was trained for this task"
+                )
+    return found
 
 
 def _spaces(state: Mapping[str, Any]) -> list[tuple[int, list[Any]]]:

@@ -45,7 +45,7 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "data.revision", "task.threshold", "task.stride",
         ),
     ),
-    "model": (("model.max_length", "model.dropout"), ("model.keep_layers", "model.revision")),
+    "model": (("model.max_length", "model.dropout"), ("model.revision",)),
     "runtime": (
         ("runtime.backend", "runtime.precision", "runtime.threads", "runtime.seed"),
         (
@@ -66,7 +66,8 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
         "range_test.stop_factor", "range_test.per_group", "batch_size", "lr", "freeze_encoder", "freeze_layers",
     ),
     "distil": (
-        "distil", "epochs", "batch_size", "lr", "schedule.name", "schedule.warmup", "weight_decay",
+        "epochs", "batch_size", "lr", "schedule.name", "schedule.warmup", "weight_decay", "freeze_encoder",
+        "freeze_layers", "layer_decay",
     ),
     "search": (
         "search.trials", "search.seeds", "search.sampler", "search.pruner", "search.startup_trials",
@@ -111,8 +112,8 @@ _USELESS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 _OWN_PLACE = (
-    "name", "tags", "task.kind", "task.multi_label", "data.source", "model.source", "data.columns.text",
-    "data.columns.text_pair", "data.columns.label", "data.columns.tokens", "data.columns.tags",
+    "name", "tags", "task.kind", "task.multi_label", "data.source", "model.source", "model.keep_layers",
+    "data.columns.text", "data.columns.text_pair", "data.columns.label", "data.columns.tokens", "data.columns.tags",
 )  # fmt: skip
 
 _ROW_FIELD = "stages.0.search.space.FIELD.field"
@@ -194,14 +195,29 @@ def shown_paths(state: Mapping[str, Any]) -> list[str]:
             values = dig(state, f"{prefix}.{rows}")
             if isinstance(values, list):
                 found += [f"{prefix}.{rows}.{number}.{name}" for number, row in enumerate(values) for name in row]
+        found += _inside(f"{prefix}.distil", state.get(f"{prefix}.distil"))
     return found
+
+
+def _inside(path: str, value: Any) -> list[str]:
+    """Return the fields within a distillation: of its parts, and of each row of its lists."""
+    if isinstance(value, Mapping):
+        return [found for name, one in value.items() for found in _inside(f"{path}.{name}", one)]
+    if path.endswith((".distil.teachers", ".distil.states")) and isinstance(value, list):
+        return [found for number, row in enumerate(value) for found in _inside(f"{path}.{number}", row)]
+    return [] if path.endswith((".distil", ".distil.selection")) else [path]
 
 
 def message_paths(state: Mapping[str, Any]) -> list[str]:
     """Return the keys beside which a message can stand: the fields that have a meaning at the moment, and parts."""
     found = [path for path in shown_paths(state) if relevant(path, state)]
     for index in range(stage_count(state)):
-        parts = ("gate", "raise_if", "range_test", "search.space", "search.objectives", "search", "groups")
+        parts = [
+            "gate", "raise_if", "range_test", "search.space", "search.objectives", "search", "groups", "distil.states",
+            "distil.teachers", "distil.selection", "distil",
+        ]  # fmt: skip
+        for rows in ("distil.states", "distil.teachers"):
+            parts += [f"{rows}.{number}" for number in range(len(dig(state, f"stages.{index}.{rows}") or ()))]
         found += [f"stages.{index}.{name}" for name in parts if relevant(f"stages.{index}.{name}", state)]
     return found
 
@@ -248,10 +264,39 @@ def _relevant_in_stage(prefix: str, name: str, state: Mapping[str, Any]) -> bool
             return state.get(f"{prefix}.gate") is not None
         case "search.startup_trials":
             return dig(state, f"{prefix}.search.sampler") in ("tpe", "gp", "cmaes")
-        case "range_test" | "distil":
+        case "range_test":
             return kind == name
     if name.partition(".")[0] == "search":
         return kind == "search"
+    if name.partition(".")[0] == "distil":
+        return kind == "distil" and _relevant_in_distil(f"{prefix}.distil", name.removeprefix("distil."), state)
+    return True
+
+
+def _relevant_in_distil(prefix: str, name: str, state: Mapping[str, Any]) -> bool:
+    """Tell whether a field of a distillation has a meaning beside the others."""
+    owner, _, last = name.rpartition(".")
+    if owner.endswith("schedule") and last in ("to", "begin", "end"):
+        shape = dig(state, f"{prefix}.{owner}.name")
+        return shape != "constant" and not (last == "end" and shape == "step")
+    match name:
+        case "sharpness":
+            return bool(dig(state, f"{prefix}.differences"))
+        case "cache_limit_mb":
+            return bool(dig(state, f"{prefix}.cache"))
+        case "maps_lr":
+            return any(one.get("kind") in ("hidden", "embedding") for one in dig(state, f"{prefix}.states") or ())
+    if name.startswith("teachers.") and last == "weight":
+        return len(dig(state, f"{prefix}.teachers") or ()) > 1
+    if name.startswith("states.") and owner.count(".") == 1:
+        kind = dig(state, f"{prefix}.{owner}.kind")
+        match last:
+            case "distance" | "map" | "positions":
+                return kind in ("hidden", "embedding")
+            case "layers":
+                return kind != "embedding"
+            case "heads":
+                return kind == "relation"
     return True
 
 

@@ -1,9 +1,9 @@
 """Stages inside a form's state: their keys, values inside optional parts, and what can be done to the list.
 
 A stage's keys are ``stages.<position>.<name>``; the schema knows them as ``stages.0.<name>``. Optional parts (``gate``,
-``raise_if``, ``range_test``, ``search``) and lists (``groups``) are one value each, so that nothing is lost of a plan;
-``stages.1.gate.metric`` or ``stages.1.groups.0.lr`` lead into them. A search's space is a list of rows here, each with
-its ``field``, because two rows may bear one name, or none, while a person types.
+``raise_if``, ``range_test``, ``search``, ``distil``) and lists (``groups``) are one value each, so that nothing is lost
+of a plan; ``stages.1.gate.metric`` or ``stages.1.groups.0.lr`` lead into them. A search's space is a list of rows here,
+each with its ``field``, because two rows may bear one name, or none, while a person types.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 from core.config import Distribution, GateConfig, Objective, ParameterGroup, RaiseConfig, RangeTestConfig, SearchConfig
+from core.config.distillation import DistillationConfig, SelectionConfig, StateLoss, TeacherConfig
 from core.config.reference import plan_keys
 
 __all__ = [
@@ -41,7 +42,9 @@ __all__ = [
 Values = dict[str, Any]
 
 _STAGE = re.compile(r"^stages\.(\d+)\.(.+)$")
-_ROW = re.compile(r"^(groups|search\.space|search\.objectives)\.\d+(\.|$)")
+_ROW = re.compile(r"^(groups|search\.space|search\.objectives|distil\.teachers|distil\.states)\.\d+(\.|$)")
+#: A row of teachers before anybody has chosen one.
+_NOBODY: dict[str, Any] = {**TeacherConfig(source="?").model_dump(mode="json"), "source": ""}
 
 #: Optional parts of a stage, as they are when they are first switched on.
 PARTS: dict[str, dict[str, Any]] = {
@@ -49,12 +52,18 @@ PARTS: dict[str, dict[str, Any]] = {
     "raise_if": RaiseConfig().model_dump(mode="json"),
     "range_test": RangeTestConfig().model_dump(mode="json"),
     "search": SearchConfig(space={"lr": Distribution(low=1e-5, high=1e-3, log=True)}).model_dump(mode="json"),
-}
+    "distil": {
+        **DistillationConfig(teachers=[TeacherConfig(source="?")]).model_dump(mode="json"), "teachers": [_NOBODY],
+    },
+    "distil.selection": SelectionConfig().model_dump(mode="json"),
+}  # fmt: skip
 #: Lists of a stage, with the row that is added to them.
 LISTS: dict[str, dict[str, Any]] = {
     "groups": ParameterGroup(pattern="head").model_dump(mode="json"),
     "search.space": {"field": "", **Distribution(low=0.0, high=1.0).model_dump(mode="json")},
     "search.objectives": Objective(metric="seconds").model_dump(mode="json"),
+    "distil.teachers": _NOBODY,
+    "distil.states": StateLoss(kind="relation", layers="last").model_dump(mode="json"),
 }
 
 

@@ -42,7 +42,7 @@ __all__ = [
 _SLOT = "planner_draft"
 #: Seconds within which an action that comes again is the same click.
 SAME_CLICK = 1.0
-_ROW = re.compile(r"^(groups|search\.space|search\.objectives)\.")
+_ROW = re.compile(r"^(groups|search\.space|search\.objectives|distil\.teachers|distil\.states)\.")
 
 
 @dataclass
@@ -275,12 +275,12 @@ def switch_part(path: str, on: bool) -> None:
     if place is None:
         return
     slot = (now.order[place[0]], place[1])
-    held = now.state.get(path)
+    held = dig(now.state, path)
     if on and held is None:
-        now.state[path] = now.shelf.pop(slot, None) or fresh_part(place[1])
+        store(now.state, path, now.shelf.pop(slot, None) or fresh_part(place[1]))
     elif not on and held is not None:
         now.shelf[slot] = held
-        now.state[path] = None
+        store(now.state, path, None)
     _validate(now)
 
 

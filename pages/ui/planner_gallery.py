@@ -11,6 +11,7 @@ from pages.ui.format import plain
 from pages.ui.forms import values_of_stage
 from pages.ui.planner_draft import Draft, draft, once, replace_stages, sync
 from pages.ui.planner_map import cells
+from pages.ui.planner_recipes import recipes_part
 from pages.ui.planner_stage_words import summary
 
 __all__ = ["gallery", "use_template"]
@@ -27,6 +28,14 @@ def gallery(layers: int) -> None:
     """
     st.caption("A ready plan takes the place of the stages. Data, model and runtime stay as they are.")
     now = draft()
+    tuning, teaching = st.tabs(["Tuning", "Learning from a teacher"], key="gallery_tabs")
+    with teaching:
+        recipes_part(now)
+    with tuning:
+        _templates(now, layers)
+
+
+def _templates(now: Draft, layers: int) -> None:
     for template in templates():
         with st.container(border=True, gap="small", key=f"template_{template.name}"):
             row = st.container(horizontal=True, vertical_alignment="center", gap="small")

@@ -12,23 +12,23 @@ from core.errors import BertloomError
 from pages.ui.components import error_box
 from pages.ui.format import bytes_text, count, plain
 from pages.ui.forms_fields import SECTIONS
-from pages.ui.planner_draft import Draft, given, living, put, widget_key
+from pages.ui.planner_describe import describe, language_mismatch
+from pages.ui.planner_draft import Draft, anew, given, living, put, widget_key
 from pages.ui.planner_jobs import ask, peek
 from pages.ui.planner_origin import origin_part
 from pages.ui.planner_shape import shape_part
+from pages.ui.planner_student import half_of, kept_part, taught_folder
 from pages.ui.planner_widgets import fields, folded, section
 
-__all__ = ["describe", "language_mismatch", "layers_of", "model_section"]
-
-#: Layers of an encoder that nobody has looked at yet.
-_USUAL_LAYERS = 12
+__all__ = ["model_section"]
 
 _FACTS = {"layers": "layers", "hidden_size": "wide"}
 
-ModelKind = Literal["bundled", "mine", "folder", "hub"]
+ModelKind = Literal["bundled", "teacher", "mine", "folder", "hub"]
 
 _KINDS: dict[ModelKind, str] = {
     "bundled": ":material/inventory_2: Bundled",
+    "teacher": ":material/school: The teacher's layers",
     "mine": ":material/history: From my runs",
     "folder": ":material/folder_open: Folder",
     "hub": ":material/cloud_download: Hub",
@@ -48,67 +48,35 @@ def model_section(draft: Draft, studio: Studio, language: str | None) -> None:
             )
         if about is not None:
             origin_part(draft, studio)
+        kept_part(draft, about or {})
         fields(draft, SECTIONS["model"][0])
         folded(draft, "model")
         if about is not None:
             shape_part(draft, studio, about)
 
 
-def describe(draft: Draft, studio: Studio) -> dict[str, Any] | BertloomError | None:
-    """Return the description of the draft's encoder, why there is none, or ``None`` while nobody has asked the hub."""
-    source = str(draft.state.get("model.source") or "")
-    revision = draft.state.get("model.revision")
-    if source.startswith("hub:"):
-        job = peek("describe", [source, revision])
-        if job is None or job.state == "running":
-            return None
-        return job.error if job.state == "failed" else job.answer
-    try:
-        return _described(source, str(studio.home.root), studio)
-    except BertloomError as error:
-        return error
-
-
-@st.cache_data(ttl=20, max_entries=50, show_spinner=False)
-def _described(source: str, home: str, _studio: Studio) -> dict[str, Any]:
-    """Describe a local model; a folder that changes is seen again after some seconds."""
-    return _studio.models.describe(source, None)
-
-
-def layers_of(about: object, kept: object = None) -> int:
-    """Return the number of layers of a described encoder, and a usual one where there is no description.
-
-    Parameters
-    ----------
-    about
-        The description, if there is one.
-    kept
-        ``model.keep_layers`` of the form: how many, or which.
-    """
-    found = int(about.get("layers") or _USUAL_LAYERS) if isinstance(about, dict) else _USUAL_LAYERS
-    if isinstance(kept, list) and kept:
-        return min(found, len(kept))
-    return min(found, kept) if isinstance(kept, int) and kept > 0 else found
-
-
-def language_mismatch(language: str | None, hint: str | None) -> bool:
-    """Tell whether texts of a language meet an encoder whose vocabulary is of another script."""
-    return language == "zh" and hint == "Latin script"
-
-
 def _source(draft: Draft, studio: Studio) -> ModelKind:
     source = str(draft.state.get("model.source") or "")
-    key = f"{widget_key('model.source')}_kind"
-    first = given(key, None if key in st.session_state else _kind(source, studio))
+    teacher = taught_folder(draft, studio)
+    # With a teacher there is one choice more, and so another widget.
+    suffix = "_kind" if teacher is None else "_kind_taught"
+    key = f"{widget_key('model.source')}{suffix}"
+    first = given(key, None if key in st.session_state else _kind(source, studio, teacher))
 
     def changed() -> None:
         if st.session_state[key] == "bundled":
             put("model.source", "bundled")
             put("model.revision", None)
+        elif st.session_state[key] == "teacher" and teacher is not None:
+            put("model.source", teacher["folder"])
+            put("model.revision", None)
+            put("model.keep_layers", half_of(teacher))
+            anew("model.keep_layers")
 
+    kinds = [kind for kind in _KINDS if kind != "teacher" or teacher is not None]
     kind: ModelKind = st.segmented_control(
-        "Source of the encoder", list(_KINDS), format_func=lambda name: _KINDS[name], required=True, key=key,
-        on_change=living("model.source", "_kind", changed), label_visibility="collapsed", default=first,
+        "Source of the encoder", kinds, format_func=lambda name: _KINDS[name], required=True, key=key,
+        on_change=living("model.source", suffix, changed), label_visibility="collapsed", default=first,
     ) or "bundled"  # fmt: skip
     if kind == "mine":
         _pick(source, _mine(studio))
@@ -128,9 +96,11 @@ def _mine(studio: Studio) -> dict[str, Mapping[str, Any]]:
         return {}
 
 
-def _kind(source: str, studio: Studio) -> ModelKind:
+def _kind(source: str, studio: Studio, teacher: Mapping[str, Any] | None) -> ModelKind:
     if source == "bundled":
         return "bundled"
+    if teacher is not None and source == teacher["folder"]:
+        return "teacher"
     if source.startswith("hub:"):
         return "hub"
     return "mine" if source in _mine(studio) else "folder"

@@ -10,11 +10,14 @@ import streamlit as st
 from pages.ui.format import metric_name, plain
 from pages.ui.forms_fields import GATE_FIELDS, STAGE_FIELDS, STAGE_MORE, control, relevant
 from pages.ui.forms_stages import dig, fresh_part, stage_count, stage_values
-from pages.ui.planner_draft import Draft, given, living, switch_part, sync, widget_key
+from pages.ui.planner_distil import distil_part
+from pages.ui.planner_distil_known import first_teacher
+from pages.ui.planner_draft import Draft, given, living, put, switch_part, sync, widget_key
 from pages.ui.planner_map import Parameters
 from pages.ui.planner_stage_rows import groups_table, objectives_table, space_table
 from pages.ui.planner_stage_words import metrics_of, start_choices, start_words
 from pages.ui.planner_widgets import field, message
+from pages.ui.studio import studio
 
 __all__ = ["card_body"]
 
@@ -60,6 +63,8 @@ def card_body(
         _fields(draft, index, top)
     if kind != "train" or several:
         _tests(draft, index, kind)
+    if kind == "distil" and draft.state.get(f"{prefix}.distil") is not None:
+        distil_part(draft, studio(), index)
     shown = [name for name in STAGE_FIELDS.get(kind, STAGE_FIELDS["train"]) if not name.startswith("range_test.")]
     if draft.state.get(f"{prefix}.steps") is not None:
         # Steps take the place of epochs: what does not count is folded away.
@@ -162,6 +167,9 @@ def _kind_changed(number: int) -> None:
     kind = now.state[f"stages.{index}.kind"]
     switch_part(f"stages.{index}.search", kind == "search")
     switch_part(f"stages.{index}.range_test", kind == "range_test")
+    switch_part(f"stages.{index}.distil", kind == "distil")
+    if kind == "distil" and not dig(now.state, f"stages.{index}.distil.teachers.0.source"):
+        put(f"stages.{index}.distil.teachers.0.source", first_teacher(now, studio()))
     if kind not in ("train", "distil"):
         switch_part(f"stages.{index}.gate", False)
 

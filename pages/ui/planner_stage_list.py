@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui.format import plain
 from pages.ui.forms import stage_from_values
 from pages.ui.forms_stages import Values, stage_count, stage_values, unused_name
+from pages.ui.planner_distil_known import first_teacher
 from pages.ui.planner_draft import Draft, once, replace_stages, sync, turn_card
 from pages.ui.planner_gallery import gallery
 from pages.ui.planner_map import Cell, Parameters, cells
@@ -17,6 +18,7 @@ from pages.ui.planner_map_view import freeze_map
 from pages.ui.planner_stage_card import card_body
 from pages.ui.planner_stage_words import READY, new_stage, ready_stage, summary
 from pages.ui.planner_widgets import section
+from pages.ui.studio import studio
 
 __all__ = ["CSS", "stages_section"]
 
@@ -30,6 +32,7 @@ _ADD = {
     "train": ":material/model_training: **Train**",
     "range_test": ":material/query_stats: **Range test**",
     "search": ":material/manage_search: **Search**",
+    "distil": ":material/school: **Distil**",
 }
 _ACTIONS = {
     "duplicate": ":material/content_copy: Duplicate",
@@ -182,7 +185,8 @@ def _adding(layers: int) -> None:
 
     row.menu_button(
         "Add a stage", [*_ADD, *READY], key=key, icon=":material/add:", on_click=chosen, format_func=words,
-        help="After the last one: a plain stage of training, a range test, a search, or one that is ready.",
+        help="After the last one: a plain stage of training, a range test, a search, a distillation, or one that is "
+        "ready.",
     )  # fmt: skip
     if row.button(
         "Ready plans", icon=":material/auto_awesome_motion:", key="planner_gallery",
@@ -195,6 +199,7 @@ def _add(name: str, layers: int) -> None:
     now = sync()
     stages: list[Values] = [stage_values(now.state, index) for index in range(len(now.order))]
     taken = [str(stage["name"]) for stage in stages]
-    added: dict[str, Any] = ready_stage(name, taken, layers) if name in READY else new_stage(name, taken)
+    teacher = first_teacher(now, studio()) if name == "distil" else ""
+    added: dict[str, Any] = ready_stage(name, taken, layers) if name in READY else new_stage(name, taken, teacher)
     numbers = replace_stages([*stages, added], [*now.order, None])
     now.open = {numbers[-1]}

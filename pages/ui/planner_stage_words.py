@@ -52,13 +52,18 @@ READY: dict[str, ReadyStage] = {
 }  # fmt: skip
 
 
-def new_stage(kind: str, taken: Sequence[str]) -> Values:
-    """Return a stage of a kind as it is when it is added."""
+def new_stage(kind: str, taken: Sequence[str], teacher: str = "") -> Values:
+    """Return a stage of a kind as it is when it is added; one of kind distil is not valid without a teacher."""
     data: dict[str, Any] = {"name": unused_name(_KIND_NAMES[kind], taken), "kind": kind}
     if kind == "range_test":
         data["range_test"] = {}
     if kind == "search":
         data["search"] = {"space": {"lr": {"low": 1e-5, "high": 1e-3, "log": True}}}
+    if kind == "distil":
+        data["distil"] = {"teachers": [{"source": teacher or "?"}]}
+        values = values_of_stage(Stage.model_validate(data))
+        values["distil"]["teachers"][0]["source"] = teacher
+        return values
     return values_of_stage(Stage.model_validate(data))
 
 
@@ -125,12 +130,24 @@ def summary(values: Values, row: Sequence[Cell] | None) -> str:
     if kind == "search" and isinstance(search, Mapping):
         rows = [one for one in search.get("space") or [] if one.get("fixed") is None and one.get("field")]
         parts.append(f"{search.get('trials')} trials over {', '.join(str(one['field']) for one in rows) or 'nothing'}")
+    distil = values.get("distil")
+    if kind == "distil" and isinstance(distil, Mapping):
+        parts.append(_taught(distil))
     gate = values.get("gate")
     if isinstance(gate, Mapping):
         parts.append(_gate(gate, values.get("metric")))
     if values.get("raise_if"):
         parts.append("raises its rate")
     return " · ".join(part for part in parts if part)
+
+
+def _taught(distil: Mapping[str, Any]) -> str:
+    """Return whom a stage learns from, and what."""
+    sources = [str(one.get("source") or "?").rstrip("/").split("/") for one in distil.get("teachers") or []]
+    names = [parts[-2] if len(parts) > 1 and parts[-1] == "best" else parts[-1] for parts in sources]
+    losses = distil.get("states") or []
+    between = f", {len(losses)} loss{'' if len(losses) == 1 else 'es'} between layers" if losses else ""
+    return f"from {' and '.join(names) or 'nobody'}: T {distil.get('temperature')}, α {distil.get('alpha')}{between}"
 
 
 def _gate(gate: Mapping[str, Any], metric: Any) -> str:

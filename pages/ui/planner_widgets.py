@@ -39,6 +39,7 @@ def field(
     format_func: Callable[[Any], str] = str,
     free: bool = True,
     on_change: Callable[[], None] | None = None,
+    told: bool = True,
 ) -> Any:
     """Draw one field and return its value.
 
@@ -60,6 +61,8 @@ def field(
         Whether other words than the options can be typed.
     on_change
         Called when a person changed the field.
+    told
+        Whether its message stands below it; otherwise the caller draws it.
     """
     spec = control(path)
     key = widget_key(path)
@@ -120,7 +123,8 @@ def field(
         found = draw(label, value=first, placeholder=spec.placeholder, **shared)
     else:
         found = st.text_input(label, value=first, placeholder=spec.placeholder, **shared)
-    message(draft, path)
+    if told:
+        message(draft, path)
     return from_widget(path, found)
 
 
@@ -137,8 +141,10 @@ def fields(draft: Draft, paths: Iterable[str], *, columns: int = 3) -> None:
 
 
 def folded(draft: Draft, section_name: str, *, label: str = "Advanced") -> None:
-    """Draw a section's advanced fields, folded away; open when one of them has a message."""
-    paths = SECTIONS[section_name][1]
+    """Draw a section's advanced fields, folded away, if any has a meaning; open when one of them has a message."""
+    paths = [path for path in SECTIONS[section_name][1] if relevant(path, draft.state)]
+    if not paths:
+        return
     wrong = [path for path in paths if path in draft.beside]
     with st.expander(
         f"{label} · {len(wrong)} to mend" if wrong else label, expanded=bool(wrong), key=f"planner_more_{section_name}"

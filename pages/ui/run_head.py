@@ -112,6 +112,12 @@ def _actions(run: RunRecord) -> None:
                 "Export", icon=":material/download:", type="primary", key=keys.PRIMARY, disabled=not run.has_model
             ):
                 ask("export", run.id)
+            if st.button(
+                "Distil a student", icon=":material/school:", key="action_distil", disabled=not run.has_model,
+                help="Opens the planner with a smaller model that learns from this one, on the same rows."
+                if run.has_model else "Its weights were deleted.",
+            ):  # fmt: skip
+                st.switch_page(st.session_state[keys.PAGES]["planner"], query_params={"teacher": run.id})
         case _:
             _do("Resume", ":material/play_arrow:", "resume", run, primary=True, said="The run is back in the queue.")
     _more(run)

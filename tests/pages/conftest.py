@@ -26,6 +26,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeStudio:
 @pytest.fixture
 def open_planner(studio: FakeStudio, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
     st.cache_resource.clear()
+    st.cache_data.clear()
     monkeypatch.setattr(planner_draft, "SAME_CLICK", 0.0)  # nobody clicks as fast as a test
 
     def opened(**query: str) -> AppTest:

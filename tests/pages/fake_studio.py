@@ -44,7 +44,7 @@ SAMPLES: list[dict[str, Any]] = [
 BUNDLED: dict[str, Any] = {
     "source": "bundled", "title": "all-MiniLM-L6-v2", "family": "bert", "layers": 6, "hidden_size": 384, "heads": 12,
     "intermediate_size": 1536, "vocab_size": 30522, "parameters": 22_700_000, "max_length": 512, "bytes": 90_900_000,
-    "language_hint": "Latin script", "warnings": [],
+    "language_hint": "Latin script", "warnings": [], "layer_parameters": [1_774_464] * 6,
 }  # fmt: skip
 
 REPORT: dict[str, Any] = {
@@ -85,7 +85,7 @@ class FakeStudio:
         self.gate.set()
         self.data = _Data(self)
         self.models = _Models(self)
-        self.runs = _Runs()
+        self.runs = _Runs(self.home)
         self.presets = _Presets()
         self.graphs = FakeGraphs(ready=False)
 
@@ -106,6 +106,7 @@ class FakeStudio:
                 stages.append({**one, "epochs": total / per_epoch, "epoch_ends": [total], "upper": False})
         return {
             "steps": sum(one["steps"] for one in stages), "stages": stages, "upper": False, "labels": 2,
+            "label_names": ["fresh", "rotten"], "answers": {"units": rows, "classes": 2},
             "rows": {"train": rows, "gate": 250, "test": 251},
         }  # fmt: skip
 
@@ -205,6 +206,39 @@ class _Models:
         self.made: dict[str, tuple[str, dict[str, Any]]] = {}
         self.refusal: Exception | None = None
         self.wanted: list[dict[str, Any]] = []
+        #: What teachers say of themselves, by their source.
+        self.taught: dict[str, dict[str, Any]] = {}
+
+    def teach(self, name: str, *, labels: Sequence[str] = ("fresh", "rotten"), **values: Any) -> str:
+        """Put a finished run that can teach into the store; returns its folder."""
+        record = self._studio.runs.add(name, has_model=True, metrics={"test/accuracy": 0.786})
+        source = str(self._studio.home.run(record.id) / "best")
+        self.taught[source] = {
+            **BUNDLED, "source": source, "title": f"{record.id}/best", "labels": list(labels), "reads": 128,
+            "task": {"kind": "classification", "multi_label": False}, "vocabulary": "same", "run": record.id,
+            "folder": source,
+            "layer_parameters": [1_774_464] * 6, **values,
+        }  # fmt: skip
+        return source
+
+    def trained(self, source: str, revision: str | None = None) -> dict[str, Any]:
+        if source not in self.taught:
+            raise ModelError("There is no such model folder.", where=source)
+        return self.taught[source]
+
+    def vocabulary(self, source: str) -> str | None:
+        return "same"
+
+    def teachers(self, task: Any) -> list[dict[str, Any]]:
+        found = []
+        for source, one in reversed(self.taught.items()):
+            if one["task"]["kind"] == task.kind:
+                record = self._studio.runs.get(one["run"])
+                score = {"role": "test", "metric": "accuracy", "value": record.metrics["test/accuracy"]}
+                found.append(
+                    {"source": source, "title": record.name, "run": record.id, "labels": one["labels"], "score": score}
+                )
+        return found
 
     def list(self) -> list[dict[str, Any]]:
         return [BUNDLED, *(self.describe(source) for source in self.made)]
@@ -212,6 +246,8 @@ class _Models:
     def describe(self, source: str, revision: str | None = None) -> dict[str, Any]:
         if source in self.made:
             return {**BUNDLED, "source": source, "title": Path(source).name, "origin": self.made[source][0]}
+        if source in self.taught:
+            return self.taught[source]
         if source == "distil":
             return {**BUNDLED, "source": source, "title": source, "family": "distilbert"}
         if source != "bundled":
@@ -285,7 +321,8 @@ class _Presets:
 
 
 class _Runs:
-    def __init__(self) -> None:
+    def __init__(self, home: Home) -> None:
+        self.home = home
         self.records: dict[str, RunRecord] = {}
         self.points: dict[str, dict[str, tuple[list[int], list[float | None]]]] = {}
         self.requests: dict[str, str] = {}
@@ -354,6 +391,9 @@ class _Runs:
     def config(self, run_id: str) -> RunConfig:
         record = self.get(run_id)
         return config_from_dict(record.kind, record.plan, where=run_id)
+
+    def model_folder(self, run_id: str) -> Path:
+        return self.home.run(self.get(run_id).id) / "best"
 
     def results(self, run_id: str) -> dict[str, Any] | None:
         return self.left.get(self.get(run_id).id)

@@ -55,10 +55,47 @@ def _choices() -> st.SearchStrategy[Any]:
     )
 
 
+def _moves() -> st.SearchStrategy[Any]:
+    """How a weight changes."""
+    shares = st.tuples(st.floats(0, 0.4), st.floats(0.5, 1))
+    names = st.sampled_from(["constant", "linear", "cosine", "step"])
+    return st.builds(
+        lambda name, to, share: {"name": name, "to": to, "begin": share[0], "end": share[1]},
+        names, st.floats(0, 1), shares,
+    )  # fmt: skip
+
+
+@st.composite
+def distillations(draw: st.DrawFn) -> dict[str, Any]:
+    """What a stage of kind distil may hold, key by key."""
+    pairs = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 24)), min_size=1, max_size=4, unique=True)
+    losses = st.fixed_dictionaries(
+        {
+            "kind": st.sampled_from(["hidden", "attention", "relation", "embedding"]), "weight": st.floats(0, 1000),
+            "schedule": _moves(), "distance": st.sampled_from(["mse", "cosine", "normalised"]),
+            "map": st.sampled_from(["auto", "none", "linear"]), "positions": st.sampled_from(["all", "first"]),
+            "layers": st.sampled_from(["uniform", "skip", "last", "cka"]) | pairs,
+            "heads": _maybe(st.integers(1, 48)),
+        }
+    )  # fmt: skip
+    differences = draw(st.just(0.0) | st.floats(0.01, 1))
+    chosen = st.fixed_dictionaries({"by": st.sampled_from(["entropy", "student_loss"]), "share": st.floats(0.01, 1)})
+    teachers = st.fixed_dictionaries({"source": words, "weight": st.floats(0.01, 1000)})
+    return {
+        "teachers": draw(st.lists(teachers, min_size=1, max_size=3)), "temperature": draw(st.floats(0.1, 100)),
+        "alpha": draw(st.floats(0.01, 1)), "alpha_schedule": draw(_moves()), "answers": draw(st.floats(0.01, 1000)),
+        "answers_schedule": draw(_moves()), "differences": differences, "sharpness": draw(st.floats(0.1, 10)),
+        "harmful": draw(st.sampled_from(["keep", "drop"])),
+        "selection": draw(_maybe(chosen)) if differences == 0 else None,
+        "states": draw(st.lists(losses, max_size=3)), "maps_lr": draw(_maybe(numbers)), "cache": draw(st.booleans()),
+        "cache_limit_mb": draw(st.integers(1, 10**6)),
+    }  # fmt: skip
+
+
 @st.composite
 def stage_dicts(draw: st.DrawFn, name: str, before: list[tuple[str, str]]) -> dict[str, Any]:
     """One stage of any kind; `before` holds (name, kind) of those that are executed before it."""
-    kind = draw(st.sampled_from(["train", "train", "range_test", "search"]))
+    kind = draw(st.sampled_from(["train", "distil", "range_test", "search"]))
     starts = ["last", "pretrained", *(f"best:{other}" for other, kind_ in before if kind_ != "range_test")]
     tests = [other for other, kind_ in before if kind_ == "range_test"]
     steps = draw(_maybe(st.integers(600, 10**6)))
@@ -109,7 +146,9 @@ def stage_dicts(draw: st.DrawFn, name: str, before: list[tuple[str, str]]) -> di
         "budget_s": draw(_maybe(numbers)),
         "raise_if": draw(_maybe(st.fixed_dictionaries({"factor": st.floats(1.1, 50), "every": st.integers(4, 99)}))),
     }
-    if kind == "train":
+    if kind == "distil":
+        stage["distil"] = draw(distillations())
+    if kind in ("train", "distil"):
         reference = st.sampled_from(["start", "majority"]) | numbers
         gate = {"rule": st.sampled_from(["point", "lower"]), "reference": reference, "metric": maybe_words}
         stage["gate"] = draw(_maybe(st.fixed_dictionaries(gate)))

@@ -11,7 +11,7 @@ from core.models.shaped.segments import Foreseen
 from core.render.shape_svg import shape_svg
 from pages.ui.planner_look import look
 
-__all__ = ["show_drawing"]
+__all__ = ["show_drawing", "show_svg"]
 
 _CSS = """
 .bl-drawing { line-height: 0; }
@@ -56,4 +56,9 @@ def show_drawing(
         Whether the form has changed meanwhile into something that cannot be drawn.
     """
     svg = shape_svg(shape, look(), parent=parent, origins=origins)
-    _mount(key=key, data={"svg": svg, "stale": stale, "narrow": parent is None})
+    show_svg(svg, key=key, stale=stale, narrow=parent is None)
+
+
+def show_svg(svg: str, *, key: str, stale: bool = False, narrow: bool = False) -> None:
+    """Put an SVG element into the page, as wide as there is room, up to a limit; it is narrower with `narrow`."""
+    _mount(key=key, data={"svg": svg, "stale": stale, "narrow": narrow})

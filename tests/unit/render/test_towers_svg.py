@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ElementTree
 
 from core.render.look import Look
@@ -45,7 +46,7 @@ def test_the_smaller_encoder_is_the_smaller_tower() -> None:
     assert placed.student[1][2] == placed.teacher[1][2] / 2
     assert placed.student[-1][1] > placed.teacher[-1][1] > 0
     for column in (placed.student, placed.teacher):
-        for below, above in zip(column, column[1:], strict=False):
+        for below, above in itertools.pairwise(column):
             assert above[1] + above[3] < below[1]
 
 
