@@ -101,6 +101,27 @@ def prune(
         answer(found, as_json=as_json, text=_pruned(found))
 
 
+@app.command("layers")
+def layers(
+    source: Annotated[str, typer.Argument(metavar="ID|DIR", help="A run, bundled, a model folder, or hub:NAME.")],
+    keep: Annotated[int, typer.Option(min=1, help="How many layers a student shall have.")],
+    data: Annotated[str, typer.Option(help="Texts to measure on: a bundled sample, a file, or hub:NAME.")] = "reviews",
+    as_json: bool = JsonOption,
+) -> None:
+    """Choose layers that a student may begin as: those that stand for neighbours that are much alike (linear CKA)."""
+    with errors(as_json):
+        from core.config import TaskConfig
+        from core.data.samples import samples
+        from core.search.keeping import layers_to_keep
+        from core.settings import home
+
+        kinds = next((one.tasks for one in samples() if one.name == data), ())
+        model, cache = _anywhere(source), home().cache
+        task = TaskConfig.model_validate({"kind": kinds[0]}) if kinds else None
+        found = layers_to_keep(model, keep, DataConfig(source=data), cache=cache, task=task)
+        answer(found, as_json=as_json, text=_kept(found))
+
+
 @app.command("inherit")
 def inherit(
     out: Annotated[Path, typer.Option(help="Folder to write; new or empty.")],
@@ -168,11 +189,34 @@ def _inherited(found: dict[str, Any]) -> Table:
     return table
 
 
+def _anywhere(source: str) -> str:
+    """Return what a run's id, or a source of a plan, stands for; runs are looked up only where it may be one."""
+    if source == "bundled" or source.startswith("hub:") or Path(source).expanduser().is_dir():
+        return source
+    from core.api import Studio
+
+    studio = Studio(watch=False)
+    try:
+        return _model_source(studio, source)
+    finally:
+        studio.close()
+
+
 def _model_source(studio: Studio, source: str) -> str:
     """Return what a run's id, or a source of a plan, stands for."""
     if source == "bundled" or source.startswith("hub:") or Path(source).expanduser().is_dir():
         return source
     return str(studio.runs.model_folder(source))
+
+
+def _kept(found: dict[str, Any]) -> str:
+    lines = [
+        f"{one:>4}  stands for {first} to {last}" if first < last else f"{one:>4}"
+        for one, (first, last) in zip(found["keep"], found["segments"], strict=True)
+    ]
+    listed = ",".join(map(str, found["keep"]))
+    told = f"Of {found['layers']} layers, compared on {found['tokens']:,} sub-words:"
+    return "\n".join([told, *lines, f"In a plan: --set 'model.keep_layers=[{listed}]'"])
 
 
 def _pruned(found: dict[str, Any]) -> str:

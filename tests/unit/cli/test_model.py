@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
@@ -41,3 +42,22 @@ def test_a_readout_in_a_stepped_encoder_is_refused(tmp_path: Path) -> None:
     done = RUN.invoke(app, [*arguments, "--json"])
     assert done.exit_code == 2
     assert "readout belongs to mode bus" in json.loads(done.stdout)["message"]
+
+
+def test_layers_for_a_student_are_named_as_a_plan_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BERTLOOM_HOME", str(tmp_path / "home"))
+    folder = tiny_encoder(tmp_path / "encoder", layers=3)
+    rows = tmp_path / "rows.csv"
+    rows.write_text(
+        "text,label\n" + "\n".join(f"the film number {number} was fine,{number % 2}" for number in range(40))
+    )
+    asked = ["model", "layers", str(folder), "--keep", "2", "--data", str(rows)]
+    found = json.loads(RUN.invoke(app, [*asked, "--json"]).stdout)
+    assert found["keep"][-1] == 3
+    told = RUN.invoke(app, asked).stdout
+    assert f"model.keep_layers=[{found['keep'][0]},3]" in told
+    plan = RUN.invoke(app, ["plan", "new", "--set", told.split("'")[1], "--json"])
+    assert json.loads(plan.stdout)["model"]["keep_layers"] == found["keep"]
+    many = RUN.invoke(app, [*asked[:4], "9", "--json"])
+    assert many.exit_code == 2
+    assert "there are 3" in json.loads(many.stdout)["message"]
