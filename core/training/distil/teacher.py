@@ -257,7 +257,8 @@ def _write(
         if free_bytes(folder) < size + FREE_FLOOR:
             raise StorageError(
                 f"The disk is nearly full: the teacher's answers take {size / 1e6:.0f} MB.", where=str(folder),
-                expected=f"{(size + FREE_FLOOR) / 1e6:.0f} MB free", advice="Free some space.",
+                expected=f"{(size + FREE_FLOOR) / 1e6:.0f} MB free",
+                advice="Free some space, or set cache: false: the answers then stay in memory, for this run alone.",
             )  # fmt: skip
         write_json(folder / _DONE, {"batches": 0})
         write_json(folder / _ABOUT, about)

@@ -47,7 +47,7 @@ def test_nothing_is_lost_where_student_and_teacher_are_one() -> None:
     states = logits(2, 6, 8)
     assert soft_divergence(same, same, 2.0).abs().max() < 1e-6
     assert divergence(same, same).abs().max() < 1e-6
-    for distance in ("mse", "cosine"):
+    for distance in ("mse", "cosine", "normalised"):
         assert abs(hidden_loss(states, states, mask, distance).item()) < 1e-6
     assert attention_loss((states, states), (states, states), mask, (2, 2)).item() == 0.0
     assert abs(relation_loss((states,) * 3, (states,) * 3, mask, 2).item()) < 1e-6
@@ -58,6 +58,7 @@ def test_no_gradient_reaches_the_teacher() -> None:
     for loss in (
         lambda left, right: hidden_loss(left, right, mask, "mse"),
         lambda left, right: hidden_loss(left, right, mask, "cosine"),
+        lambda left, right: hidden_loss(left, right, mask, "normalised", through=torch.eye(8), positions="first"),
         lambda left, right: attention_loss((left, left), (right, right), mask, (2, 2)),
         lambda left, right: relation_loss((left,) * 3, (right,) * 3, mask, 2),
         lambda left, right: soft_divergence(left.reshape(-1, 8), right.reshape(-1, 8), 2.0).mean(),
@@ -69,7 +70,7 @@ def test_no_gradient_reaches_the_teacher() -> None:
         assert student.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize("kind", ["mse", "cosine", "attention", "relation"])
+@pytest.mark.parametrize("kind", ["mse", "cosine", "normalised", "attention", "relation"])
 def test_padding_never_counts_between_layers(kind: str) -> None:
     def loss(left: torch.Tensor, right: torch.Tensor, mask: torch.Tensor) -> float:
         if kind == "attention":

@@ -15,7 +15,7 @@ from core.config import Plan
 from core.config.distillation import WeightSchedule
 from core.config.recipes import recipe
 from core.config.shape import EncoderShape
-from core.errors import ConfigError
+from core.errors import ConfigError, StorageError
 from core.models.cka import cka_matrix
 from core.training import MemoryContext, Outcome, train
 from core.training.attempt import Attempt
@@ -254,6 +254,19 @@ def test_layers_that_do_not_fit_are_refused_with_the_place(
     with pytest.raises(ConfigError, match=told) as caught:
         train(make_plan(stage=distil(teacher(), states=[state]), shape=shape), context)
     assert caught.value.where == f"stages.0.distil.{where}"
+
+
+def test_a_cache_folder_that_is_full_is_told_before_anything_is_written(
+    opened: Callable[..., Any], teacher: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = teacher()
+    monkeypatch.setattr("core.training.distil.teacher.free_bytes", lambda place: 1000)
+    with pytest.raises(StorageError, match="nearly full: the teacher's answers") as caught:
+        opened(distil(source))
+    assert "cache: false" in str(caught.value.advice)
+    assert not list((tmp_path / "cache").glob("teachers/*/answers*"))
+    _, engine, _ = opened(distil(source, cache=False))  # then they stay in memory
+    assert loss_of(engine, np.arange(4)).isfinite()
 
 
 @pytest.mark.parametrize("name", ["tinybert", "pkd"])
