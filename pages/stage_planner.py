@@ -19,6 +19,7 @@ from pages.ui.planner_check import check_part
 from pages.ui.planner_data import data_section, language_of
 from pages.ui.planner_describe import describe, language_mismatch, layers_of
 from pages.ui.planner_distil import CSS as DISTIL_CSS
+from pages.ui.planner_distil import teacher_outlook
 from pages.ui.planner_distil_known import distil_objections, teacher_jobs
 from pages.ui.planner_draft import Draft, draft, load, objections, starter_plan, sync
 from pages.ui.planner_estimate import known_estimate
@@ -95,7 +96,7 @@ def _page() -> None:
                 )
             folded(now, "runtime")
     with side, st.container(key="planner_side"):
-        outlook(now, desk, below=partial(plan_check_part, now, desk))
+        outlook(now, desk, above=partial(teacher_outlook, now, desk), below=partial(plan_check_part, now, desk))
         yaml_part(now)
     jobs = ["preview", "check", "steps", "estimate", "describe", "parameters", "plan_check", JOB]
     watch([*jobs, *teacher_jobs(now)])

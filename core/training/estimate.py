@@ -22,6 +22,7 @@ from core.training.counting import count_stages
 if TYPE_CHECKING:
     import torch
 
+    from core.training.distil.rehearsal import Rehearsal
     from core.training.material import Material
     from core.training.session import Session
 
@@ -30,6 +31,8 @@ __all__ = ["dry_run"]
 #: Steps are timed on batches at these quantiles of size, so that their mean stands for all.
 _QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _REPEATS = 2
+#: The step that is timed: in the first one a distillation measures what it measures seldom.
+_OWN_STEP = 2
 
 
 @dataclass
@@ -48,6 +51,8 @@ class _Cost:
         Size of the cache of activations; 0 without one.
     trained
         Parameters that are trained.
+    taught
+        What the teachers of a distillation cost.
     """
 
     low: float
@@ -57,6 +62,7 @@ class _Cost:
     token: float
     cache_bytes: int
     trained: int
+    taught: Rehearsal | None = None
 
 
 def dry_run(plan: Plan, *, cache: Path) -> dict[str, Any]:
@@ -79,8 +85,10 @@ def dry_run(plan: Plan, *, cache: Path) -> dict[str, Any]:
         ``seconds_most`` (if every retry is used up), ``upper`` (whether a search may take less), ``memory_mb`` (the
         largest: resident set, on CUDA the allocated peak), ``parameters``, ``trainable_parameters`` (the largest),
         ``choices``, ``lr`` (curve of each group of the first stage), ``cut_share``, ``cache_mb`` (the largest cache of
-        activations), ``machine`` {host, device}. Of each stage under ``stages``: ``name``, ``kind``, ``steps``,
-        ``seconds`` …, ``memory_mb``, ``trainable_parameters``, ``cache_mb``, ``attempts`` (at most), ``upper``.
+        activations), ``machine`` {host, device}, ``teacher`` (None without one, else what is part of the seconds:
+        ``answering_s``, in which its answers are computed once, ``scoring_s``, and ``every_step``, whether it also runs
+        in every step). Of each stage under ``stages``: ``name``, ``kind``, ``steps``, ``seconds`` …, ``memory_mb``,
+        ``trainable_parameters``, ``cache_mb``, ``attempts`` (at most), ``upper``, ``teacher``.
 
     Raises
     ------
@@ -100,11 +108,14 @@ def dry_run(plan: Plan, *, cache: Path) -> dict[str, Any]:
         choice: dict[str, Any] = {}
         stages = []
         for index, (stage, one) in enumerate(zip(plan.active, counted, strict=True)):
-            cost = _cost(material, stage, index, measured, choice, steps=sum(each["steps"] for each in counted[index:]))
+            left = sum(each["steps"] for each in counted[index:])
+            cost = _cost(material, stage, index, measured, choice, cache, steps=left)
             attempts = drawn["stages"][index]["attempts"]
             stages.append(_of_stage(stage, one, cost, material, attempts))
         train = material.encoded["train"]
         tested = max(cost.token for cost in measured.values()) * _tokens(material, "test")
+        teacher = _teacher(stages, measured, _tokens(material, "gate") + _tokens(material, "test"))
+        tested += teacher["scoring_s"] - sum(stage["teacher"]["scoring_s"] for stage in stages if stage["teacher"])
         parameters = sum(parameter.numel() for parameter in material.model.parameters())
         seconds = {
             name: round(sum(stage[name] for stage in stages) + tested, 1)
@@ -125,8 +136,20 @@ def dry_run(plan: Plan, *, cache: Path) -> dict[str, Any]:
             "cut_share": train.cut / max(1, len(material.roles.train)),
             "cache_mb": max(stage["cache_mb"] for stage in stages),
             "machine": {"host": platform.node(), "device": str(material.device)},
+            "teacher": teacher if any(stage["teacher"] for stage in stages) else None,
             "stages": stages,
         }
+
+
+def _teacher(stages: list[dict[str, Any]], measured: dict[Any, _Cost], tokens: int) -> dict[str, Any]:
+    """Return what teachers take of the whole; at the end those of all stages are scored on gate and test."""
+    found = [stage["teacher"] for stage in stages if stage["teacher"]]
+    last = max((cost.taught.scoring for cost in measured.values() if cost.taught is not None), default=0.0) * tokens
+    return {
+        "answering_s": round(sum(one["answering_s"] for one in found), 4),
+        "scoring_s": round(sum(one["scoring_s"] for one in found) + last, 2),
+        "every_step": any(one["every_step"] for one in found),
+    }
 
 
 def _first(drawn: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
@@ -145,12 +168,14 @@ def _alike(session: Session) -> Any:
         tuple(prepared.frozen), len(prepared.groups), stage.batch_size if stage.batch_tokens is None else None,
         stage.batch_tokens, stage.bucketing, stage.accumulation, stage.optimizer.name, stage.clip_norm is None,
         stage.cache_activations, stage.cache_limit_mb, prepared.rows is None, stage.dropout == 0,
+        None if stage.distil is None else stage.distil.model_dump_json(),
     )  # fmt: skip
 
 
 def _cost(
-    material: Material, stage: Stage, index: int, measured: dict[Any, _Cost], choice: dict[str, Any], *, steps: int
-) -> _Cost:
+    material: Material, stage: Stage, index: int, measured: dict[Any, _Cost], choice: dict[str, Any], cache: Path, *,
+    steps: int,
+) -> _Cost:  # fmt: skip
     """Measure a stage, or find the measure of one that does the same work."""
     from core.training.activations import zero_feeds
     from core.training.choices import Choice, choose
@@ -158,7 +183,8 @@ def _cost(
     from core.training.session import Session
 
     _give_back(material.device)
-    plain = stage.model_copy(update={"kind": "train", "search": None, "range_test": None})
+    kind = "distil" if stage.kind == "distil" else "train"
+    plain = stage.model_copy(update={"kind": kind, "search": None, "range_test": None})
     session = Session(material, plain, index)
     try:
         key = _alike(session)
@@ -175,14 +201,25 @@ def _cost(
         engine.train_mode()
         # Fed from activations that are all zero, as large as the real ones.
         cache_bytes = zero_feeds(engine)
+        taught = _rehearsed(session, material.where(index), cache)
+        cache_bytes = cache_bytes if engine.feeds else 0
         timed, memory = _timed_steps(session)
         token = _token_seconds(session)
         memory = max(memory, memory_mb(material.device))
         low, middle, high = (float(np.mean([pick(one) for one in timed])) for pick in (min, np.mean, max))
-        measured[key] = _Cost(low, middle, high, memory, token, cache_bytes, session.parameters)
+        measured[key] = _Cost(low, middle, high, memory, token, cache_bytes, session.parameters, taught)
         return measured[key]
     finally:
         session.close()
+
+
+def _rehearsed(session: Session, where: str, cache: Path) -> Rehearsal | None:
+    """Let the steps of a distillation cost what they will, and return what its teachers do."""
+    if session.stage.kind != "distil":
+        return None
+    from core.training.distil.rehearsal import rehearse
+
+    return rehearse(session.engine, cache, where=where, maps=session.maps)
 
 
 def _give_back(device: torch.device) -> None:
@@ -219,7 +256,7 @@ def _timed_steps(session: Session) -> tuple[list[list[float]], float]:
     for repeat in range(_REPEATS + 1):
         for at, batch in enumerate([batches[-1]] if repeat == 0 else chosen):  # the largest first: memory and warm-up
             started = time.perf_counter()
-            session.step(batch, 1, still)
+            session.step(batch, _OWN_STEP, still)
             if prepared.device.type == "cuda":
                 torch.cuda.synchronize(prepared.device)
             memory = max(memory, memory_mb(prepared.device))
@@ -263,6 +300,9 @@ def _of_stage(stage: Stage, counted: dict[str, Any], cost: _Cost, material: Mate
         evaluations += 1  # before the first step
     # Activations of gate rows are cached too: evaluations then cost next to nothing.
     scored = 0.0 if cached else cost.token * gate * evaluations
+    taught = _taught(cost, gate)
+    if taught is not None:
+        filled += taught["answering_s"] + taught["scoring_s"]
     found = {
         name: round(steps * each + scored + filled, 2)
         for name, each in (("seconds", cost.middle), ("seconds_low", cost.low), ("seconds_high", cost.high))
@@ -271,5 +311,15 @@ def _of_stage(stage: Stage, counted: dict[str, Any], cost: _Cost, material: Mate
         "name": stage.name, "kind": stage.kind, "index": counted["index"], "steps": steps, **found,
         "seconds_most": round(attempts * (steps * cost.high + scored) + filled, 2), "attempts": attempts,
         "memory_mb": round(cost.memory, 1), "trainable_parameters": cost.trained,
-        "cache_mb": round(cost.cache_bytes / 1e6, 3), "upper": bool(counted["upper"]),
+        "cache_mb": round(cost.cache_bytes / 1e6, 3), "upper": bool(counted["upper"]), "teacher": taught,
+    }  # fmt: skip
+
+
+def _taught(cost: _Cost, gate: int) -> dict[str, Any] | None:
+    """Return what the teachers of a stage cost before its first step: their answers, and their own score on gate."""
+    if cost.taught is None:
+        return None
+    return {
+        "answering_s": round(cost.taught.answering, 4), "scoring_s": round(cost.taught.scoring * gate, 2),
+        "every_step": cost.taught.every_step,
     }  # fmt: skip

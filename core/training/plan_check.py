@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core.config import Plan, Stage
 from core.errors import BertloomError, ConfigError
 from core.training.bounds import corners
-from core.training.counting import count_stages
+from core.training.counting import answered_units, count_stages
 from core.training.groups import GroupSpec, resolve
 from core.training.schedules import rate_function
 
@@ -55,7 +55,7 @@ def check_plan(plan: Plan, *, cache: Path) -> dict[str, Any]:
         roles, task = loaded
         answer["rows"] = {role: len(getattr(roles, role)) for role in ("train", "gate", "test")}
         _metrics(plan, task, answer["rows"]["gate"], findings)
-        _model(plan, roles, task, findings, answer)
+        _model(plan, roles, task, findings, answer, cache)
     findings += [finding for stage in _stages(plan) for finding in _oddities(*stage)]
     order = ("error", "warning", "note")
     findings.sort(key=lambda finding: order.index(finding["level"]))
@@ -123,7 +123,9 @@ def _metrics(plan: Plan, task: Task, gate_rows: int, findings: list[dict[str, An
         findings.append(_of_error(error, "stages"))
 
 
-def _model(plan: Plan, roles: Any, task: Task, findings: list[dict[str, Any]], answer: dict[str, Any]) -> None:
+def _model(
+    plan: Plan, roles: Any, task: Task, findings: list[dict[str, Any]], answer: dict[str, Any], cache: Path
+) -> None:
     from core.models import build_model, structure
     from core.training.demands import check_labels, check_length, located
     from core.training.material import parameter_units
@@ -150,6 +152,7 @@ def _model(plan: Plan, roles: Any, task: Task, findings: list[dict[str, Any]], a
     if not encoded.features:
         findings.append(_finding("error", "data", "There is no training row, so the plan has no step."))
         return
+    _teachers(plan, roles, task, (model, tokenizer, list(shape.layers)), findings, cache)
     counted = count_stages(plan, encoded.lengths)
     answer["stages"] = counted
     answer["steps"] = sum(stage["steps"] for stage in counted)
@@ -165,6 +168,23 @@ def _model(plan: Plan, roles: Any, task: Task, findings: list[dict[str, Any]], a
             continue
         if where in groups and stage.kind != "range_test":
             findings += _rates(stage, where, steps, groups[where], units, dict(model.named_parameters()))
+
+
+def _teachers(
+    plan: Plan, roles: Any, task: Task, student: tuple[Any, Any, list[Any]], findings: list[dict[str, Any]], cache: Path
+) -> None:
+    """Ask the teachers of distillations whether they can teach this student, and whether there is room for answers."""
+    stages = [(where, stage) for where, stage in _stages(plan) if stage.kind == "distil"]
+    if not stages:
+        return
+    from core.training.distil.rehearsal import teacher_findings
+
+    asked = answered_units(roles.train)
+    for where, stage in stages:
+        for level, place, found in teacher_findings(stage, where, task, *student, asked, cache):
+            findings.append(
+                _of_error(found, place) if isinstance(found, BertloomError) else _finding(level, place, found)
+            )
 
 
 def _rates(

@@ -13,7 +13,14 @@ from pages.ui.format import bytes_text, count, plain
 from pages.ui.forms_fields import control
 from pages.ui.forms_stages import dig
 from pages.ui.planner_distil_facts import Side, answer_bytes, teacher_side
-from pages.ui.planner_distil_known import counted, described, settings_of, student_of, teachers_of
+from pages.ui.planner_distil_known import (
+    counted,
+    described,
+    distil_places,
+    settings_of,
+    student_of,
+    teachers_of,
+)
 from pages.ui.planner_distil_losses import CSS as LOSSES_CSS
 from pages.ui.planner_distil_losses import losses_part
 from pages.ui.planner_distil_teachers import teachers_part
@@ -23,7 +30,7 @@ from pages.ui.planner_slider import CSS as SLIDER_CSS
 from pages.ui.planner_slider import slider_field
 from pages.ui.planner_widgets import field, fields, message
 
-__all__ = ["CSS", "cache_words", "distil_part"]
+__all__ = ["CSS", "cache_words", "distil_part", "teacher_outlook"]
 
 CSS = SLIDER_CSS + LOSSES_CSS
 #: Fields that are folded away, under their heading.
@@ -136,6 +143,18 @@ def _cache(draft: Draft, studio: Studio, path: str, settings: Mapping[str, Any])
             field(draft, f"{path}.cache_limit_mb")
     words, bad = cache_words(settings, answer_bytes(counted(draft)), free_bytes(studio.home.cache))
     st.caption(f":orange[:material/warning: {plain(words)}]" if bad else plain(words))
+
+
+def teacher_outlook(draft: Draft, studio: Studio) -> None:
+    """Say what the plan's teachers will do before its first step and in every step."""
+    free = free_bytes(studio.home.cache)
+    for index, settings in distil_places(draft):
+        words, bad = cache_words(settings, answer_bytes(counted(draft)), free)
+        often = "in every step, for the losses between layers" if settings.get("states") else "once, for its answers"
+        name = plain(draft.state.get(f"stages.{index}.name"), 40)
+        st.caption(f":material/school: **{name}**: the teacher runs {often}. {plain(words)}")
+        if bad:
+            st.caption(":orange[:material/warning: There is no room for its answers on this disk.]")
 
 
 def cache_words(settings: Mapping[str, Any], size: tuple[int, int, int] | None, free: int) -> tuple[str, bool]:

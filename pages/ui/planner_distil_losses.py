@@ -29,7 +29,8 @@ _BEGIN: dict[str, dict[str, Any]] = {
 _FIELDS = ("distance", "positions", "map", "heads", "schedule.name", "schedule.to", "schedule.begin", "schedule.end")
 CSS = """
 [class*="st-key-distil_pair_"] { flex-wrap: nowrap; align-items: center; }
-[class*="st-key-distil_pair_"] > div:first-child { flex: 0 0 6.2rem; min-width: 6.2rem; }
+[class*="st-key-distil_pair_"] > div:first-child { flex: 0 0 4rem; min-width: 4rem; width: 4rem; }
+[class*="st-key-distil_pair_"] > div:last-child { flex: 1 1 0; min-width: 0; }
 [class*="st-key-distil_loss_head_"] { flex-wrap: nowrap; }
 [class*="st-key-distil_loss_head_"] > div { min-width: 0; }
 """
@@ -79,7 +80,7 @@ def _row(draft: Draft, index: int, number: int, student: Side | None, teacher: S
     slider_field(draft, f"{path}.weight")
     if row.get("kind") != "embedding":
         _way(draft, path, row, student, teacher)
-    fields(draft, [f"{path}.{name}" for name in _FIELDS])
+    fields(draft, [f"{path}.{name}" for name in _FIELDS], columns=2)
     message(draft, path)
 
 

@@ -14,7 +14,7 @@ from pages.ui.format import count, duration, percent, plain
 from pages.ui.planner_draft import Draft, sync
 from pages.ui.planner_jobs import ask, forget, peek, running
 
-__all__ = ["estimate_part", "estimate_question", "known_estimate"]
+__all__ = ["estimate_part", "estimate_question", "known_estimate", "teacher_share"]
 
 
 def estimate_question(draft: Draft) -> dict[str, Any]:
@@ -116,3 +116,16 @@ def _estimated(answer: Mapping[str, Any]) -> None:
             "Trained", f"{trainable / 1e6:.1f} M" if trainable is not None else "–", help="Parameters that are trained."
         )
         st.caption(plain(share) or "&nbsp;")
+    words = teacher_share(answer.get("teacher"))
+    if words:
+        st.caption(f":material/school: {plain(words)}")
+
+
+def teacher_share(teacher: Mapping[str, Any] | None) -> str:
+    """Say how much of an estimate teachers take; nothing without one."""
+    if not teacher:
+        return ""
+    once, scores = float(teacher["answering_s"]), float(teacher["scoring_s"])
+    answers = f"about {duration(once)} for its answers, once" if once else "its answers are in the cache already"
+    words = f"Of it for the teacher: {answers}; about {duration(scores)} for its own scores"
+    return words + ("; and it runs in every step, which the time of the steps holds." if teacher["every_step"] else ".")

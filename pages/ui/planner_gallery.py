@@ -26,12 +26,12 @@ def gallery(layers: int) -> None:
     layers
         Number of the encoder's layers.
     """
-    st.caption("A ready plan takes the place of the stages. Data, model and runtime stay as they are.")
     now = draft()
     tuning, teaching = st.tabs(["Tuning", "Learning from a teacher"], key="gallery_tabs")
     with teaching:
         recipes_part(now)
     with tuning:
+        st.caption("A ready plan takes the place of the stages. Data, model and runtime stay as they are.")
         _templates(now, layers)
 
 

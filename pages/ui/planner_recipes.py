@@ -31,6 +31,10 @@ _STUDENTS = {"teacher": "Half of the teacher's layers", "own": "The plan's encod
 
 def recipes_part(now: Draft) -> None:
     """Draw what a recipe needs, a teacher and a student, and the recipes."""
+    st.caption(
+        "A recipe takes the place of the stages, and half of the teacher's layers that of the model. Data and runtime "
+        "stay as they are."
+    )
     offered = {str(one["source"]): one for one in fitting_teachers(now, studio())}
     row = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
     with row[0]:

@@ -43,8 +43,8 @@ def steps_question(draft: Draft) -> dict[str, Any]:
     return kept
 
 
-def outlook(draft: Draft, studio: Studio, *, below: Callable[[], None]) -> None:
-    """Draw steps and rows, the learning-rate curve and the estimate; `below` draws what follows."""
+def outlook(draft: Draft, studio: Studio, *, above: Callable[[], None], below: Callable[[], None]) -> None:
+    """Draw steps and rows, the learning-rate curve and the estimate; `above` and `below` draw what stands around it."""
     with st.container(border=True, key="planner_outlook"):
         st.subheader("What this plan does", anchor=False)
         plan = draft.plan()
@@ -72,6 +72,7 @@ def outlook(draft: Draft, studio: Studio, *, below: Callable[[], None]) -> None:
             _steps(job.answer)
             _curve(studio, plan, job.answer)
             _stage_table(draft, plan, job.answer)
+        above()
         estimate_part(draft, studio)
         below()
 

@@ -147,7 +147,13 @@ def _taught(distil: Mapping[str, Any]) -> str:
     names = [parts[-2] if len(parts) > 1 and parts[-1] == "best" else parts[-1] for parts in sources]
     losses = distil.get("states") or []
     between = f", {len(losses)} loss{'' if len(losses) == 1 else 'es'} between layers" if losses else ""
-    return f"from {' and '.join(names) or 'nobody'}: T {distil.get('temperature')}, α {distil.get('alpha')}{between}"
+    temperature, alpha = (_short(distil.get(name)) for name in ("temperature", "alpha"))
+    return f"from {' and '.join(names) or 'nobody'}: T {temperature}, α {alpha}{between}"
+
+
+def _short(value: Any) -> str:
+    found = _float(value)
+    return str(value) if found is None else f"{found:g}"
 
 
 def _gate(gate: Mapping[str, Any], metric: Any) -> str:

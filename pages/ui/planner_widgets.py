@@ -25,7 +25,9 @@ from pages.ui.planner_draft import Draft, given, living, put, widget_key
 __all__ = ["field", "fields", "folded", "message", "section"]
 
 #: Choices that stand in a narrow column although there are few of them.
-_NARROW = (".kind", ".on_pass", ".rule", ".decide", ".on_exhausted")
+_NARROW = (
+    ".kind", ".on_pass", ".rule", ".decide", ".on_exhausted", ".harmful", ".by", ".distance", ".positions", ".map",
+)  # fmt: skip
 _REFERENCES = {"start": "Score at its start", "majority": "Majority's score", "number": "A number"}
 
 

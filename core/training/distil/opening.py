@@ -25,7 +25,7 @@ from core.training.intervals import majority_score
 if TYPE_CHECKING:
     from core.training.engine import Engine
 
-__all__ = ["open_objective"]
+__all__ = ["open_objective", "same_pieces", "watches"]
 
 
 def open_objective(
@@ -101,8 +101,8 @@ def open_objective(
         found = Objective(config, teachers, answers, steps=prepared.steps)
         found.gate = on_gate
         return found
-    own, other_watch = _watches(engine, teachers[0])
-    _same_pieces(prepared.tokenizer, teachers[0].finished.tokenizer, place)
+    own, other_watch = watches(engine, teachers[0])
+    same_pieces(prepared.tokenizer, teachers[0].finished.tokenizer, place)
     if engine.feeds:
         engine.feeds.clear()
         event("decision", "Losses between layers read all layers, so frozen ones are computed anew in every step.")
@@ -171,7 +171,8 @@ def _tell_score(
     return unit_answers(logits, encoded, rows, len(teacher.order)).astype(np.float16)
 
 
-def _watches(engine: Engine, teacher: Teacher) -> tuple[Watch, Watch]:
+def watches(engine: Engine, teacher: Teacher) -> tuple[Watch, Watch]:
+    """Return what reads the layers of a stage's student, and of a teacher."""
     from core.models import structure
 
     own, others = engine.prepared.layers, list(structure(teacher.finished.model).layers)
@@ -181,7 +182,14 @@ def _watches(engine: Engine, teacher: Teacher) -> tuple[Watch, Watch]:
     )
 
 
-def _same_pieces(student: Any, teacher: Any, place: str) -> None:
+def same_pieces(student: Any, teacher: Any, place: str) -> None:
+    """Refuse losses between layers of encoders with different tokenisers.
+
+    Raises
+    ------
+    ConfigError
+        If their vocabularies differ.
+    """
     if student.get_vocab() != teacher.get_vocab():
         raise ConfigError(
             "Student and teacher have different tokenisers, so their layers see different sub-words.",

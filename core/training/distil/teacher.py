@@ -16,12 +16,13 @@ from core.data.tasks.base import Encoded, Rows, Task
 from core.errors import ConfigError, StorageError
 from core.models.folders import Finished, load_finished
 from core.models.sources import BUNDLED, ResolvedModel, resolve
+from core.models.trained import task_difference
 from core.training.batches import evaluation_batches
 from core.training.distil.positions import answers_of, units
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.files import FREE_FLOOR, free_bytes, write_json
 
-__all__ = ["Answers", "Teacher", "keep_answers", "load_teacher", "teacher_folder"]
+__all__ = ["Answers", "Teacher", "answers_kept", "keep_answers", "load_teacher", "teacher_folder"]
 
 _FILE, _DONE, _ABOUT = "answers.f16", "done.json", "about.json"
 #: Evaluation batches between two notes of how far a pass over the rows is.
@@ -140,23 +141,14 @@ def load_teacher(source: str, task: Task, *, where: str) -> Teacher:
     resolved = teacher_folder(source, where=where)
     finished = load_finished(resolved.folder)
     other = finished.task
-    if other.kind != task.kind or other.config.multi_label != task.config.multi_label:
-        words = [f"{one.kind}{' with several labels' if one.config.multi_label else ''}" for one in (other, task)]
+    problem = task_difference(other.config, list(other.labels), task.config, list(task.labels))
+    if problem is not None:
+        alike = other.kind == task.kind and other.config.multi_label == task.config.multi_label
         raise ConfigError(
-            f"The teacher was trained for {words[0]}, the student learns {words[1]}.", where=where,
-            expected="a teacher of the student's task",
-        )  # fmt: skip
-    missing = [name for name in task.labels if name not in other.labels]
-    extra = [name for name in other.labels if name not in task.labels]
-    if missing or extra:
-        parts = [
-            f"{words}: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}"
-            for words, names in (("only in the data", missing), ("only the teacher's", extra)) if names
-        ]  # fmt: skip
-        raise ConfigError(
-            f"The teacher's labels are not those of the data ({'; '.join(parts)}).", where=where,
-            expected=f"the labels {', '.join(task.labels[:12])}",
-            advice="Take a teacher that was trained on these labels, or rename the labels of the data.",
+            problem, where=where,
+            expected=f"the labels {', '.join(task.labels[:12])}" if alike else "a teacher of the student's task",
+            advice="Take a teacher that was trained on these labels, or rename the labels of the data."
+            if alike else None,
         )  # fmt: skip
     order = np.asarray([other.labels.index(name) for name in task.labels])
     return Teacher(finished, order, _digest(resolved.folder))
@@ -223,12 +215,7 @@ def keep_answers(
             f"The teacher's answers take {size / 1e6:.0f} MB.", where="distil.cache_limit_mb",
             expected=f"at most {limit_mb} MB", advice="Raise the limit, or train on fewer rows.",
         )  # fmt: skip
-    about = {
-        "format": 1, "teacher": teacher.digest, "data": _data_digest(own), "order": teacher.order.tolist(),
-        "max_length": teacher.finished.max_length, "units": count,
-    }  # fmt: skip
-    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:40]
-    folder = cache / "teachers" / key
+    about, folder = _entry(teacher, own, count, cache)
     if not keep:
         event("info", f"The teacher answers {count:,} questions in this run; its answers are not kept.")
         values = np.zeros((count, classes), dtype=np.float16)
@@ -244,6 +231,35 @@ def keep_answers(
         computed = _write(teacher, own, rows, folder, about, (count, classes), check, progress)
     values = np.memmap(folder / _FILE, dtype=np.float16, mode="r", shape=(count, classes))
     return Answers(values, places, len(rows), computed)
+
+
+def answers_kept(teacher: Teacher, own: Encoded, count: int, cache: Path) -> bool:
+    """Tell whether a teacher's answers lie in the cache, all of them.
+
+    Parameters
+    ----------
+    teacher
+        The teacher.
+    own
+        The rows as it reads them.
+    count
+        How many units they have; see :func:`core.training.distil.positions.units`.
+    cache
+        The home's cache folder.
+    """
+    _, folder = _entry(teacher, own, count, cache)
+    batches = len(evaluation_batches(np.asarray(own.lengths), EVALUATION_TOKENS))
+    return _done(folder) >= batches and _whole(folder / _FILE, count * len(teacher.order) * 2)
+
+
+def _entry(teacher: Teacher, own: Encoded, count: int, cache: Path) -> tuple[dict[str, Any], Path]:
+    """Return what an entry of the cache belongs to, and its folder."""
+    about = {
+        "format": 1, "teacher": teacher.digest, "data": _data_digest(own), "order": teacher.order.tolist(),
+        "max_length": teacher.finished.max_length, "units": count,
+    }  # fmt: skip
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:40]
+    return about, cache / "teachers" / key
 
 
 def _write(
