@@ -34,6 +34,7 @@ from core.runs.sources import (
 )
 from core.runs.store import Store
 from core.runs.structures import StructureDesk
+from core.runs.student_desk import StudentDesk
 from core.runs.teachers import list_teachers
 from core.settings import Home
 from core.settings import home as default_home
@@ -41,7 +42,7 @@ from core.studies.desk import ClaimDesk
 
 _Dicts = list[dict[str, Any]]  # classes below have a method of the name list
 
-__all__ = ["ClaimDesk", "DataDesk", "GraphDesk", "ModelDesk", "RunDesk", "StructureDesk", "Studio"]
+__all__ = ["ClaimDesk", "DataDesk", "GraphDesk", "ModelDesk", "RunDesk", "StructureDesk", "StudentDesk", "Studio"]
 
 
 class Studio:
@@ -77,6 +78,7 @@ class Studio:
         self.graphs = GraphDesk(self._store, self._helper, submitter)
         self.claims = ClaimDesk(self._store, self.runs, self.estimate)
         self.structures = StructureDesk(self._store, self.runs)
+        self.students = StudentDesk(self._store, self._helper, self.runs)
         self.presets = Presets(self.home)
         if self._manager is not None:
             self._manager.start()
@@ -102,6 +104,7 @@ class Studio:
             self._open = False
         if self._manager is not None:
             self._manager.close(timeout)
+        self.students.close()
         self._helper.close()
         self._store.close()
 
@@ -358,19 +361,6 @@ class ModelDesk:
         arguments = {"shape": shape.model_dump(mode="json"), "out": str(out), "tokenizer": tokenizer, "seed": seed}
         hub = tokenizer.startswith("hub:")
         return Path(self._studio._helper.call("new_encoder", arguments, timeout=300, hub=hub))
-
-    def bench(self, source: str, seconds: float = 0.5) -> dict[str, Any]:
-        """Measure size and speed of a model here (helper process); see :func:`core.models.bench.bench_model`.
-
-        Parameters
-        ----------
-        source
-            ``bundled``, a model folder, or ``hub:NAME``.
-        seconds
-            Spent on each size of batch and text.
-        """
-        arguments = {"source": source, "seconds": seconds}
-        return dict(self._studio._helper.call("bench", arguments, timeout=600, hub=source.startswith("hub:")))
 
     def describe(self, source: str, revision: str | None = None) -> dict[str, Any]:
         """Describe a model from its config and the header of its weights, without loading it.

@@ -313,14 +313,29 @@ def export(
     run_id: RunArgument,
     target: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write; it must be empty or new.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in that folder.")] = False,
+    format: Annotated[
+        str, typer.Option(help="safetensors (stock transformers loads it), onnx, or onnx-int8 (weights of 8 bits).")
+    ] = "safetensors",
     as_json: bool = JsonOption,
 ) -> None:
-    """Export a run's best model as a folder that stock transformers loads."""
+    """Export a run's best model; ONNX is held against the model before the folder appears."""
+    from core.models.onnx_folder import FORMATS, read_about
+
     with errors(as_json):
+        if format not in FORMATS:
+            raise ConfigError(f"There is no format {format!r}.", where="--format", expected=", ".join(FORMATS))
         studio = _studio()
         try:
             record = studio.runs.find(run_id)
-            folder = studio.runs.export(record.id, target.expanduser().absolute(), overwrite=overwrite)
+            place = target.expanduser().absolute()
+            folder = studio.runs.export(record.id, place, overwrite=overwrite, format=format)
         finally:
             studio.close()
-        answer({"id": record.id, "folder": str(folder)}, as_json=as_json, text=f"Exported to {folder}.")
+        found: dict[str, Any] = {"id": record.id, "folder": str(folder), "format": format}
+        lines = [f"Exported to {folder}."]
+        if format != "safetensors":
+            from core.models.onnx_card import checked
+
+            found["checked"] = read_about(folder)
+            lines += [line for line in checked(found["checked"]).splitlines() if line.startswith("- ")]
+        answer(found, as_json=as_json, text="\n".join(lines))

@@ -79,7 +79,8 @@ def checked(about: Mapping[str, Any]) -> str:
     lines = [
         "## What was checked", "",
         f"`model.onnx` (operator set {about['opset']}, {what}, {about['file_bytes'] / 1e6:.1f} MB) was run by "
-        f"onnxruntime beside the model by torch. Inputs: {', '.join(f'`{name}`' for name in about['inputs'])}, int64 of shape "
+        f"onnxruntime beside the model by torch. "
+        f"Inputs: {', '.join(f'`{name}`' for name in about['inputs'])}, int64 of shape "
         "(batch, length); both are open.", "",
         f"- Random pieces, batches of {sizes} (texts × sub-words) with padding: logits differ by at most "
         f"{found['max_difference']:.2g}, {found['mean_difference']:.2g} on average, where they reach "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.config import Plan, RunConfig, config_from_dict, plan_from_dict
-from core.runs import distilled, estimates, folder, housekeeping, searches, teaching
+from core.models.atomic import remove_new_folder
+from core.runs import distilled, estimates, folder, housekeeping, searches, speed, teaching
 from core.runs.control import Control
 from core.runs.decisions import decisions
 from core.runs.findings.types import Finding
@@ -358,8 +361,11 @@ class RunDesk:
         """Return the model folder of a run (``best/``) or, for a path, the folder itself."""
         return find_model_folder(self._store, source)
 
-    def export(self, run_id: str, target: Path | None = None, overwrite: bool = False) -> Path:
-        """Write a run's best weights as a model folder with card, plan and snippet.
+    def export(
+        self, run_id: str, target: Path | None = None, overwrite: bool = False, *, format: str = "safetensors",
+        tell: Callable[[float, str], None] | None = None, cancel: threading.Event | None = None,
+    ) -> Path:  # fmt: skip
+        """Write a run's best weights as a model folder with card, plan and snippet, and note it down.
 
         Parameters
         ----------
@@ -369,6 +375,12 @@ class RunDesk:
             The folder to write; ``None`` takes one in the home's ``exports/``, named after the run.
         overwrite
             Whether a folder that exists may be replaced.
+        format
+            ``safetensors``, ``onnx`` or ``onnx-int8``; ONNX is checked against the model, which takes up to a minute.
+        tell
+            Called with the share that is done (0 to 1) and what is being done.
+        cancel
+            An event that ends it; nothing of the folder stays.
 
         Returns
         -------
@@ -376,9 +388,18 @@ class RunDesk:
             The folder.
         """
         record = self.get(run_id)
-        source, wanted = model_of(self._store, record), export_target(self._store, record, target)
-        arguments = {"source": str(source), "target": str(wanted), "overwrite": overwrite}
-        return Path(self._helper.call("export", arguments, timeout=600))
+        source, wanted = model_of(self._store, record), export_target(self._store, record, target, format)
+        arguments = {"source": str(source), "target": str(wanted), "overwrite": overwrite, "format": format}
+        there = wanted.exists()
+        try:
+            found = self._helper.call(
+                "export", arguments, timeout=1800, aside=format != "safetensors", cancel=cancel, tell=tell
+            )  # fmt: skip
+        finally:
+            if cancel is not None and cancel.is_set() and not there:
+                remove_new_folder(wanted)  # the process was killed, perhaps while it wrote
+        speed.note_export(self._home.run(record.id), Path(found), format, time.time())
+        return Path(found)
 
     def disk(self) -> dict[str, Any]:
         """Return disk use: ``runs`` [{id, name, bytes, checkpoints, best}], ``cache``, ``total``, ``free`` (bytes)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from core.config import Plan
 from core.errors import RunError
 from core.runs.compare.documents import answered, ratio_interval
 from core.runs.records import RunRecord
+from core.runs.speed import measured_of
 
-__all__ = ["alone", "report", "without_teacher"]
+__all__ = ["alone", "alone_key", "complete", "distils", "report", "without_teacher"]
 
 #: Parts of a plan that say nothing of what is learnt.
 _NAMES = ("name", "tags")
@@ -30,21 +32,28 @@ def alone(plan: Plan) -> Plan:
 
 def without_teacher(plan: Mapping[str, Any], others: Iterable[RunRecord]) -> RunRecord | None:
     """Return the newest finished run that trains the same student on the same rows without a teacher."""
-
-    def told(one: Mapping[str, Any]) -> dict[str, Any]:
-        data = alone(Plan.model_validate(one)).model_dump(mode="json")
-        return {key: value for key, value in data.items() if key not in _NAMES}
-
-    wanted = told(plan)
+    wanted = alone_key(plan)
     for record in others:
-        if record.kind != "train" or str(record.status) != "finished" or _distils(record.plan):
+        if record.kind != "train" or str(record.status) != "finished" or distils(record.plan):
             continue
-        if told(record.plan) == wanted:
+        if alone_key(record.plan) == wanted:
             return record
     return None
 
 
-def _distils(plan: Mapping[str, Any]) -> bool:
+def alone_key(plan: Mapping[str, Any]) -> str:
+    """Return what two plans share that differ in nothing but teachers, name and tags; a plan of its own if it is no
+    longer valid.
+    """
+    try:
+        data = alone(Plan.model_validate(plan)).model_dump(mode="json")
+    except ValueError:
+        data = dict(plan)
+    return json.dumps({key: value for key, value in data.items() if key not in _NAMES}, sort_keys=True, default=str)
+
+
+def distils(plan: Mapping[str, Any]) -> bool:
+    """Whether a plan has a stage that learns from a teacher."""
     return any(stage.get("kind") == "distil" for stage in plan.get("stages") or [])
 
 
@@ -71,14 +80,15 @@ def report(
         ``id``, ``role`` (``test``, or ``gate`` where there are no test rows), ``metric``, ``student`` and ``alone``
         {``id``, ``score``, ``interval``, ``parameters``?}, ``teachers`` [{``source``, ``name``, ``score``,
         ``interval``, ``parameters``, ``retention`` {``value``, ``interval``}, ``quadrants`` (of the scored rows) or
-        None}], ``majority``, ``training`` (the last value of every series), ``notices``.
+        None, ``lost`` (see :func:`core.training.distil.lost.lost_rows`; None in results of older versions)}],
+        ``majority``, ``training`` (the last value of every series), ``notices``.
 
     Raises
     ------
     RunError
         If the run has no stage of kind distil, or has not finished.
     """
-    if not _distils(record.plan):
+    if not distils(record.plan):
         raise RunError(
             f"The run {record.name!r} learns from no teacher.", where=f"run {record.id}",
             expected="a plan with a stage of kind distil",
@@ -102,7 +112,7 @@ def report(
                 "source": one["source"], "name": one["name"], "parameters": one["parameters"], "score": score,
                 "interval": (other.get("intervals") or {}).get(metric),
                 "retention": _retention(results["metrics"].get(f"{role}/{metric}"), score, own, theirs, metric),
-                "quadrants": _quadrants(theirs, own),
+                "quadrants": _quadrants(theirs, own), "lost": (one.get("lost") or {}).get(role),
             }
         )  # fmt: skip
     if baseline is None:
@@ -116,6 +126,45 @@ def report(
         "notices": notices,
     }  # fmt: skip
     return found
+
+
+def complete(
+    found: Mapping[str, Any], speed: Mapping[str, Any] | None, exports: Sequence[Mapping[str, Any]],
+    parameters: Callable[[str], int | None],
+) -> dict[str, Any]:  # fmt: skip
+    """Return a report with what was measured of everything in it.
+
+    Parameters
+    ----------
+    found
+        What :func:`report` returns.
+    speed
+        What :func:`core.runs.speed.read_speed` returns.
+    exports
+        What :func:`core.runs.speed.read_exports` returns.
+    parameters
+        How many numbers the weights of a run hold; None where they are gone.
+    """
+
+    def sized(one: Mapping[str, Any], form: str, **named: str) -> dict[str, Any]:
+        bench = measured_of(speed, form, **named)
+        size = one.get("parameters") if bench is None else bench["parameters"]
+        return {**one, "parameters": parameters(one["id"]) if size is None and "id" in one else size, "bench": bench}
+
+    student, other = found["student"], found["alone"]
+    result = {
+        **found,
+        "student": sized(student, "student", run=student["id"]),
+        "teachers": [sized(one, "teacher", source=one["source"]) for one in found["teachers"]],
+        "alone": None if other is None else sized(other, "alone", run=other["id"]),
+        "exports": [{**one, "bench": measured_of(speed, "export", source=one["folder"])} for one in exports],
+        "speed": None,
+    }
+    if speed is None:
+        result["notices"] = [*found["notices"], "Speed and memory were not measured yet."]
+    else:
+        result["speed"] = {key: speed.get(key) for key in ("machine", "threads", "versions", "measured", "seconds")}
+    return result
 
 
 def _metric(metrics: Mapping[str, float], role: str, plan: Mapping[str, Any]) -> str:

@@ -103,16 +103,17 @@ def _check(home: Home, data: dict[str, Any], task: dict[str, Any], model: dict[s
     return report.as_dict()
 
 
-def _bench(home: Home, source: str, seconds: float) -> Any:
-    from core.models.bench import bench_model
+def _bench(home: Home, sources: dict[str, str], seconds: float, tell: Tell) -> Any:
+    from core.models.bench import bench_models
+    from core.runs.speed import told
 
-    return bench_model(source, seconds=seconds)
+    return told(bench_models(sources, seconds=seconds, tell=tell))
 
 
-def _export(home: Home, source: str, target: str, overwrite: bool) -> Any:
+def _export(home: Home, source: str, target: str, overwrite: bool, format: str, tell: Tell) -> Any:
     from core.models import export_model
 
-    return export_model(source, target, overwrite=overwrite)
+    return export_model(source, target, overwrite=overwrite, format=format, cache=home.cache, tell=tell)
 
 
 def _prune(
@@ -191,7 +192,7 @@ REQUESTS: dict[str, Callable[..., Any]] = {
     "probe_tree": _probe_tree,
 }
 #: Those that say how far they have come; they are called with ``tell`` (share of 0 to 1, what is being done).
-TELLING: set[str] = {"prune"}
+TELLING: set[str] = {"bench", "export", "prune"}
 
 
 def main() -> int:

@@ -93,8 +93,8 @@ def _candidates(store: Store) -> Iterator[tuple[str, str | None]]:
         yield str(store.home.run(record.id) / "best"), f"{record.name} ({record.id})"
 
 
-def export_target(store: Store, record: RunRecord, target: Path | None) -> Path:
-    """Return the folder to export to: the given one, or one in the home's ``exports/`` that is named after the run."""
+def export_target(store: Store, record: RunRecord, target: Path | None, format: str = "safetensors") -> Path:
+    """Return the folder to export to: the given one, or one in the home's ``exports/`` named after run and format."""
     if target is not None:
         wanted = target.expanduser().absolute()
         if wanted.exists() and not wanted.is_dir():
@@ -103,4 +103,5 @@ def export_target(store: Store, record: RunRecord, target: Path | None) -> Path:
     plain_name = (
         "".join(char if char.isalnum() or char in "._-" else "-" for char in record.name).strip(".-") or "model"
     )
-    return confine(store.home.exports / safe_name(f"{plain_name[:60]}-{record.id}"), store.home.exports)
+    ending = "" if format == "safetensors" else f"-{format}"
+    return confine(store.home.exports / safe_name(f"{plain_name[:60]}-{record.id}{ending}"), store.home.exports)

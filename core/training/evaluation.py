@@ -105,7 +105,9 @@ def entropy_share(logits: Sequence[np.ndarray], encoded: Encoded, task: TaskConf
     return float(entropy.mean() / math.log(values.shape[-1]))
 
 
-def score_roles(engine: Engine, check: Callable[[], None]) -> tuple[dict[str, float], dict[str, Any]]:
+def score_roles(
+    engine: Engine, check: Callable[[], None], keep: dict[str, list[np.ndarray]] | None = None
+) -> tuple[dict[str, float], dict[str, Any]]:
     """Score gate and test with the model as it is.
 
     Parameters
@@ -114,6 +116,8 @@ def score_roles(engine: Engine, check: Callable[[], None]) -> tuple[dict[str, fl
         The engine, with the weights to score.
     check
         Called between batches; may raise to stop.
+    keep
+        Given the logits of every feature, by role.
 
     Returns
     -------
@@ -131,6 +135,8 @@ def score_roles(engine: Engine, check: Callable[[], None]) -> tuple[dict[str, fl
         rows = getattr(prepared.roles, role)
         with engine.scoring():
             logits = role_logits(engine.scorer(role), prepared.encoded[role], check=check)
+        if keep is not None:
+            keep[role] = logits
         found = prepared.task.evaluate(logits, prepared.encoded[role], rows, details=True)
         metrics.update({f"{role}/{name}": float(value) for name, value in found.metrics.items()})
         details[role] = found.details

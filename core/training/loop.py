@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import core.training.stage  # noqa: F401  (a waiting worker imports this module so that training begins at once)
 from core.config import Plan, Stage
@@ -18,6 +18,9 @@ from core.training.material import load_material
 from core.training.results import environment, load_best, write_results
 from core.training.run import Run, Stopped
 from core.training.state import restore
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["train"]
 
@@ -161,8 +164,11 @@ def _finish(run: Run) -> None:
         else:
             run.best.write_last(run.step)
         run.phase("testing")
-        metrics, details = _test(run, trains[-1])
-        teachers = _teachers(run)
+        taught = any(stage.kind == "distil" for stage in run.active)
+        kept: dict[str, list[np.ndarray]] | None = {} if taught else None
+        metrics, details = _test(run, trains[-1], kept)
+        if kept is not None:
+            teachers = _teachers(run, kept)
     training = {
         "steps": run.step, "total_steps": run.planned_steps(), "stopped_early": run.stopped_early,
         "best": run.best_dict(),
@@ -186,18 +192,18 @@ def _finish(run: Run) -> None:
     run.context.progress(phase="finished", step=run.step, total_steps=total, eta_s=0.0)
 
 
-def _teachers(run: Run) -> list[dict[str, Any]]:
-    """Score the teachers of the run's stages on gate and test, beside which the student stands."""
-    if not any(stage.kind == "distil" for stage in run.active):
-        return []
+def _teachers(run: Run, student: dict[str, list[np.ndarray]]) -> list[dict[str, Any]]:
+    """Score the teachers of the run's stages on gate and test, and find what the student lost of them."""
     from core.training.distil.scores import teacher_results
 
     run.phase("testing the teacher")
-    return teacher_results(run.material, check=run.check)
+    return teacher_results(run.material, student, check=run.check)
 
 
-def _test(run: Run, stage: Stage) -> tuple[dict[str, float], dict[str, Any]]:
-    """Score gate and test with the best model, and put the last weights back."""
+def _test(
+    run: Run, stage: Stage, keep: dict[str, list[np.ndarray]] | None
+) -> tuple[dict[str, float], dict[str, Any]]:  # fmt: skip
+    """Score gate and test with the best model, and put the last weights back; `keep` is given its logits."""
     assert run.best is not None
     current = run.current
     session = run.open(_plain(stage), 0, fresh=False) if current is None else current.session
@@ -221,7 +227,7 @@ def _test(run: Run, stage: Stage) -> tuple[dict[str, float], dict[str, Any]]:
 
     try:
         load_best(run.material, run.best.folder)
-        found = score_roles(session.engine, check)
+        found = score_roles(session.engine, check, keep)
         put_back()
         return found
     finally:

@@ -7,15 +7,17 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import BertloomError
 from core.runs.distilled import alone
 from core.runs.records import RunRecord, Status
 from pages.ui import keys
 from pages.ui.components import Card, card_row, empty_state, run_url
-from pages.ui.format import count, interval, metric_name, metric_value, number, percent, plain
+from pages.ui.format import count, interval, metric_name, metric_value, percent, plain
+from pages.ui.run_teacher_lost import lost_part
+from pages.ui.run_teacher_speed import speed_part
+from pages.ui.run_teacher_students import students_part
 from pages.ui.studio import studio
 
-__all__ = ["has_teacher", "quadrant_rows", "speed_rows", "teacher_tab"]
+__all__ = ["has_teacher", "quadrant_rows", "teacher_tab"]
 
 _QUADRANTS = {
     ("right", "right"): "both_right", ("right", "wrong"): "teachable", ("wrong", "right"): "harmful",
@@ -41,28 +43,18 @@ def teacher_tab(run: RunRecord) -> None:
         ):  # fmt: skip
             pass
         return
-    found = studio().runs.distillation(run.id)
-    sizes = _sizes(run, found)
-    _cards(found, sizes)
+    found = studio().students.report(run.id)
+    _cards(found)
     _alone(run, found)
     for one in found["teachers"]:
         if one["quadrants"]:
             _quadrants(one, found)
-    _speed(run, found)
+    lost_part(found)
+    speed_part(run, found)
+    students_part(run)
 
 
-def _sizes(run: RunRecord, found: Mapping[str, Any]) -> tuple[int | None, int]:
-    """Return the parameters of student (None where its weights are gone) and first teacher."""
-    own = None
-    if run.has_model:
-        try:
-            own = int(studio().models.describe(str(studio().runs.model_folder(run.id)))["parameters"])
-        except BertloomError:
-            own = None
-    return own, int(found["teachers"][0]["parameters"])
-
-
-def _cards(found: Mapping[str, Any], sizes: tuple[int | None, int]) -> None:
+def _cards(found: Mapping[str, Any]) -> None:
     metric, role = found["metric"], found["role"]
     name = metric_name(f"{role}/{metric}")
     student, teacher, other = found["student"], found["teachers"][0], found["alone"]
@@ -79,7 +71,10 @@ def _cards(found: Mapping[str, Any], sizes: tuple[int | None, int]) -> None:
             "Without a teacher", "–" if other is None else metric_value(metric, other["score"]),
             "not trained yet" if other is None else _between(metric, other),
         ),
-        Card("Parameters", "–" if sizes[0] is None else count(sizes[0]), f"teacher {count(sizes[1])}"),
+        Card(
+            "Parameters", "–" if student["parameters"] is None else count(student["parameters"]),
+            f"teacher {count(teacher['parameters'])}",
+        ),
     ]  # fmt: skip
     card_row(cards, key="run_cards_teacher")
     if found["majority"] is not None:
@@ -129,47 +124,3 @@ def _quadrants(one: Mapping[str, Any], found: Mapping[str, Any]) -> None:
         "Teacher right and student wrong is what could still be taught; teacher wrong and student right is where "
         "listening to it would do harm."
     )
-
-
-def _speed(run: RunRecord, found: Mapping[str, Any]) -> None:
-    slot = f"_speed_{run.id}"
-    st.markdown("**Speed on this machine**")
-    if not run.has_model:
-        st.caption("The student's weights were deleted: its speed cannot be measured.")
-        return
-    again = slot in st.session_state
-    if st.button("Measure again" if again else "Measure", icon=":material/timer:", key="measure_speed"):
-        with st.spinner("Timing student and teacher"):
-            st.session_state[slot] = [
-                studio().models.bench(str(studio().runs.model_folder(run.id))),
-                studio().models.bench(found["teachers"][0]["source"]),
-            ]
-    if slot not in st.session_state:
-        st.caption(
-            "Student and teacher answer random texts of full length, one after the other, for some seconds each."
-        )
-        return
-    student, teacher = st.session_state[slot]
-    st.dataframe(speed_rows(student, teacher), hide_index=True, width="stretch", key="speed_table")
-    st.caption(
-        f"{student['threads']} threads; medians. Files: {student['file_bytes'] / 1e6:.1f} MB and "
-        f"{teacher['file_bytes'] / 1e6:.1f} MB."
-    )
-
-
-def speed_rows(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return what was timed of both, a row for each size of batch and text that both read."""
-    theirs = {(one["batch"], one["length"]): one for one in teacher["timings"]}
-    rows = []
-    for one in student["timings"]:
-        other = theirs.get((one["batch"], one["length"]))
-        if other is not None:
-            rows.append(
-                {
-                    "texts at once": count(one["batch"]), "sub-words each": count(one["length"]),
-                    "student": f"{number(one['p50_ms'], 3)} ms", "teacher": f"{number(other['p50_ms'], 3)} ms",
-                    "faster by": f"{number(other['p50_ms'] / one['p50_ms'], 2)} ×",
-                    "student, texts/s": number(one["texts_per_s"], 3),
-                }
-            )  # fmt: skip
-    return rows

@@ -19,6 +19,8 @@ from core.errors import ConfigError, ExportError, ModelError
 from core.models import export_model, load_finished, predict
 from core.models import onnx_check as check_module
 from core.models import onnx_export as export_module
+from core.models.bench import bench_models
+from core.models.bench_process import Measured
 from core.models.onnx_folder import is_onnx, load_onnx, open_session, read_about, read_graph
 
 TEXTS = ["the film was good", "anna lives in paris", "a dull story, and a long one: it was sad and bad and dull", "x"]
@@ -294,3 +296,38 @@ def test_onnxruntime_is_told_to_send_nothing() -> None:
 
     library = next((Path(onnxruntime.__file__).parent / "capi").glob("onnxruntime_pybind11_state*"))
     assert b"events.data.microsoft.com" not in library.read_bytes()
+
+
+def test_models_are_measured_in_turns_each_in_a_process_of_its_own(
+    trained: Callable[..., Path], exported: Exported, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    found = bench_models(
+        {"torch": source_of(trained), "onnx": exported(), "gone": tmp_path / "gone"}, batches=(1, 4), lengths=(8, 4096),
+        seconds=0.03, threads=1, tell=lambda share, doing: told.append(doing),
+    )  # fmt: skip
+    torch, onnx, gone = (found["models"][name] for name in ("torch", "onnx", "gone"))
+    assert [words.rpartition(" ")[2] for words in told if words.startswith("1 × 8")] == ["torch", "onnx"] * 3
+    assert (torch["format"], onnx["format"]) == ("safetensors", "onnx")
+    assert torch["parameters"] == onnx["parameters"]
+    assert torch["head"]
+    assert onnx["head"]
+    assert onnx["file_bytes"] == (exported() / "model.onnx").stat().st_size
+    for one in (torch, onnx):
+        assert one["left_out"] == [4096]
+        assert [(row["batch"], row["length"]) for row in one["timings"]] == [(1, 8), (4, 8)]
+        assert all(0 < row["p50_ms"] <= row["p95_ms"] and row["passes"] >= 6 for row in one["timings"])
+        assert one["timings"][1]["texts_per_s"] == pytest.approx(4e3 / one["timings"][1]["p50_ms"], rel=1e-2)
+        assert one["memory_mb"] > one["libraries_mb"] > 10
+    # what torch and transformers take is not in the process that runs the export
+    assert onnx["memory_mb"] < torch["libraries_mb"]
+    assert "no such model folder" in gone["error"].what
+    assert (found["threads"], found["machine"]["cores"]) == (1, os.cpu_count())
+
+
+def test_a_process_that_dies_while_it_measures_is_told(exported: Exported) -> None:
+    with Measured(exported(), threads=1) as measured:
+        assert len(measured.time(1, 4, 0.0, 3)) == 3
+        measured._process.kill()
+        with pytest.raises(ModelError, match=r"died \(exit status -9\)"):
+            measured.time(1, 4, 0.0, 3)
