@@ -17,6 +17,7 @@ from core.errors import BertloomError, ConfigError
 
 if TYPE_CHECKING:
     from core.config.recipes import Recipe
+    from core.config.templates import Template
 
 __all__ = ["app"]
 
@@ -73,13 +74,8 @@ def list_templates(as_json: bool = JsonOption) -> None:
     from core.config.templates import templates
 
     with errors(as_json):
-        made = [(one, one.plan(), False) for one in templates()]
-        made += [(one, one.plan(teacher="TEACHER"), True) for one in recipes()]
-        found = [
-            {"name": one.name, "title": one.title, "about": one.about, "source": one.source,
-             "stages": [stage.name for stage in plan.stages], "teacher": teacher}
-            for one, plan, teacher in made
-        ]  # fmt: skip
+        found = [_listed(one, one.plan(), teacher=False) for one in templates()]
+        found += [_listed(one, one.plan(teacher="TEACHER"), teacher=True) for one in recipes()]
         table = Table(
             Column("name", no_wrap=True),
             "what it is for",
@@ -93,6 +89,14 @@ def list_templates(as_json: bool = JsonOption) -> None:
             words = f"[bold]{escape(str(one['title']))}.[/] {escape(str(one['about']))}{needs}"
             table.add_row(str(one["name"]), words)
         answer({"templates": found}, as_json=as_json, text=table)
+
+
+def _listed(one: Template | Recipe, plan: Plan, *, teacher: bool) -> dict[str, object]:
+    stages = [stage.name for stage in plan.stages]
+    return {
+        "name": one.name, "title": one.title, "about": one.about, "source": one.source, "stages": stages,
+        "teacher": teacher,
+    }  # fmt: skip
 
 
 def new_plan(

@@ -160,7 +160,7 @@ def template(name: str) -> Template:
             return one
     raise ConfigError(
         f"There is no template {name!r}.", where="--template",
-        expected=", ".join(one.name for one in (*_TEMPLATES, *recipes())),
+        expected=", ".join([*(one.name for one in _TEMPLATES), *(one.name for one in recipes())]),
     )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def test_padding_never_counts_between_layers(kind: str) -> None:
     left, right = logits(2, 5, 8), logits(2, 5, 8, seed=1)
     wide = torch.nn.functional.pad(mask, (0, 4))
     noise = [torch.cat([one, logits(2, 4, 8, seed=9, scale=50.0)], dim=1) for one in (left, right)]
-    assert loss(*noise, wide) == pytest.approx(loss(left, right, mask), rel=1e-5)
+    assert loss(noise[0], noise[1], wide) == pytest.approx(loss(left, right, mask), rel=1e-5)
 
 
 def test_relations_of_different_widths_follow_the_paper() -> None:
