@@ -191,10 +191,9 @@ class StudentDesk:
         """Return the export of a run, going on or ended since this Studio was opened."""
         return self._background.get(f"export:{run_id}")
 
-    def put_aside(self, run_id: str) -> None:
-        """Forget what the last measurement and export of a run came to, if they have ended."""
-        for name in ("speed", "export"):
-            self._background.forget(f"{name}:{run_id}")
+    def forget_export(self, run_id: str) -> None:
+        """Forget what the last export of a run in the background came to, if it has ended."""
+        self._background.forget(f"export:{run_id}")
 
 
 _FORMS: Mapping[str, str] = {

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from core.errors import BertloomError
 from core.runs.records import RunRecord
-from core.settings import confine, safe_name
 from pages.ui import keys
 from pages.ui.components import error_box, notice
 from pages.ui.format import bytes_text, plain
-from pages.ui.run_distilled import loading_lines
+from pages.ui.run_export import export_form
 from pages.ui.studio import studio
 from pages.ui.texts import parts_words
 
-__all__ = ["ask", "export_form", "keep_parts", "open_dialog"]
+__all__ = ["ask", "keep_parts", "open_dialog"]
 
 _ASKED = "_run_question"
 
@@ -107,52 +104,3 @@ def _delete(run: RunRecord) -> None:
 @st.dialog("Export the model", icon=":material/download:", width="medium")
 def _export(run: RunRecord) -> None:
     export_form(run, place="dialog")
-
-
-def export_form(run: RunRecord, *, place: str) -> None:
-    """Ask for a folder name below the home's exports, export there, and show the path and a snippet that uses it."""
-    exports = studio().home.exports
-    name = st.text_input(
-        "Folder name", _suggestion(run), key=f"export_name_{place}_{run.id}", help=f"A folder below {exports}."
-    )
-    overwrite = st.checkbox("Replace a folder of this name", key=f"export_over_{place}_{run.id}")
-    if st.button("Write the model folder", type="primary", icon=":material/download:", key=f"export_go_{place}"):
-        try:
-            target = confine(safe_name(name, what="folder name"), exports)
-            with st.spinner("Writing weights, tokenizer, model card and plan"):
-                folder = studio().runs.export(run.id, target, overwrite=overwrite)
-        except BertloomError as error:
-            error_box(error)
-            return
-        st.session_state[f"_exported_{run.id}"] = str(folder)
-    written = st.session_state.get(f"_exported_{run.id}")
-    if written:
-        shaped = studio().models.describe(written)["family"] == "shaped_bert"
-        loads = "It loads where Bertloom is installed." if shaped else "Stock transformers loads it."
-        st.success(f"The model folder is complete. {loads}", icon=":material/check_circle:")
-        st.code(written, language=None)
-        st.code(_snippet(run, Path(written), shaped=shaped), language="python")
-
-
-def _suggestion(run: RunRecord) -> str:
-    cleaned = "".join(char if char.isalnum() or char in "._-" else "-" for char in run.name).strip("-. ")
-    return f"{cleaned[:60] or 'model'}-{run.id[-4:]}"
-
-
-def _snippet(run: RunRecord, folder: Path, *, shaped: bool = False) -> str:
-    if run.kind == "distil":
-        return loading_lines(str(folder), shaped=shaped)
-    tagging = run.plan.get("task", {}).get("kind") == "tagging"
-    task, extra = (
-        ("token-classification", ', aggregation_strategy="simple"')
-        if tagging
-        else ("text-classification", ", top_k=None")
-    )
-    example = "Anna Berg works for Acme in Oslo." if tagging else "A quiet, clever film."
-    lines = [
-        "from transformers import pipeline",
-        "",
-        f'model = pipeline("{task}", {str(folder)!r}{extra})',
-        f'print(model("{example}"))',
-    ]
-    return "\n".join(lines) + "\n"

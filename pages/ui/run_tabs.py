@@ -10,7 +10,7 @@ from core.config import plan_to_yaml
 from core.runs.records import RunRecord, Status
 from pages.ui.components import empty_state
 from pages.ui.format import percent, plain
-from pages.ui.run_dialogs import export_form
+from pages.ui.run_export import export_form, export_rows
 from pages.ui.studio import studio
 
 __all__ = ["export_tab", "log_tab", "plan_tab", "try_tab"]
@@ -111,10 +111,11 @@ def log_tab(run: RunRecord) -> None:
 
 
 def export_tab(run: RunRecord) -> None:
-    """Write the best weights as a model folder."""
-    if _no_model(run, "An export needs the best weights."):
-        return
-    st.caption(
-        "A folder with safetensors, tokenizer, label names, model card and plan. It stays when the run is deleted."
-    )
-    export_form(run, place="tab")
+    """Write the best weights as a model folder, and list what was written before."""
+    before = studio().students.exports(run.id)
+    if not _no_model(run, "An export needs the best weights."):
+        st.caption("A folder with tokenizer, label names, model card and plan. It stays when the run is deleted.")
+        export_form(run, place="tab")
+    if before:
+        st.markdown("**Written so far**")
+        st.dataframe(export_rows(before), hide_index=True, width="stretch", key="exports_table")
