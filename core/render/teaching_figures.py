@@ -37,7 +37,7 @@ def gap_figure(
     shown = list(groups)[:most]
     names = [safe_text(one[0], 28) for one in shown]
     title += f", {len(shown)} of {len(groups)}" if len(shown) < len(groups) else ""
-    figure = base_figure(title, "mean divergence", axis, look, height=max(240, 120 + 26 * len(shown)))
+    figure = base_figure(title, "mean divergence", axis, look, height=max(240, 140 + 26 * len(shown)))
     places = list(range(len(shown)))  # groups of one name when cut stay apart
     figure.add_trace(
         go.Bar(
@@ -55,7 +55,10 @@ def gap_figure(
                 hovertemplate="%{x:.3f}<extra>first</extra>",
             )
         )  # fmt: skip
-    figure.update_layout(hovermode="y unified", bargap=0.35, showlegend=bool(before))
+    figure.update_layout(
+        hovermode="y unified", bargap=0.35, showlegend=bool(before), margin={"t": 72},
+        legend={"y": 1.01, "yanchor": "bottom"},
+    )  # fmt: skip
     figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(
         tickvals=places, ticktext=names, autorange="reversed", showgrid=False, showline=False,

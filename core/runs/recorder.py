@@ -277,8 +277,8 @@ class Recorder:
 
     def _hear(self, asked: Asked, told: Sequence[int]) -> None:
         with self._queue:
-            self._took = [number for number in self._took if number not in told]
             self._wishes = [wish for wish in asked.wishes if wish.number not in self._took]
+            self._took = [number for number in self._took if number not in told]
         if asked.save:
             self._save = True
         self._asked = asked.stop  # last: what is to be changed before a pause is known by then

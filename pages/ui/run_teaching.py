@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import streamlit as st
 
 from core.errors import BertloomError
 from core.runs.records import RunRecord, Status
 from core.runs.teaching import trains_now
+from core.training.distil.controls import NAMES
 from pages.ui.components import error_box, notice
-from pages.ui.format import count, number, percent, plain
+from pages.ui.format import count, plain
 from pages.ui.live.strips import live_strips
-from pages.ui.run_teaching_gaps import gaps_part
-from pages.ui.run_teaching_seen import seen
+from pages.ui.run_teaching_gaps import gaps_part, pin_row
 from pages.ui.studio import studio
 
 __all__ = ["teaching_tab"]
@@ -27,6 +26,7 @@ _VALUES = {
         "distil/lambda", "λ, weight of differences", 0.05, "How much more a position counts where the two differ.",
     ),
 }  # fmt: skip
+_EVERY = 2.0
 _HIGHEST = {"temperature": 100.0, "alpha": 1.0, "differences": 1.0}
 
 
@@ -68,9 +68,11 @@ def _values(run: RunRecord) -> None:
     st.markdown("**How it learns now**")
     values, reason = current_values(run), why_not(run)
     if reason is not None:
-        words = " · ".join(f"{label} {number(values[name])}" for name, (_, label, *_) in _VALUES.items())
+        words = " · ".join(f"{sign} {values[name]:g}" for name, sign in NAMES.items())
         st.caption(plain(f"{words}. {reason}"))
         _changes(run)
+        if run.status.active or run.status is Status.QUEUED:
+            st.fragment(_wait, run_every=_EVERY)(run.id, reason)
         return
     with st.form(f"teach_{run.id}", border=True):
         row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
@@ -87,6 +89,15 @@ def _values(run: RunRecord) -> None:
     _changes(run)
 
 
+def _wait(run_id: str, reason: str) -> None:
+    """Draw the page anew once values can be changed, or cannot for another reason."""
+    try:
+        if why_not(studio().runs.get(run_id)) != reason:
+            st.rerun(scope="app")
+    except BertloomError as error:
+        error_box(error)
+
+
 def _send(run: RunRecord, values: Mapping[str, float], wanted: Mapping[str, float]) -> None:
     changed = {name: value for name, value in wanted.items() if abs(value - values[name]) > 1e-9}
     if not changed:
@@ -97,7 +108,7 @@ def _send(run: RunRecord, values: Mapping[str, float], wanted: Mapping[str, floa
     except BertloomError as error:
         error_box(error)
         return
-    said = ", ".join(f"{_VALUES[name][1].partition(',')[0]} {number(value)}" for name, value in changed.items())
+    said = ", ".join(f"{NAMES[name]} {value:g}" for name, value in changed.items())
     notice(f"From the next step on: {said}.")
     st.rerun()
 
@@ -115,7 +126,7 @@ def _pins(run: RunRecord) -> None:
     pins = studio().runs.pins(run.id)
     open_ = run.status is not Status.FINISHED
     if open_:
-        _add(run, [one["text"] for one in pins])
+        _add(run)
     if not pins:
         st.caption(
             "Pin a sentence to see, word by word, how far student and teacher are apart as training goes on."
@@ -141,7 +152,7 @@ def _unpin(run_id: str, pin: str) -> None:
         notice(error.message())
 
 
-def _add(run: RunRecord, pinned: list[str]) -> None:
+def _add(run: RunRecord) -> None:
     with st.form(f"pin_form_{run.id}", clear_on_submit=True, border=False):
         row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
         text = row.text_input(
@@ -151,27 +162,4 @@ def _add(run: RunRecord, pinned: list[str]) -> None:
     if sent and not (text or "").strip():
         st.caption("Write a sentence first.")
     elif sent:
-        _pin(run, {"text": text})
-    last = seen(run).last("gaps")
-    rows = [one for one in (last or {}).get("most", []) if one["text"] not in pinned]
-    if not rows:
-        return
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-    chosen = row.selectbox(
-        "Or a gate row in which they differ most", range(len(rows)), key=f"pin_row_{run.id}",
-        format_func=lambda at: f"{percent(rows[at]['d'], 0)}  {rows[at]['text'][:120]}" if at < len(rows) else "",
-        help="Mean divergence of the row at the last evaluation.",
-    )  # fmt: skip
-    if row.button("Pin this row", icon=":material/push_pin:", key="pin_row_go") and chosen is not None:
-        _pin(run, rows[min(chosen, len(rows) - 1)])
-
-
-def _pin(run: RunRecord, row: Mapping[str, Any]) -> None:
-    try:
-        studio().runs.pin(
-            run.id, row["text"], tokens=row.get("tokens"), pair=row.get("pair"), gold=row.get("gold")
-        )  # fmt: skip
-    except BertloomError as error:
-        error_box(error)
-        return
-    st.rerun()
+        pin_row(run, {"text": text})

@@ -18,7 +18,7 @@ from pages.ui.planner_look import look
 from pages.ui.run_teaching_seen import Seen, seen
 from pages.ui.studio import studio
 
-__all__ = ["gap_cards", "gaps_part", "most_rows"]
+__all__ = ["gap_cards", "gaps_part", "most_rows", "pin_row"]
 
 _EVERY = 4.0
 _PLACES = {
@@ -66,11 +66,41 @@ def _gaps(run: RunRecord) -> None:
     _layers(known)
     if last["most"]:
         st.markdown("**Rows in which they differ most**")
+        if run.status is not Status.FINISHED:
+            _choose(run, last["most"])
         st.dataframe(most_rows(last["most"]), hide_index=True, width="stretch", key="gaps_rows")
     st.caption(
         f"After step {count(last['step'])}. Divergence is the Jensen–Shannon divergence of both answers by ln 2: 0 "
         "where they say the same, 1 at most. Marks show the first evaluation of this stage."
     )  # fmt: skip
+
+
+def _choose(run: RunRecord, most: Sequence[Mapping[str, Any]]) -> None:
+    """Let a person pin one of the rows."""
+    pinned = {one["text"] for one in studio().runs.pins(run.id)}
+    rows = {one["text"]: one for one in most if one["text"] not in pinned}
+    if not rows:
+        return
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    chosen = row.selectbox(
+        "A row to pin", list(rows), key=f"pin_row_{run.id}",
+        format_func=lambda text: f"{percent(rows[text]['d'], 0)}  {text[:120]}" if text in rows else text,
+        help="With the mean divergence of the row at the last evaluation.",
+    )  # fmt: skip
+    if row.button("Pin this row", icon=":material/push_pin:", key="pin_row_go") and chosen in rows:
+        pin_row(run, rows[chosen])
+
+
+def pin_row(run: RunRecord, row: Mapping[str, Any]) -> None:
+    """Pin a sentence, or a row with its words and gold, and draw the page anew."""
+    try:
+        studio().runs.pin(
+            run.id, row["text"], tokens=row.get("tokens"), pair=row.get("pair"), gold=row.get("gold")
+        )  # fmt: skip
+    except BertloomError as error:
+        error_box(error)
+        return
+    st.rerun(scope="app")
 
 
 def _layers(known: Seen) -> None:

@@ -16,7 +16,8 @@ from core.api import Studio
 from core.cli.app import app
 from core.config import Plan
 from core.errors import ConfigError, RunError
-from core.runs.line import Batch
+from core.runs.line import Batch, StoreLine
+from core.runs.records import Status
 from core.settings import Home
 from core.training.context import Wish
 from core.training.distil.diary import FILE, Diary
@@ -91,6 +92,19 @@ def test_values_are_asked_for_and_reach_the_worker(fake: FakeRun) -> None:
     assert fake.line.write(Batch(took=[wish.number])).wishes == []
 
 
+def test_a_change_that_no_worker_wrote_down_waits_for_the_next(fake: FakeRun, desk: Any) -> None:
+    desk.change(fake.id, alpha=0.4)
+    desk.save(fake.id)
+    fake.fail({"what": "gone"}, Status.INTERRUPTED)
+    desk.resume(fake.id)
+    again = fake.store.claims.claim(fake.manager)
+    assert again is not None
+    fake.store.claims.begin(fake.id, again.token)
+    asked = StoreLine(fake.store, again).write(Batch())
+    assert not asked.save  # what was to be saved is gone with its worker
+    assert [dict(wish.values) for wish in asked.wishes] == [{"alpha": 0.4}]
+
+
 def test_a_value_that_cannot_be_is_refused_in_words(fake: FakeRun) -> None:
     test = tab(fake)
     test.number_input(key=f"teach_temperature_{fake.id}").set_value(0.0)
@@ -118,7 +132,7 @@ def test_without_a_running_run_the_values_are_told_and_not_asked(fake: FakeRun) 
     test = tab(fake)
     assert not test.number_input
     assert "Values can be changed while the run trains" in words(test)
-    assert "α, the teacher's share 0.7" in words(test)
+    assert "T 2 · α 0.7 · λ 0" in words(test)
 
 
 def test_the_command_line_asks_for_values_and_pins(fake: FakeRun) -> None:

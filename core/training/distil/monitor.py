@@ -25,8 +25,10 @@ from core.training.distil.states import Watch
 from core.training.distil.strips import Strips
 
 if TYPE_CHECKING:
+    from core.models.folders import Finished
     from core.training.distil.objective import Objective
     from core.training.engine import Engine
+    from core.training.prepare import Prepared
 
 __all__ = ["COLUMNS", "SHARE", "TOKENS", "Monitor"]
 
@@ -74,7 +76,8 @@ class Monitor:
         self._every = max(1, math.ceil(engine.prepared.steps / COLUMNS))
         prepared = engine.prepared
         self._gaps = Gaps(prepared, objective.gate, objective.shares) if objective.gate else None
-        self._same = prepared.tokenizer.get_vocab() == objective.teachers[0].finished.tokenizer.get_vocab()
+        #: Whether the layers see the same sub-words, and the first teacher reads rows that long.
+        self._same = self._gaps is not None and _reads(objective.teachers[0].finished, prepared)
         #: Seconds of steps; of pins and layers, what all looks took, and the last one.
         self._trained = 0.0
         self._spent = {"pins": 0.0, "layers": 0.0}
@@ -142,6 +145,10 @@ class Monitor:
             engine.use_path("stock")
             engine.feeds.clear()
             found = layer_likeness(engine, model, own, other, role="gate", tokens=TOKENS)
+        except (TypeError, ValueError, IndexError, RuntimeError) as error:  # a model that takes other inputs
+            self._same = False
+            self._event("warning", f"The layers of student and teacher cannot be compared: {error}.")
+            return
         finally:
             model.to(home)
             engine.use_path(path)
@@ -163,3 +170,12 @@ class Monitor:
             if what is not None:
                 self._cost[what] = time.perf_counter() - began
                 self._spent[what] += self._cost[what]
+
+
+def _reads(teacher: Finished, prepared: Prepared) -> bool:
+    """Whether a teacher's encoder can read the gate rows as the student's tokeniser splits them."""
+    if prepared.tokenizer.get_vocab() != teacher.tokenizer.get_vocab():
+        return False
+    most = getattr(teacher.model.config, "max_position_embeddings", None)
+    # Some families keep the first two positions to themselves.
+    return most is None or max(prepared.encoded["gate"].lengths, default=0) <= int(most) - 2

@@ -16,7 +16,7 @@ from core.runs.line import Asked, Batch
 from core.runs.points import Point
 from core.runs.recorder import Recorder
 from core.runs.records import Status
-from core.training.context import Request
+from core.training.context import Request, Wish
 
 
 class Line:
@@ -27,6 +27,7 @@ class Line:
         self.events: list[NewEvent] = []
         self.progress: dict[str, Any] = {}
         self.asked = Asked()
+        self.took: list[int] = []
         self.failure: Exception | None = None
         self.writes = 0
         self.threads: set[str] = set()
@@ -39,6 +40,7 @@ class Line:
         self.points += batch.points
         self.events += batch.events
         self.progress = dict(batch.progress or self.progress)
+        self.took += batch.took
         asked, self.asked = self.asked, Asked(self.asked.stop)
         return asked
 
@@ -174,3 +176,22 @@ def record_that_never_writes() -> Recorder:
     recorder = record(line)
     recorder.metrics(1, {"a": 1.0})
     return recorder
+
+
+def test_changes_are_told_until_they_were_taken(line: Line) -> None:
+    recorder = record(line)
+    wish = Wish(7, 0, {"alpha": 0.5})
+    line.asked = Asked(wishes=[wish])
+    recorder.flush()
+    assert recorder.wishes() == [wish]
+    assert recorder.wishes() == [wish]
+    recorder.took(7)
+    assert recorder.wishes() == []
+    line.failure = StorageError("full")
+    recorder.flush()
+    line.failure, line.asked = None, Asked(wishes=[wish])  # the store has not heard of it yet
+    recorder.flush()
+    assert recorder.wishes() == []
+    assert line.took == [7]
+    recorder.flush()
+    assert line.took == [7]
