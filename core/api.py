@@ -397,6 +397,25 @@ class ModelDesk:
 
         return dict(plain(describe_trained(absolute_model(source, self._studio.home) or source, revision)))
 
+    def alike_layers(
+        self, source: str, keep: int, data: DataConfig, task: TaskConfig, max_length: int
+    ) -> dict[str, Any]:
+        """Choose layers that a student may begin as, by likeness on training rows (helper process, remembered).
+
+        Returns
+        -------
+        dict
+            ``keep`` (numbers from 1), ``segments`` (first and last layer that each stands for), ``likeness`` …; see
+            :func:`core.search.keeping.layers_to_keep`.
+        """
+        data = absolute_data(data)
+        arguments = {
+            "source": absolute_model(source, self._studio.home), "keep": keep, "data": data.model_dump(mode="json"),
+            "task": task.model_dump(mode="json"), "max_length": max_length,
+        }  # fmt: skip
+        hub = data_uses_hub(data) or source.startswith("hub:")
+        return dict(self._studio._helper.call("alike_layers", arguments, timeout=600, hub=hub, remember=stamp(data)))
+
     def vocabulary(self, source: str) -> str | None:
         """Return a text that two local models share if their tokenisers have one vocabulary; None if nobody can tell.
 

@@ -33,8 +33,8 @@ from pages.ui.planner_presets import presets_part
 from pages.ui.planner_side import outlook, yaml_part
 from pages.ui.planner_stage_list import CSS as STAGES_CSS
 from pages.ui.planner_stage_list import stages_section
+from pages.ui.planner_student import ALIKE, kept_objections
 from pages.ui.planner_student import CSS as STUDENT_CSS
-from pages.ui.planner_student import kept_objections
 from pages.ui.planner_widgets import field, fields, folded, section
 from pages.ui.studio import studio
 
@@ -99,7 +99,7 @@ def _page() -> None:
         outlook(now, desk, above=partial(teacher_outlook, now, desk), below=partial(plan_check_part, now, desk))
         yaml_part(now)
     jobs = ["preview", "check", "steps", "estimate", "describe", "parameters", "plan_check", JOB]
-    watch([*jobs, *teacher_jobs(now)])
+    watch([*jobs, ALIKE, *teacher_jobs(now)])
 
 
 def _header(now: Draft, desk: Studio) -> None:

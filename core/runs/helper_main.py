@@ -128,6 +128,17 @@ def _prune(
     )  # fmt: skip
 
 
+def _alike_layers(
+    home: Home, source: str, keep: int, data: dict[str, Any], task: dict[str, Any], max_length: int
+) -> Any:
+    from core.search.keeping import layers_to_keep
+
+    return layers_to_keep(
+        source, keep, DataConfig.model_validate(data), cache=home.cache, task=TaskConfig.model_validate(task),
+        max_length=max_length,
+    )  # fmt: skip
+
+
 def _new_encoder(home: Home, shape: dict[str, Any], out: str, tokenizer: str, seed: int) -> Any:
     from core.config.shape import EncoderShape
     from core.models.shaped.files import new_encoder
@@ -187,6 +198,7 @@ REQUESTS: dict[str, Callable[..., Any]] = {
     "export": _export,
     "bench": _bench,
     "prune": _prune,
+    "alike_layers": _alike_layers,
     "new_encoder": _new_encoder,
     "plausibility": _plausibility,
     "probe_tree": _probe_tree,

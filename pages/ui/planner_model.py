@@ -48,7 +48,7 @@ def model_section(draft: Draft, studio: Studio, language: str | None) -> None:
             )
         if about is not None:
             origin_part(draft, studio)
-        kept_part(draft, about or {})
+        kept_part(draft, studio, about or {})
         fields(draft, SECTIONS["model"][0])
         folded(draft, "model")
         if about is not None:

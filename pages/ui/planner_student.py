@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from typing import Any
 
 import streamlit as st
 
 from core.api import Studio
+from core.config import DataConfig, Plan, TaskConfig
 from core.errors import ConfigError
 from core.models.layers import SEPARABLE, kept_layers
+from pages.ui.components import error_box
+from pages.ui.format import duration
 from pages.ui.forms_fields import control
 from pages.ui.planner_distil_facts import student_side
 from pages.ui.planner_distil_known import described, distil_places, teachers_of
 from pages.ui.planner_draft import Draft, anew, given, living, put, widget_key
+from pages.ui.planner_jobs import ask, peek
 from pages.ui.planner_making import choose_source
 from pages.ui.planner_widgets import field, message
 from pages.ui.theme import role_colour
 
-__all__ = ["CSS", "half_of", "kept_objections", "kept_part", "kept_strip", "take_layers", "taught_folder"]
+__all__ = ["ALIKE", "CSS", "half_of", "kept_objections", "kept_part", "kept_strip", "take_layers", "taught_folder"]
 
 _PATH = "model.keep_layers"
+#: Kind of the question which layers are alike, for :func:`pages.ui.planner_jobs.watch`.
+ALIKE = "alike"
 _WAYS = {"all": "All layers", "many": "Some, spread evenly", "which": "Chosen ones"}
 CSS = """
 .bl-kept { display: flex; gap: 3px; margin: 0.1rem 0 0.2rem; max-width: 34rem; }
@@ -73,13 +80,15 @@ def kept_objections(draft: Draft, about: object) -> dict[str, str]:
     return {}
 
 
-def kept_part(draft: Draft, about: Mapping[str, Any]) -> None:
+def kept_part(draft: Draft, studio: Studio, about: Mapping[str, Any]) -> None:
     """Draw which layers of the encoder are kept: all, so many, or these.
 
     Parameters
     ----------
     draft
         The draft.
+    studio
+        The facade.
     about
         The described encoder.
     """
@@ -114,6 +123,7 @@ def kept_part(draft: Draft, about: Mapping[str, Any]) -> None:
     message(draft, _PATH)
     if now != "all":
         _drawn(about, value, layers)
+        _by_likeness(draft, studio, value, layers)
 
 
 def _many(value: object, layers: int) -> None:
@@ -152,6 +162,49 @@ def _drawn(about: Mapping[str, Any], value: object, layers: int) -> None:
             f":material/content_cut: {side.parameters / 1e6:.1f} M of {about['parameters'] / 1e6:.1f} M parameters "
             "stay, embeddings included."
         )
+
+
+def _by_likeness(draft: Draft, studio: Studio, value: object, layers: int) -> None:
+    """Offer as many layers, chosen so that each stands for neighbours that are much alike on the plan's rows."""
+    number = value if isinstance(value, int) else len(value) if isinstance(value, list) else 0
+    source = str(draft.state.get("model.source") or "")
+    if not 0 < number < layers or source.startswith("hub:") or any(one.startswith("data.") for one in draft.problems):
+        return
+    nearest = draft.nearest()
+    question = [source, number, nearest.model.max_length, *(one.model_dump(mode="json") for one in _rows(nearest))]
+    job = peek(ALIKE, question)
+    if job is None:
+        st.button(
+            "Choose by likeness", icon=":material/join_inner:", key="planner_keep_alike", type="tertiary",
+            on_click=_compare, args=(studio, nearest, number, question),
+            help="Measures how alike the layers are on training rows (linear CKA). Neighbours that are much alike are "
+            "put together, and one of them stays for all.",
+        )  # fmt: skip
+    elif job.state == "running":
+        st.caption(f":material/hourglass_top: Comparing the layers on training rows … {duration(int(job.seconds))}")
+    elif job.state == "failed":
+        error_box(job.error, title="The layers could not be compared")
+    else:
+        kept = [int(one) for one in job.answer["keep"]]
+        if kept == _kept(value, layers):
+            st.caption(":green[:material/check_circle: These are the layers that stand for those most like them.]")
+            return
+        row = st.container(horizontal=True, gap="small", vertical_alignment="center", key="planner_keep_row")
+        row.caption(f"Most alike their neighbours: {', '.join(map(str, kept))}.", width="content")
+        row.button(
+            f"Keep {', '.join(map(str, kept))}", key="planner_keep_take", type="tertiary", on_click=_keep, args=(kept,)
+        )
+
+
+def _rows(plan: Plan) -> tuple[DataConfig, TaskConfig]:
+    return plan.data, plan.task
+
+
+def _compare(studio: Studio, plan: Plan, number: int, question: list[Any]) -> None:
+    ask(
+        ALIKE, question,
+        partial(studio.models.alike_layers, plan.model.source, number, *_rows(plan), plan.model.max_length),
+    )  # fmt: skip
 
 
 def kept_strip(kept: tuple[int, ...], layers: int) -> str:

@@ -93,6 +93,13 @@ def test_a_student_is_distilled_from_a_run_by_its_address(
     app.button_group(key=f"{way}_way").set_value("all").run()
     assert shown_plan(app).model.keep_layers is None
     assert "as large as its teacher" in words(app)
+    app.button(key="planner_keep_alike").click().run()
+    assert studio.asked[-1] == "alike_layers"
+    app.session_state["planner_jobs"]["alike"].future.result(timeout=10)
+    app.run()
+    app.button(key="planner_keep_take").click().run()
+    assert shown_plan(app).model.keep_layers == [1, 6]
+    way = f"{key(app, 'model.keep_layers')}_{app.session_state['planner_draft'].turns['model.keep_layers']}"
 
 
 def test_a_recipe_asks_for_its_teacher_and_makes_the_student_of_it(
