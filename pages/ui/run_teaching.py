@@ -41,7 +41,8 @@ def teaching_tab(run: RunRecord) -> None:
 def current_values(run: RunRecord) -> dict[str, float]:
     """Return the values that held at the last logged step, else those of the plan's first stage with a teacher."""
     stages = run.plan.get("stages") or []
-    config = next((one["distil"] for one in stages if one.get("kind") == "distil" and one.get("enabled", True)), {})
+    active = [one for one in stages if one.get("kind") == "distil" and one.get("enabled", True)]
+    config: Mapping[str, float] = active[0]["distil"] if active else {}
     found = {name: float(config.get(name) or 0.0) for name in _VALUES}
     series = studio().runs.series(run.id, names=[one[0] for one in _VALUES.values()]).series
     for name, (line, *_) in _VALUES.items():

@@ -192,7 +192,7 @@ def test_pins_are_seen_as_student_and_teacher_answer_them(
     assert {step for step, _ in context.series("gate/loss")} <= set(steps)
 
     # The last weights are the best model's where the last evaluation is the best; the teacher's stay as they are.
-    given = pin.tokens if tagging else words
+    given: Any = pin.tokens if tagging else words
     (told,) = predict(Path(source) / "best", [given])
     best = next(one for one in strips if one["step"] == context.state["best"]["step"])
     (own,) = predict(context.folder / "best", [given])
