@@ -11,6 +11,7 @@ from core.config.recipes import recipes
 from core.errors import BertloomError
 from core.models.folders import described, guessed, read_side_file
 from core.models.layers import SEPARABLE
+from core.models.onnx_folder import is_onnx
 from core.models.sources import read_config
 from core.runs.records import RunRecord, Status
 from core.runs.store import Store
@@ -39,6 +40,8 @@ def list_teachers(store: Store, task: TaskConfig) -> list[dict[str, Any]]:
     """
     found = []
     for folder, title, record in _candidates(store):
+        if is_onnx(folder):  # it answers, but has no layers to learn from
+            continue
         try:
             side = read_side_file(folder)
             other, _ = described(side, folder) if side else guessed(read_config(folder), folder)

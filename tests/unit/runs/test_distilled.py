@@ -134,6 +134,10 @@ def test_from_a_teacher_to_the_report_on_the_command_line(
     assert found["teachers"][0]["score"] == pytest.approx(own)  # the same rows: the split is the plan's
     assert found["student"]["parameters"] < found["teachers"][0]["parameters"]
     assert sum(found["teachers"][0]["quadrants"].values()) > 0
+    lost = found["teachers"][0]["lost"]
+    assert (lost["rows"], len(lost["examples"])) == (found["teachers"][0]["quadrants"]["teachable"],) * 2
+    assert found["speed"] is None
+    assert "not measured yet" in found["notices"][-1]
     table = CliRunner().invoke(app, ["distil", "report", "student"], env={"COLUMNS": "120"})
     assert "student without a teacher" in table.stdout
     bench = CliRunner().invoke(
