@@ -17,6 +17,11 @@ class TeacherConfig(Config):
 
     source: str = Field(min_length=1, description="Folder of a trained or exported model, or hub:NAME.")
     weight: float = Field(1.0, gt=0, le=1000, description="Its weight among several teachers.")
+    labels: dict[str, str] = Field(
+        default_factory=dict, json_schema_extra=_ADVANCED,
+        description="What its labels are called in the data, where the names differ: {its label: the data's}. Of tags "
+        "the kind is enough.",
+    )  # fmt: skip
 
 
 class SelectionConfig(Config):

@@ -201,7 +201,7 @@ def shown_paths(state: Mapping[str, Any]) -> list[str]:
 
 def _inside(path: str, value: Any) -> list[str]:
     """Return the fields within a distillation: of its parts, and of each row of its lists."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and not path.endswith(".labels"):  # a teacher's labels are one field
         return [found for name, one in value.items() for found in _inside(f"{path}.{name}", one)]
     if path.endswith((".distil.teachers", ".distil.states")) and isinstance(value, list):
         return [found for number, row in enumerate(value) for found in _inside(f"{path}.{number}", row)]

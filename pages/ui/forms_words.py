@@ -79,6 +79,7 @@ LABELS: dict[str, str] = {
     "stages.0.distil.teachers": "Teachers",
     "stages.0.distil.teachers.0.source": "Teacher",
     "stages.0.distil.teachers.0.weight": "Weight of the teacher",
+    "stages.0.distil.teachers.0.labels": "Its labels in the data (YAML)",
     "stages.0.distil.temperature": "Temperature",
     "stages.0.distil.alpha": "Share of the teacher (α)",
     "stages.0.distil.alpha_schedule.name": "How α changes",
@@ -234,6 +235,7 @@ STEPS: dict[str, float] = {
 PLACEHOLDERS: dict[str, str] = {
     "stages.0.distil": "teachers: [{source: FOLDER}]",
     "stages.0.distil.teachers.0.source": "folder of a run or an export, or hub:NAME",
+    "stages.0.distil.teachers.0.labels": "positive: pos",
     "stages.0.distil.states.0.layers": "uniform, or [[1, 2], [3, 6]]",
     "stages.0.distil.states.0.heads": "the student's",
     "stages.0.distil.maps_lr": "as the head's",

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.config import TaskConfig
 from core.errors import ConfigError
+from core.models.label_names import renamed_labels
 from core.models.layers import kept_layers
 from core.models.trained import task_difference
 from core.training.distil.pairs import layer_pairs
@@ -173,7 +174,9 @@ def _relation_heads(given: object, student: Side, teacher: Side) -> list[str]:
     return [f"{heads} relation heads do not divide {' and '.join(bad)}"] if bad else []
 
 
-def teacher_problem(trained: Mapping[str, Any], task: TaskConfig, labels: Sequence[str] | None) -> str | None:
+def teacher_problem(
+    trained: Mapping[str, Any], task: TaskConfig, labels: Sequence[str] | None, names: object = None
+) -> str | None:
     """Say why a trained model cannot teach this plan's student; None where it can.
 
     Parameters
@@ -184,8 +187,15 @@ def teacher_problem(trained: Mapping[str, Any], task: TaskConfig, labels: Sequen
         The plan's.
     labels
         Of the plan's rows; None while nobody has read them.
+    names
+        What the teacher's labels are called in the data, as the form has it.
     """
-    return task_difference(TaskConfig.model_validate(trained["task"]), list(trained["labels"]), task, labels)
+    told = {str(one): str(other) for one, other in names.items()} if isinstance(names, Mapping) else {}
+    try:
+        called = renamed_labels(list(trained["labels"]), told, where="labels")
+    except ConfigError as error:
+        return error.what
+    return task_difference(TaskConfig.model_validate(trained["task"]), called, task, labels)
 
 
 def answer_bytes(counted: Mapping[str, Any] | None) -> tuple[int, int, int] | None:

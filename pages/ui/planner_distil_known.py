@@ -30,8 +30,8 @@ from pages.ui.planner_jobs import ask, peek
 from pages.ui.planner_side import steps_question
 
 __all__ = [
-    "counted", "described", "distil_objections", "distil_places", "first_teacher", "fitting_teachers", "labels_of",
-    "look_at", "settings_of", "student_of", "task_of", "teacher_jobs", "teachers_of",
+    "counted", "described", "distil_objections", "distil_places", "first_teacher", "fitting_teachers", "is_asked",
+    "labels_of", "look_at", "settings_of", "student_of", "task_of", "teacher_jobs", "teachers_of",
 ]  # fmt: skip
 
 _COUNTED = "planner_counted"
@@ -79,6 +79,12 @@ def described(source: str, studio: Studio) -> dict[str, Any] | BertloomError | N
         return _trained(source, str(studio.home.root), studio)
     except BertloomError as error:
         return error
+
+
+def is_asked(source: str) -> bool:
+    """Tell whether the hub is being asked for a teacher."""
+    job = peek(_kind(source), source)
+    return job is not None and job.state == "running"
 
 
 def look_at(source: str, studio: Studio) -> None:
@@ -139,10 +145,11 @@ def distil_objections(draft: Draft, studio: Studio) -> dict[str, str]:
     for index, settings in distil_places(draft):
         prefix = f"stages.{index}.distil"
         about = [described(source, studio) for source in teachers_of(settings)]
+        rows = settings.get("teachers") or []
         for number, one in enumerate(about):
             problem = one.what if isinstance(one, BertloomError) else None
             if isinstance(one, dict) and task is not None:
-                problem = teacher_problem(one, task, labels)
+                problem = teacher_problem(one, task, labels, rows[number].get("labels"))
             if problem:
                 found[f"{prefix}.teachers.{number}.source"] = problem
         found |= {f"{prefix}.{name}": words for name, words in _limits(draft, settings).items()}

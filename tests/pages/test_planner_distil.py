@@ -61,10 +61,29 @@ def test_a_teacher_of_other_labels_or_of_nowhere_keeps_the_plan_from_starting(
     app.selectbox(key=box).set_value(other).run()
     assert "only in the data: rotten; only the teacher's: stale" in words(app)
     assert app.button(key="primary_action").disabled
+    field = key(app, "stages.1.distil.teachers.0.labels")
+    assert not [one for one in app.button if one.key == f"{field}_take"]  # no two names are plainly one
+    app.text_area(key=field).set_value("stale: rotten").run()
+    assert distil(app).teachers[0].labels == {"stale": "rotten"}
+    assert "Its task and its 2 labels are those of the rows." in words(app)
+    assert not app.button(key="primary_action").disabled
     studio.presets.kept["lost"] = plan_from_yaml(LOST)
     app = open_planner(preset="lost")
     assert "There is no such model folder." in words(app)
     assert app.button(key="primary_action").disabled
+
+
+def test_names_of_labels_that_are_plainly_the_same_are_offered(
+    open_planner: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    studio.models.teach("near", labels=("FRESH", "rott"))
+    app = add(open_planner(), "distil")
+    app.selectbox(key=key(app, "stages.1.distil.teachers.0.source")).set_value(next(iter(studio.models.taught))).run()
+    assert app.button(key="primary_action").disabled
+    app.button(key=f"{key(app, 'stages.1.distil.teachers.0.labels')}_take").click().run()
+    assert distil(app).teachers[0].labels == {"FRESH": "fresh", "rott": "rotten"}
+    assert "FRESH: fresh" in app.text_area(key=key(app, "stages.1.distil.teachers.0.labels")).value
+    assert not app.button(key="primary_action").disabled
 
 
 def test_a_student_is_distilled_from_a_run_by_its_address(
@@ -87,12 +106,6 @@ def test_a_student_is_distilled_from_a_run_by_its_address(
     way = key(app, "model.keep_layers")
     app.slider(key=f"{way}_many").set_value(2).run()
     assert shown_plan(app).model.keep_layers == 2
-    app.button_group(key=f"{way}_way").set_value("which").run()
-    app.button_group(key=f"{way}_which").set_value([1, 6]).run()
-    assert shown_plan(app).model.keep_layers == [1, 6]
-    app.button_group(key=f"{way}_way").set_value("all").run()
-    assert shown_plan(app).model.keep_layers is None
-    assert "as large as its teacher" in words(app)
     app.button(key="planner_keep_alike").click().run()
     assert studio.asked[-1] == "alike_layers"
     app.session_state["planner_jobs"]["alike"].future.result(timeout=10)
@@ -100,6 +113,12 @@ def test_a_student_is_distilled_from_a_run_by_its_address(
     app.button(key="planner_keep_take").click().run()
     assert shown_plan(app).model.keep_layers == [1, 6]
     way = f"{key(app, 'model.keep_layers')}_{app.session_state['planner_draft'].turns['model.keep_layers']}"
+    app.button_group(key=f"{way}_way").set_value("which").run()
+    app.button_group(key=f"{way}_which").set_value([1, 6]).run()
+    assert shown_plan(app).model.keep_layers == [1, 6]
+    app.button_group(key=f"{way}_way").set_value("all").run()
+    assert shown_plan(app).model.keep_layers is None
+    assert "as large as its teacher" in words(app)
 
 
 def test_a_recipe_asks_for_its_teacher_and_makes_the_student_of_it(

@@ -70,7 +70,7 @@ def open_objective(
     assert config is not None
     place = f"{where}.distil"
     teachers = [
-        load_teacher(one.source, prepared.task, where=f"{place}.teachers.{number}.source")
+        load_teacher(one.source, prepared.task, where=f"{place}.teachers.{number}.source", names=one.labels)
         for number, one in enumerate(config.teachers)
     ]
     size = sum(one.numel() for one in prepared.model.parameters())

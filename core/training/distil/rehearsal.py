@@ -79,7 +79,7 @@ def rehearse(engine: Engine, cache: Path, *, where: str, maps: Mapping[str, torc
     places, count = units(encoded, rows)
     teachers, answers, answering, scoring = [], [], 0.0, 0.0
     for number, one in enumerate(config.teachers):
-        teacher = load_teacher(one.source, prepared.task, where=f"{place}.teachers.{number}.source")
+        teacher = load_teacher(one.source, prepared.task, where=f"{place}.teachers.{number}.source", names=one.labels)
         teacher.finished.model.to(prepared.device)
         own = teacher.encode(rows)
         token = _token_seconds(teacher, own)
@@ -146,7 +146,7 @@ def teacher_findings(
     for number, one in enumerate(config.teachers):
         source = f"{place}.teachers.{number}.source"
         try:
-            teacher = load_teacher(one.source, task, where=source)
+            teacher = load_teacher(one.source, task, where=source, names=one.labels)
         except BertloomError as error:
             yield "error", source, error
             continue

@@ -79,7 +79,7 @@ def teacher_results(
         for number, one in enumerate(stage.distil.teachers if stage.distil is not None else ()):
             if one.source not in found:
                 where = f"{material.where(index)}.distil.teachers.{number}.source"
-                teacher = load_teacher(one.source, material.task, where=where)
+                teacher = load_teacher(one.source, material.task, where=where, names=one.labels)
                 found[one.source] = _scored(teacher, material, student, check)
     return [{"source": source, **scores} for source, scores in found.items()]
 

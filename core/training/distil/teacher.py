@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from core.data.tasks.base import Encoded, Rows, Task
 from core.errors import ConfigError, StorageError
 from core.models.folders import Finished, load_finished
+from core.models.label_names import renamed_labels, suggested_names
 from core.models.sources import BUNDLED, ResolvedModel, resolve
 from core.models.trained import task_difference
 from core.training.batches import evaluation_batches
@@ -119,7 +120,7 @@ def teacher_folder(source: str, *, where: str) -> ResolvedModel:
     return resolve(source)
 
 
-def load_teacher(source: str, task: Task, *, where: str) -> Teacher:
+def load_teacher(source: str, task: Task, *, where: str, names: Mapping[str, str] | None = None) -> Teacher:
     """Load a trained model and hold its labels against the student's.
 
     Parameters
@@ -130,6 +131,8 @@ def load_teacher(source: str, task: Task, *, where: str) -> Teacher:
         The student's.
     where
         Path in the plan, for messages.
+    names
+        Its labels by the data's names, where they differ: see :func:`core.models.label_names.renamed_labels`.
 
     Raises
     ------
@@ -141,17 +144,23 @@ def load_teacher(source: str, task: Task, *, where: str) -> Teacher:
     resolved = teacher_folder(source, where=where)
     finished = load_finished(resolved.folder)
     other = finished.task
-    problem = task_difference(other.config, list(other.labels), task.config, list(task.labels))
+    labels = renamed_labels(list(other.labels), names or {}, where=f"{where.removesuffix('.source')}.labels")
+    problem = task_difference(other.config, labels, task.config, list(task.labels))
     if problem is not None:
         alike = other.kind == task.kind and other.config.multi_label == task.config.multi_label
         raise ConfigError(
             problem, where=where,
             expected=f"the labels {', '.join(task.labels[:12])}" if alike else "a teacher of the student's task",
-            advice="Take a teacher that was trained on these labels, or rename the labels of the data."
-            if alike else None,
+            advice=_advice(suggested_names(labels, list(task.labels))) if alike else None,
         )  # fmt: skip
-    order = np.asarray([other.labels.index(name) for name in task.labels])
+    order = np.asarray([labels.index(name) for name in task.labels])
     return Teacher(finished, order, _digest(resolved.folder))
+
+
+def _advice(names: Mapping[str, str]) -> str:
+    """Say what can be done about labels of other names, with a mapping where it is plain."""
+    listed = ", ".join(f"{one}: {other}" for one, other in names.items()) or "ITS LABEL: THE DATA'S"
+    return f"Take a teacher of these labels, or say what its own are called in the data: labels: {{{listed}}}."
 
 
 def _digest(folder: Path) -> str:

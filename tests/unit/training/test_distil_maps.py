@@ -256,6 +256,33 @@ def test_layers_that_do_not_fit_are_refused_with_the_place(
     assert caught.value.where == f"stages.0.distil.{where}"
 
 
+def test_a_teacher_whose_labels_bear_other_names_is_understood_once_they_are_told(
+    make_plan: Maker, teacher: Callable[..., str], material: Path, tmp_path: Path, shared_cache: Path
+) -> None:
+    """With the right names it scores what it scored on its own rows; with the two swapped, the rest."""
+    source, text = teacher(), (material / "reviews.csv").read_text()
+    path = tmp_path / "other.csv"
+    path.write_text(text.replace(",neg", ",Negative").replace(",pos", ",Positive"))
+
+    def score(names: dict[str, str], **data: str) -> float:
+        stage = {**distil(source), "steps": 1}
+        stage["distil"]["teachers"][0]["labels"] = names
+        context = MemoryContext(tmp_path / str(len(list(tmp_path.iterdir()))), shared_cache)
+        train(make_plan(stage=stage, data=data), context)
+        return next(float(one["data"]["value"]) for one in context.events if "scores gate/" in one["message"])
+
+    with pytest.raises(ConfigError, match="not those of the data") as caught:
+        score({}, source=str(path))
+    assert "labels: {neg: Negative, pos: Positive}" in str(caught.value.advice)
+    own = score({})
+    assert own > 0.5
+    assert score({"neg": "Negative", "pos": "Positive"}, source=str(path)) == pytest.approx(own)
+    assert score({"neg": "Positive", "pos": "Negative"}, source=str(path)) == pytest.approx(1 - own)
+    with pytest.raises(ConfigError, match="no label 'good'") as caught:
+        score({"good": "Positive"}, source=str(path))
+    assert caught.value.where == "stages.0.distil.teachers.0.labels"
+
+
 def test_a_cache_folder_that_is_full_is_told_before_anything_is_written(
     opened: Callable[..., Any], teacher: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
