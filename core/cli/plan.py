@@ -44,7 +44,7 @@ def new(
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="For a ready plan that learns from a teacher: the folder of a run or an exported model, or hub:NAME. "
+            help="For a ready plan that learns from a teacher: a run's id, a folder of a trained model, or hub:NAME. "
             "Without --model the student begins as layers of it."
         ),
     ] = None,
@@ -177,15 +177,18 @@ def _from_recipe(
 def _sizes(source: str, where: str) -> tuple[int, int] | None:
     """Return layers and width of a model; None of one on the hub that is not at hand, or whose config is silent."""
     from core.models import describe
+    from core.runs.sources import absolute_model
+    from core.settings import home
 
     try:
-        told = describe(source)
+        told = describe(absolute_model(source, home()) or source)
     except BertloomError as error:
         if source.startswith("hub:"):
             return None
         raise ConfigError(
-            error.what, where=f"{where}: {error.where or source}", expected=error.expected, advice=error.advice
-        ) from error
+            error.what, where=f"{where}: {error.where or source}", expected="a run's id, a model folder, or hub:NAME",
+            advice=error.advice,
+        ) from error  # fmt: skip
     return None if told.layers is None or told.hidden_size is None else (told.layers, told.hidden_size)
 
 

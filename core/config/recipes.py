@@ -100,7 +100,7 @@ class Recipe:
         task
             ``classification``, ``tagging``, or a whole config.
         teacher
-            Folder of a trained model or of a run, or ``hub:NAME``.
+            A run's id, a folder of a trained model or of a run, or ``hub:NAME``.
         layers, width
             The teacher's layers and width; None: 12 and 768.
         keep_layers
@@ -122,7 +122,7 @@ class Recipe:
             untrained = " The bundled encoder has no trained head." if teacher.strip() else ""
             raise ConfigError(
                 f"The ready plan {self.name} learns from a teacher.{untrained}", where="--teacher",
-                expected="the folder of a run or of an exported model that was trained for this task, or hub:NAME",
+                expected="a run's id, a folder of a model that was trained for this task, or hub:NAME",
             )  # fmt: skip
         depth, wide = layers or _USUAL_LAYERS, width or _USUAL_WIDTH
         own = (depth, wide) if model is None or student is None else student

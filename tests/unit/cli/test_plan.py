@@ -221,6 +221,13 @@ def test_a_recipe_makes_a_student_of_its_teachers_layers(teacher: str) -> None:
     assert plan.stages[0].distil.states[0].weight == pytest.approx(100 / 32)  # the teacher's width was read
 
 
+def test_a_teacher_may_be_named_by_its_runs_id() -> None:
+    run = "20261122-141530-a1b2"
+    tiny_encoder(home().root / "runs" / run / "best", layers=4, hidden=16)
+    plan = plan_from_yaml(call("plan", "new", "--template", "weigh-differences", "--teacher", run).stdout)
+    assert (plan.model.source, plan.model.keep_layers) == (run, 2)
+
+
 def test_a_recipe_asks_for_its_teacher_and_says_when_there_is_none(teacher: str, tmp_path: Path) -> None:
     for more, told in (
         ([], "learns from a teacher"),
