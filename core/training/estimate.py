@@ -18,6 +18,7 @@ from core.config import Plan, Stage
 from core.training.batches import BatchSettings, plan_epoch
 from core.training.bounds import evaluation_steps
 from core.training.counting import count_stages
+from core.training.taught import rehearsed, teacher_of_stage, teacher_of_whole
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +115,9 @@ def dry_run(plan: Plan, *, cache: Path) -> dict[str, Any]:
             stages.append(_of_stage(stage, one, cost, material, attempts))
         train = material.encoded["train"]
         tested = max(cost.token for cost in measured.values()) * _tokens(material, "test")
-        teacher = _teacher(stages, measured, _tokens(material, "gate") + _tokens(material, "test"))
+        teacher = teacher_of_whole(
+            stages, [cost.taught for cost in measured.values()], _tokens(material, "gate") + _tokens(material, "test")
+        )
         tested += teacher["scoring_s"] - sum(stage["teacher"]["scoring_s"] for stage in stages if stage["teacher"])
         parameters = sum(parameter.numel() for parameter in material.model.parameters())
         seconds = {
@@ -139,17 +142,6 @@ def dry_run(plan: Plan, *, cache: Path) -> dict[str, Any]:
             "teacher": teacher if any(stage["teacher"] for stage in stages) else None,
             "stages": stages,
         }
-
-
-def _teacher(stages: list[dict[str, Any]], measured: dict[Any, _Cost], tokens: int) -> dict[str, Any]:
-    """Return what teachers take of the whole; at the end those of all stages are scored on gate and test."""
-    found = [stage["teacher"] for stage in stages if stage["teacher"]]
-    last = max((cost.taught.scoring for cost in measured.values() if cost.taught is not None), default=0.0) * tokens
-    return {
-        "answering_s": round(sum(one["answering_s"] for one in found), 4),
-        "scoring_s": round(sum(one["scoring_s"] for one in found) + last, 2),
-        "every_step": any(one["every_step"] for one in found),
-    }
 
 
 def _first(drawn: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
@@ -201,7 +193,7 @@ def _cost(
         engine.train_mode()
         # Fed from activations that are all zero, as large as the real ones.
         cache_bytes = zero_feeds(engine)
-        taught = _rehearsed(session, material.where(index), cache)
+        taught = rehearsed(session, material.where(index), cache)
         cache_bytes = cache_bytes if engine.feeds else 0
         timed, memory = _timed_steps(session)
         token = _token_seconds(session)
@@ -211,15 +203,6 @@ def _cost(
         return measured[key]
     finally:
         session.close()
-
-
-def _rehearsed(session: Session, where: str, cache: Path) -> Rehearsal | None:
-    """Let the steps of a distillation cost what they will, and return what its teachers do."""
-    if session.stage.kind != "distil":
-        return None
-    from core.training.distil.rehearsal import rehearse
-
-    return rehearse(session.engine, cache, where=where, maps=session.maps)
 
 
 def _give_back(device: torch.device) -> None:
@@ -300,7 +283,7 @@ def _of_stage(stage: Stage, counted: dict[str, Any], cost: _Cost, material: Mate
         evaluations += 1  # before the first step
     # Activations of gate rows are cached too: evaluations then cost next to nothing.
     scored = 0.0 if cached else cost.token * gate * evaluations
-    taught = _taught(cost, gate)
+    taught = teacher_of_stage(cost.taught, gate)
     if taught is not None:
         filled += taught["answering_s"] + taught["scoring_s"]
     found = {
@@ -312,14 +295,4 @@ def _of_stage(stage: Stage, counted: dict[str, Any], cost: _Cost, material: Mate
         "seconds_most": round(attempts * (steps * cost.high + scored) + filled, 2), "attempts": attempts,
         "memory_mb": round(cost.memory, 1), "trainable_parameters": cost.trained,
         "cache_mb": round(cost.cache_bytes / 1e6, 3), "upper": bool(counted["upper"]), "teacher": taught,
-    }  # fmt: skip
-
-
-def _taught(cost: _Cost, gate: int) -> dict[str, Any] | None:
-    """Return what the teachers of a stage cost before its first step: their answers, and their own score on gate."""
-    if cost.taught is None:
-        return None
-    return {
-        "answering_s": round(cost.taught.answering, 4), "scoring_s": round(cost.taught.scoring * gate, 2),
-        "every_step": cost.taught.every_step,
     }  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from core.config.reference import Key, part_keys, plan_keys
+from pages.ui.forms_distil import fields_within, relevant_within
 from pages.ui.forms_stages import PARTS, dig, schema_path, split, stage_count, stage_paths
 from pages.ui.forms_words import LABELS, PLACEHOLDERS, STEPS, WORDS
 
@@ -195,17 +196,8 @@ def shown_paths(state: Mapping[str, Any]) -> list[str]:
             values = dig(state, f"{prefix}.{rows}")
             if isinstance(values, list):
                 found += [f"{prefix}.{rows}.{number}.{name}" for number, row in enumerate(values) for name in row]
-        found += _inside(f"{prefix}.distil", state.get(f"{prefix}.distil"))
+        found += fields_within(f"{prefix}.distil", state.get(f"{prefix}.distil"))
     return found
-
-
-def _inside(path: str, value: Any) -> list[str]:
-    """Return the fields within a distillation: of its parts, and of each row of its lists."""
-    if isinstance(value, Mapping) and not path.endswith(".labels"):  # a teacher's labels are one field
-        return [found for name, one in value.items() for found in _inside(f"{path}.{name}", one)]
-    if path.endswith((".distil.teachers", ".distil.states")) and isinstance(value, list):
-        return [found for number, row in enumerate(value) for found in _inside(f"{path}.{number}", row)]
-    return [] if path.endswith((".distil", ".distil.selection")) else [path]
 
 
 def message_paths(state: Mapping[str, Any]) -> list[str]:
@@ -269,34 +261,7 @@ def _relevant_in_stage(prefix: str, name: str, state: Mapping[str, Any]) -> bool
     if name.partition(".")[0] == "search":
         return kind == "search"
     if name.partition(".")[0] == "distil":
-        return kind == "distil" and _relevant_in_distil(f"{prefix}.distil", name.removeprefix("distil."), state)
-    return True
-
-
-def _relevant_in_distil(prefix: str, name: str, state: Mapping[str, Any]) -> bool:
-    """Tell whether a field of a distillation has a meaning beside the others."""
-    owner, _, last = name.rpartition(".")
-    if owner.endswith("schedule") and last in ("to", "begin", "end"):
-        shape = dig(state, f"{prefix}.{owner}.name")
-        return shape != "constant" and not (last == "end" and shape == "step")
-    match name:
-        case "sharpness":
-            return bool(dig(state, f"{prefix}.differences"))
-        case "cache_limit_mb":
-            return bool(dig(state, f"{prefix}.cache"))
-        case "maps_lr":
-            return any(one.get("kind") in ("hidden", "embedding") for one in dig(state, f"{prefix}.states") or ())
-    if name.startswith("teachers.") and last == "weight":
-        return len(dig(state, f"{prefix}.teachers") or ()) > 1
-    if name.startswith("states.") and owner.count(".") == 1:
-        kind = dig(state, f"{prefix}.{owner}.kind")
-        match last:
-            case "distance" | "map" | "positions":
-                return kind in ("hidden", "embedding")
-            case "layers":
-                return kind != "embedding"
-            case "heads":
-                return kind == "relation"
+        return kind == "distil" and relevant_within(f"{prefix}.distil", name.removeprefix("distil."), state)
     return True
 
 

@@ -31,6 +31,7 @@ CSS = """
 [class*="st-key-distil_pair_"] { flex-wrap: nowrap; align-items: center; }
 [class*="st-key-distil_pair_"] > div:first-child { flex: 0 0 4rem; min-width: 4rem; width: 4rem; }
 [class*="st-key-distil_pair_"] > div:last-child { flex: 1 1 0; min-width: 0; }
+[class*="st-key-distil_pair_"] [role="toolbar"] { flex-wrap: wrap; overflow: visible; }
 [class*="st-key-distil_loss_head_"] { flex-wrap: nowrap; }
 [class*="st-key-distil_loss_head_"] > div { min-width: 0; }
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from pages.ui.planner_distil_facts import (
     teacher_side,
 )
 from pages.ui.planner_distil_losses import with_pair
-from pages.ui.planner_distil_teachers import teacher_title, teacher_words
+from pages.ui.planner_distil_teachers import teacher_title, teacher_words, weak_words
 from pages.ui.planner_distil_towers import answer_words, links_of
 from pages.ui.planner_slider import range_of
 from pages.ui.planner_student import half_of, kept_strip
@@ -152,6 +153,23 @@ def test_teachers_are_called_by_their_run_and_score() -> None:
     assert teacher_title(offered, "hub:x/y") == "hub:x/y"
     trained = {**ABOUT, "labels": [*"abcdefghij"], "task": {"kind": "tagging", "multi_label": False}}
     assert teacher_words(trained).endswith("tagging: a, b, c, d, e, f, g, h … (10)")
+
+
+@pytest.mark.parametrize(
+    ("details", "metric", "weak"),
+    [
+        ({"majority": 0.58}, "accuracy", True),
+        ({"majority": 0.57}, "accuracy", False),
+        ({"majority": 0.9}, "strict_f1", False),
+        ({"majority": 0.9, "baseline": {"strict_f1": 0.6}}, "strict_f1", True),
+        ({}, "accuracy", False),
+    ],
+)
+def test_a_teacher_that_knows_nothing_is_warned_of(details: dict[str, Any], metric: str, weak: bool) -> None:
+    offered = {"run": "one", "score": {"role": "test", "metric": metric, "value": 0.58}}
+    studio: Any = SimpleNamespace(runs=SimpleNamespace(results=lambda _: {"details": {"test": details}}))
+    assert ("no better than a method without a model" in weak_words(offered, studio)) is weak
+    assert weak_words({**offered, "run": None}, studio) == ""
 
 
 def test_a_slider_has_room_for_its_weight() -> None:
