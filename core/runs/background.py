@@ -34,6 +34,8 @@ class Going:
         Whether it has ended, well or not.
     answer, error
         What came of it.
+    hear
+        Called with share and words whenever they are told.
     """
 
     cancel: threading.Event = field(default_factory=threading.Event)
@@ -42,6 +44,7 @@ class Going:
     done: bool = False
     answer: Any = None
     error: BertloomError | None = None
+    hear: Callable[[float, str], None] | None = None
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -52,6 +55,8 @@ class Going:
     def tell(self, share: float, doing: str) -> None:
         """Note down how far it has come."""
         self.share, self.doing = share, doing
+        if self.hear is not None:
+            self.hear(share, doing)
 
 
 class Background:

@@ -128,9 +128,7 @@ class StudentDesk:
     ) -> dict[str, Any]:  # fmt: skip
         """Measure as :meth:`measure` does, and wait for it; returns what was kept."""
         record = self._runs.get(run_id)
-        going = Going()
-        going.tell = tell  # type: ignore[method-assign]
-        return self._measure(record.id, self._wanted(record, baseline), seconds, going)
+        return self._measure(record.id, self._wanted(record, baseline), seconds, Going(hear=tell))
 
     def _wanted(self, record: RunRecord, baseline: str | None = None) -> _Dicts:
         report = self._runs.distillation(record.id, baseline)

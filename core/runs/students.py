@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -53,7 +54,7 @@ def overview(
         {
             "run": one.id, "name": one.name, "kind": "distilled" if distils(one.plan) else "alone",
             "score": one.metrics[name], "here": one.id == record.id, "on_front": False,
-            **_cost(one.id, speeds, standard, lambda one=one: parameters(one)),
+            **_cost(one.id, speeds, standard, functools.partial(parameters, one)),
         }
         for one in rows
     ]  # fmt: skip

@@ -95,14 +95,16 @@ def cost_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
     for name, one in _parts(found):
         bench, timing, many = one["bench"], _timing(one, 1, 64), _timing(one, 32, 64)
         size = one.get("parameters") if bench is None else bench["parameters"]
-        faster = timing and teacher and name.partition(" ")[0] != "teacher"
+        faster = ""
+        if timing and teacher and name.partition(" ")[0] != "teacher":
+            faster = f"{number(teacher['p50_ms'] / timing['p50_ms'], 2)} ×"
         rows.append(
             {
                 "": name, "parameters": "–" if size is None else count(size),
                 "file": bytes_text(bench["file_bytes"]) if bench else "not measured",
                 "p50": f"{number(timing['p50_ms'], 3)} ms" if timing else "–",
                 "p95": f"{number(timing['p95_ms'], 3)} ms" if timing else "–",
-                "faster than teacher": f"{number(teacher['p50_ms'] / timing['p50_ms'], 2)} ×" if faster else "",
+                "faster than teacher": faster,
                 "texts/s": number(many["texts_per_s"], 3) if many else "–",
                 "memory": f"{count(bench['memory_mb'])} MB" if bench else "–",
                 "same answers": same_answers(one.get("about") or {}),

@@ -57,7 +57,8 @@ def lost_rows(task: Task, rows: Rows, teacher: np.ndarray, student: np.ndarray) 
     best = apart.argmax(axis=1)
     at = np.arange(len(units))
     order = np.lexsort((-sure[0][at, best], -apart[at, best]))
-    order = order[taught.any(axis=1)[order]]
+    missed = np.asarray(taught.any(axis=1), dtype=bool)
+    order = order[missed[order]]
     examples: list[dict[str, Any]] = []
     seen: set[int] = set()
     for unit in order:
@@ -77,7 +78,7 @@ def lost_rows(task: Task, rows: Rows, teacher: np.ndarray, student: np.ndarray) 
                 "student_confidence": round(float(sure[1][unit, best[unit]]), 5),
             }
         )
-    lost = np.unique(owner[units[taught.any(axis=1)]])
+    lost = np.unique(owner[units[missed]])
     return {"rows": len(lost), "answers": int(taught.sum()), "of": len(rows), "examples": examples}
 
 
