@@ -14,10 +14,23 @@ from pages.ui.planner_map import cells
 from pages.ui.planner_recipes import recipes_part
 from pages.ui.planner_stage_words import summary
 
-__all__ = ["gallery", "use_template"]
+__all__ = ["OPEN", "close_gallery", "gallery", "open_gallery", "use_template"]
+
+#: Whether the dialog is open.
+OPEN = "planner_gallery_open"
 
 
-@st.dialog("Ready plans", width="large", icon=":material/auto_awesome_motion:")
+def open_gallery() -> None:
+    """Open the dialog, from a callback. It stays open when an answer of the core lets the page be drawn again."""
+    st.session_state[OPEN] = True
+
+
+def close_gallery() -> None:
+    """Close the dialog, from a callback or before the page is drawn again."""
+    st.session_state[OPEN] = False
+
+
+@st.dialog("Ready plans", width="large", icon=":material/auto_awesome_motion:", on_dismiss=close_gallery)
 def gallery(layers: int) -> None:
     """Show the ready plans, each with what its stages do for this encoder.
 
@@ -29,7 +42,7 @@ def gallery(layers: int) -> None:
     now = draft()
     tuning, teaching = st.tabs(["Tuning", "Learning from a teacher"], key="gallery_tabs")
     with teaching:
-        recipes_part(now)
+        recipes_part(now, close_gallery)
     with tuning:
         st.caption("A ready plan takes the place of the stages. Data, model and runtime stay as they are.")
         _templates(now, layers)
@@ -49,6 +62,7 @@ def _templates(now: Draft, layers: int) -> None:
                 "Use", key=f"template_use_{template.name}", help=f"Use {template.title}",
                 on_click=once(f"use {template.name}", use_template), args=(template, layers),
             ):  # fmt: skip
+                close_gallery()
                 st.rerun()
             st.markdown(plain(template.about))
             st.markdown("\n".join(f"{place}. {line}" for place, line in enumerate(lines, 1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,8 +30,8 @@ _LAYERS = 2
 _STUDENTS = {"teacher": "Half of the teacher's layers", "own": "The plan's encoder"}
 
 
-def recipes_part(now: Draft) -> None:
-    """Draw what a recipe needs, a teacher and a student, and the recipes."""
+def recipes_part(now: Draft, close: Callable[[], None]) -> None:
+    """Draw what a recipe needs, a teacher and a student, and the recipes; `close` is called when one was taken."""
     st.caption(
         "A recipe takes the place of the stages, and half of the teacher's layers that of the model. Data and runtime "
         "stay as they are."
@@ -64,6 +65,7 @@ def recipes_part(now: Draft) -> None:
                 help=f"Use {recipe.title}" if plan is not None else "Choose a teacher first",
                 on_click=once(f"use {recipe.name}", use_recipe), args=(recipe, teacher, student == "own"),
             ):  # fmt: skip
+                close()
                 st.rerun()
             st.markdown(plain(recipe.about))
             if plan is not None:

@@ -12,7 +12,7 @@ from pages.ui.forms import stage_from_values
 from pages.ui.forms_stages import Values, stage_count, stage_values, unused_name
 from pages.ui.planner_distil_known import first_teacher
 from pages.ui.planner_draft import Draft, once, replace_stages, sync, turn_card
-from pages.ui.planner_gallery import gallery
+from pages.ui.planner_gallery import OPEN, gallery, open_gallery
 from pages.ui.planner_map import Cell, Parameters, cells
 from pages.ui.planner_map_view import freeze_map
 from pages.ui.planner_stage_card import card_body
@@ -188,10 +188,11 @@ def _adding(layers: int) -> None:
         help="After the last one: a plain stage of training, a range test, a search, a distillation, or one that is "
         "ready.",
     )  # fmt: skip
-    if row.button(
-        "Ready plans", icon=":material/auto_awesome_motion:", key="planner_gallery",
-        help="Ways of tuning that people have published, with their stages filled in.",
-    ):  # fmt: skip
+    row.button(
+        "Ready plans", icon=":material/auto_awesome_motion:", key="planner_gallery", on_click=open_gallery,
+        help="Ways of tuning that people have published, with their stages filled in, and recipes of distillation.",
+    )  # fmt: skip
+    if st.session_state.get(OPEN):
         gallery(layers)
 
 
