@@ -48,7 +48,7 @@ def students_part(run: RunRecord) -> None:
         chosen = _clicked(event)
     rows = student_rows(found)
     table = st.dataframe(
-        rows, hide_index=True, width="stretch", height=min(38 + 35 * len(rows), 320), key="students_table",
+        rows, hide_index=True, width="stretch", height="content" if len(rows) < 9 else 320, key="students_table",
         on_select="rerun", selection_mode="single-row",
     )  # fmt: skip
     picked = table.get("selection", {}).get("rows") or []
