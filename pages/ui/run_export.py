@@ -23,7 +23,7 @@ _FORMATS = {
     "safetensors": "safetensors (transformers)", "onnx": "ONNX", "onnx-int8": "ONNX, weights of 8 bits",
 }  # fmt: skip
 _WORDS = {
-    "safetensors": "Stock transformers loads it, and Bertloom goes on training from it.",
+    "safetensors": "transformers loads it (shapes where Bertloom is installed), and Bertloom goes on training from it.",
     "onnx": "Runs without torch, wherever onnxruntime runs. Its logits are held against the model's on batches of "
     "several lengths; one that differs by more than 0.0001 is not written. Takes up to a minute.",
     "onnx-int8": "Weights take a quarter of the space, but answers change: how many stay the same on rows of its own "
