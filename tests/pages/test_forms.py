@@ -156,8 +156,9 @@ def stage_dicts(draw: st.DrawFn, name: str, before: list[tuple[str, str]]) -> di
         stage["range_test"] = draw(_maybe(st.just({"steps": 20}) | st.just({"lr_min": 1e-5, "per_group": True})))
     if kind == "search":
         objectives = st.lists(
-            st.fixed_dictionaries({"metric": words, "direction": st.sampled_from([None, "maximize"])}), max_size=3
-        )
+            st.fixed_dictionaries({"metric": words, "direction": st.sampled_from([None, "maximize"])}), max_size=3,
+            unique_by=lambda one: one["metric"],
+        )  # fmt: skip
         stage["search"] = {
             "space": draw(_choices()),
             "trials": draw(st.integers(1, 99)),

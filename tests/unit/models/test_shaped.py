@@ -226,9 +226,16 @@ def test_every_head_is_saved_loaded_and_gives_logits(mode: str, auto: type, tmp_
     batch = texts(shape)
     if auto is AutoModelForMultipleChoice:
         batch = {name: tensor[None] for name, tensor in batch.items()}
-    found, wanted = again(**batch), model(**batch)
     name = "start_logits" if auto is AutoModelForQuestionAnswering else "logits"
-    assert torch.equal(found[name], wanted[name])
+    found, wanted = again(**batch)[name], model(**batch)[name]
+    saved, loaded = model.state_dict(), again.state_dict()
+    assert saved.keys() == loaded.keys()
+    assert all(torch.equal(saved[key], loaded[key]) for key in saved)
+    # On some processors the last bits of a product with one row depend on where in memory its weights lie: the loaded
+    # weights give the same logits bit for bit where those of the saved model lay.
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-6)
+    model.load_state_dict(loaded)
+    assert torch.equal(model(**batch)[name], wanted)
 
 
 def test_heads_that_do_not_divide_the_width_are_refused_with_those_that_do() -> None:
