@@ -106,6 +106,8 @@ def test_one_studio_a_process_and_a_new_one_for_another_home(
 def test_the_studio_survives_a_reload_of_its_module(home: Home) -> None:
     import importlib
 
-    first = studio.studio()
-    again = importlib.reload(studio)
-    assert again.studio() is first
+    first, before = studio.studio(), dict(vars(studio))
+    try:
+        assert importlib.reload(studio).studio() is first
+    finally:
+        vars(studio).update(before)  # other modules have bound these functions, and tests after this one look for them
