@@ -18,8 +18,8 @@ run: $(SAMPLES)  ## open the dashboard with the bundled model and data
 
 # Units and pages on all cores (four at most), one file a process; then the browser alone, whose tests start workers of their own.
 test: $(SAMPLES)  ## every test: units, pages, browser
-	OMP_NUM_THREADS=1 $(PYTEST) tests/unit tests/pages -n auto --maxprocesses 4 --dist loadfile --durations 60
-	$(PYTEST) tests/e2e -n 2 --durations 60
+	OMP_NUM_THREADS=1 $(PYTEST) tests/unit tests/pages -n auto --maxprocesses 4 --dist loadfile --durations 20
+	$(PYTEST) tests/e2e --durations 20
 
 check: $(STAMP)  ## lint, types, import contract
 	$(BIN)/ruff check .

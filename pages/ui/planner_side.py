@@ -17,6 +17,7 @@ from pages.ui.format import count, duration, percent, plain
 from pages.ui.forms import subset
 from pages.ui.forms_stages import split
 from pages.ui.planner_draft import Draft, load
+from pages.ui.planner_draft import draft as current
 from pages.ui.planner_estimate import estimate_part, estimate_question
 from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_look import look
@@ -111,7 +112,8 @@ def _upload(draft: Draft) -> None:
 
     def came() -> None:
         file = st.session_state.get(key)
-        if file is None:
+        # A browser may tell a file again whose plan has been loaded: the form that it made is not replaced once more.
+        if file is None or key != f"plan_upload_{current().generation}":
             return
         st.session_state.pop(_UPLOAD_PROBLEM, None)
         try:

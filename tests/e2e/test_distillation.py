@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 #: Milliseconds that a worker may take on a busy machine.
 PATIENCE = 240_000
 #: Seconds that the student learns: long enough to look on, also on a busy machine.
-SECONDS = 45
+SECONDS = 30
 
 
 @pytest.fixture
