@@ -132,6 +132,7 @@ def test_from_the_form_to_an_exported_model(
     expect(page.get_by_text("%").last).to_be_visible(timeout=PATIENCE)
 
 
+@pytest.mark.verify  # that a run in a thread pauses, resumes and is cancelled is tested without a browser too
 def test_a_run_inside_the_dashboard_process(page: Page, server: Server) -> None:
     start_in_the_form(page, server, "in a thread", backend="This process (thread)")
     page.wait_for_selector(READY, timeout=PATIENCE)
