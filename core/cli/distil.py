@@ -43,12 +43,9 @@ def set_values(
     from core.api import Studio
 
     with errors(as_json):
-        studio = Studio(watch=False, warm=False)
-        try:
+        with Studio(watch=False, warm=False) as studio:
             record = studio.runs.find(run_id)
             wanted = studio.runs.change(record.id, temperature=temperature, alpha=alpha, differences=differences)
-        finally:
-            studio.close()
         words = ", ".join(f"{name} {value:g}" for name, value in wanted.items())
         answer({"id": record.id, "asked": wanted}, as_json=as_json, text=f"Asked for from the next step on: {words}.")
 
@@ -63,12 +60,9 @@ def pin(
     from core.api import Studio
 
     with errors(as_json):
-        studio = Studio(watch=False, warm=False)
-        try:
+        with Studio(watch=False, warm=False) as studio:
             record = studio.runs.find(run_id)
             made = studio.runs.pin(record.id, text)
-        finally:
-            studio.close()
         answer({"id": record.id, "pin": made}, as_json=as_json, text=f"Pinned as {made}.")
 
 
@@ -82,12 +76,9 @@ def unpin(
     from core.api import Studio
 
     with errors(as_json):
-        studio = Studio(watch=False, warm=False)
-        try:
+        with Studio(watch=False, warm=False) as studio:
             record = studio.runs.find(run_id)
             studio.runs.unpin(record.id, which)
-        finally:
-            studio.close()
         answer({"id": record.id, "unpinned": which}, as_json=as_json, text=f"{which} is no longer pinned.")
 
 
@@ -100,13 +91,10 @@ def pins(
     from core.api import Studio
 
     with errors(as_json):
-        studio = Studio(watch=False, warm=False)
-        try:
+        with Studio(watch=False, warm=False) as studio:
             record = studio.runs.find(run_id)
             found = studio.runs.pins(record.id)
             seen = _seen(studio, record.id)
-        finally:
-            studio.close()
         for one in found:
             one["seen"] = [entry for entry in seen if entry.get("pin") == one["id"]]
         table = Table("pin", "step", "sentence", box=None, header_style="bold", pad_edge=False)

@@ -29,15 +29,12 @@ def report(
     from core.api import Studio
 
     with errors(as_json):
-        studio = Studio(watch=False, warm=False)
-        try:
+        with Studio(watch=False, warm=False) as studio:
             record = studio.runs.find(run_id)
             other = studio.runs.find(baseline).id if baseline else None
             if bench:
                 studio.students.measure_now(record.id, baseline=other, seconds=1.0, tell=_telling())
             found = studio.students.report(record.id, other)
-        finally:
-            studio.close()
         answer(found, as_json=as_json, text=_table(found))
         if found["speed"] is not None:
             machine = found["speed"]["machine"] or {}

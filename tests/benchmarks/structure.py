@@ -105,7 +105,7 @@ def needed_widths() -> list[int]:
         # In the home's cache, so that what was measured before an interruption is not measured again.
         found = cached_statistics(statistics_config(), home().cache, phase=_told)
         RESULTS.mkdir(parents=True, exist_ok=True)
-        write_json(STATISTICS, found)
+        write_json(STATISTICS, {name: value for name, value in found.items() if name != "draws"})  # told as intervals
     return [int(entry["least"]) for entry in json.loads(STATISTICS.read_text(encoding="utf-8"))["layers"][1:]]
 
 
