@@ -58,7 +58,8 @@ def _page() -> None:
     st.html(_CSS.replace("</style>", f"{STAGES_CSS}{ORIGIN_CSS}{DISTIL_CSS}{STUDENT_CSS}</style>"))
     desk = studio()
     begin()
-    _from_address(desk)
+    with st.container():
+        _from_address(desk)
     now = sync()
     settle(now)
     about = describe(now, desk)
@@ -70,10 +71,11 @@ def _page() -> None:
     now.hints = hints_of(now)
     _header(now, desk)
     paint_header()
-    if now.origin:
-        st.caption(f":material/subdirectory_arrow_right: Loaded from {plain(now.origin, 120)}.")
-    for message in [words for words in now.loose if not words.startswith("stages.")]:
-        st.error(plain(message, 400), icon=":material/error:")
+    with st.container():
+        if now.origin:
+            st.caption(f":material/subdirectory_arrow_right: Loaded from {plain(now.origin, 120)}.")
+        for message in [words for words in now.loose if not words.startswith("stages.")]:
+            st.error(plain(message, 400), icon=":material/error:")
     form, side = st.columns([17, 10], gap="large")
     with form:
         row = st.columns(2, gap="medium")
@@ -115,9 +117,10 @@ def _header(now: Draft, desk: Studio) -> None:
         on_click=_submit, args=(desk,),
         help=f"{wrong} fields need mending first." if wrong else "Puts this plan into the queue and opens its page.",
     )  # fmt: skip
-    if now.refused is not None:
-        error_box(now.refused, title="The run was not started")
-        now.refused = None
+    with st.container():
+        if now.refused is not None:
+            error_box(now.refused, title="The run was not started")
+            now.refused = None
 
 
 def _submit(desk: Studio) -> None:

@@ -39,7 +39,8 @@ def data_section(draft: Draft, studio: Studio) -> Any:
     samples = studio.data.samples()
     card = section(1, "Data", "Which rows are learnt from, and what is learnt from them.", key="planner_data")
     with card:
-        kind = _source(draft, studio, samples)
+        with st.container():
+            kind = _source(draft, studio, samples)
         row = st.columns(2, gap="medium")
         with row[0]:
             field(draft, "task.kind")
@@ -47,7 +48,8 @@ def data_section(draft: Draft, studio: Studio) -> Any:
             with row[1]:
                 st.space("small")
                 field(draft, "task.multi_label")
-        _preview(draft, studio, kind)
+        with st.container():
+            _preview(draft, studio, kind)
         fields(draft, SECTIONS["rows"][0])
         folded(draft, "rows", label="More about rows and files")
     return card

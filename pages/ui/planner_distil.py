@@ -67,8 +67,9 @@ def distil_part(draft: Draft, studio: Studio, index: int) -> None:
         _answers(draft, path)
         st.divider()
         losses_part(draft, index, student, teacher)
-        if student is not None and teacher is not None:
-            _towers(settings, student, teacher, draft.order[index])
+        with st.container():
+            if student is not None and teacher is not None:
+                _towers(settings, student, teacher, draft.order[index])
         st.divider()
         _cache(draft, studio, path, settings)
 

@@ -56,11 +56,12 @@ def teachers_part(draft: Draft, studio: Studio, index: int) -> None:
                     help="Remove this teacher", on_click=once(f"remove {path}", row_action),
                     args=(path, partial(_without, number)),
                 )  # fmt: skip
-            _facts(draft, studio, source, row.get("labels"), wrong=f"{one}.source" in draft.beside)
-            _names(draft, studio, one, row)
-            words = weak_words(offered.get(source), studio)
-            if words:
-                st.caption(f":orange[:material/warning: {plain(words)}]")
+            with st.container():
+                _facts(draft, studio, source, row.get("labels"), wrong=f"{one}.source" in draft.beside)
+                _names(draft, studio, one, row)
+                words = weak_words(offered.get(source), studio)
+                if words:
+                    st.caption(f":orange[:material/warning: {plain(words)}]")
             if len(rows) > 1:
                 slider_field(draft, f"{one}.weight")
             message(draft, one)

@@ -38,17 +38,20 @@ _KINDS: dict[ModelKind, str] = {
 def model_section(draft: Draft, studio: Studio, language: str | None) -> None:
     """Draw the card; `language` is that of the rows, if it is known."""
     with section(2, "Model", "The encoder that training starts from; a new head is put on top.", key="planner_model"):
-        kind = _source(draft, studio)
-        about = _about(draft, studio, kind)
-        if about is not None and language_mismatch(language, about.get("language_hint")):
-            st.warning(
-                "The texts are Chinese, but this encoder's vocabulary is Latin script: most signs would become "
-                "unknown pieces. Choose an encoder for Chinese; the check of the data shows their share.",
-                icon=":material/translate:",
-            )
-        if about is not None:
-            origin_part(draft, studio)
-        kept_part(draft, studio, about or {})
+        with st.container():
+            kind = _source(draft, studio)
+        with st.container():
+            about = _about(draft, studio, kind)
+            if about is not None and language_mismatch(language, about.get("language_hint")):
+                st.warning(
+                    "The texts are Chinese, but this encoder's vocabulary is Latin script: most signs would become "
+                    "unknown pieces. Choose an encoder for Chinese; the check of the data shows their share.",
+                    icon=":material/translate:",
+                )
+            if about is not None:
+                origin_part(draft, studio)
+        with st.container():
+            kept_part(draft, studio, about or {})
         fields(draft, SECTIONS["model"][0])
         folded(draft, "model")
         if about is not None:

@@ -56,9 +56,10 @@ def card_body(
     kind = str(draft.state.get(f"stages.{index}.kind") or "train")
     prefix = f"stages.{index}"
     top = ("name", "kind", "start_from") if several else ()
-    for words in draft.loose:
-        if words.startswith(f"{prefix}:"):
-            st.error(plain(words.partition(": ")[2], 400), icon=":material/error:")
+    with st.container():
+        for words in draft.loose:
+            if words.startswith(f"{prefix}:"):
+                st.error(plain(words.partition(": ")[2], 400), icon=":material/error:")
     if top:
         _fields(draft, index, top)
     if kind != "train" or several:
@@ -71,7 +72,8 @@ def card_body(
         shown = ["steps" if name == "epochs" else name for name in shown]
     _fields(draft, index, shown)
     if between is not None:
-        between()
+        with st.container():
+            between()
     has_groups = bool(draft.state.get(f"{prefix}.groups"))
     if kind == "search":
         space_table(draft, index)

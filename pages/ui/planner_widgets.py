@@ -1,4 +1,8 @@
-"""Fields of the form: drawn from the schema, filled from the draft, with their message beside them."""
+"""Fields of the form: drawn from the schema, filled from the draft, with their message beside them.
+
+The browser knows columns by how many things stand before them: when one more comes in above, they are built anew, and
+what a person was typing there is gone. What comes and goes is therefore drawn in a container that is always there.
+"""
 
 from __future__ import annotations
 
@@ -166,10 +170,11 @@ def section(number: int, title: str, caption: str, *, key: str) -> Any:
 def message(draft: Draft, path: str) -> None:
     """Draw what is wrong with a field, if anything is, or what a check of the plan found about it."""
     words = draft.beside.get(path)
-    if words:
-        st.caption(f":red[:material/error: {plain(words, 300)}]")
-    elif path in draft.hints:
-        st.caption(f":orange[:material/warning: {plain(draft.hints[path], 300)}]")
+    with st.container():
+        if words:
+            st.caption(f":red[:material/error: {plain(words, 300)}]")
+        elif path in draft.hints:
+            st.caption(f":orange[:material/warning: {plain(draft.hints[path], 300)}]")
 
 
 def _choice(path: str, label: str, first: Any, shared: dict[str, Any]) -> Any:

@@ -78,6 +78,22 @@ def test_form_yaml_and_back(page: Page, server: Server, tmp_path: Path, artifact
     expect(page.get_by_text("fast", exact=False).filter(has_text="line 3")).to_have_count(0)
 
 
+def test_what_is_half_typed_stays_while_answers_come(page: Page, server: Server) -> None:
+    """The rows are read in the background, and drawn above the field that a person is typing in."""
+    page.goto(f"{server.url}/stage_planner")
+    rows = page.get_by_role("textbox", name="Training rows, at most").or_(
+        page.get_by_role("spinbutton", name="Training rows, at most")
+    )
+    rows.fill("600")
+    expect(page.locator(".st-key-planner_preview")).to_be_visible(timeout=90_000)
+    counted(page)
+    assert rows.evaluate("box => box.value") == "600"
+    assert rows.evaluate("box => document.activeElement === box")
+    rows.press("Enter")
+    expect(page.locator(".st-key-planner_steps")).to_contain_text("19", timeout=90_000)
+    expect(rows).to_have_value("600")
+
+
 def test_a_double_click_on_start_is_one_run_and_opens_it(page: Page, stopped_server: Server, home: Home) -> None:
     with FakeRun(home, total=3000) as busy:
         busy.advance(100)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Locator, Page, expect
 
 from core.api import Studio
@@ -41,6 +44,17 @@ def button(page: Page, key: str) -> Locator:
     return page.locator(f".st-key-{key} button:visible").first
 
 
+def choose(page: Page, point: str, then: Locator) -> None:
+    """Click on the last point of a chart that is drawn anew now and then, until `then` is there."""
+    limit = time.monotonic() + 60
+    while not then.is_visible():
+        assert time.monotonic() < limit, f"a click on {point} changed nothing"
+        found = page.locator(point).last
+        with contextlib.suppress(PlaywrightError):
+            found.click(force=True, timeout=2000)
+            then.wait_for(timeout=5000)
+
+
 def test_from_statistics_to_a_candidate_and_its_training(
     page: Page, measured: str, stopped_server: Server, home: Home, artifacts: Path
 ) -> None:
@@ -67,10 +81,8 @@ def test_from_statistics_to_a_candidate_and_its_training(
 
     # It is watched until it has a front; a click on a candidate shows its layers and leads to its training.
     expect(page.locator(".st-key-search_conclusion")).to_be_visible(timeout=PATIENCE)
-    point = page.locator(".st-key-search_candidates path.point").last
-    point.click(force=True)
     candidate = page.locator(".st-key-search_candidate")
-    expect(candidate.locator(".bl-drawing svg")).to_be_visible()
+    choose(page, ".st-key-search_candidates path.point", candidate.locator(".bl-drawing svg"))
     expect(candidate).to_contain_text("After 4 steps of distillation")
     page.screenshot(path=artifacts / "structure-search.png", full_page=True)
     candidate.get_by_text("Its training").click()

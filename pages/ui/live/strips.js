@@ -141,8 +141,8 @@ class Strip {
     if (!this.cursor) {
       const row = values.indexOf(Math.max(...values));
       const mean = values.reduce((sum, one) => sum + one, 0) / values.length;
-      const most = own.parts.length > 1 ? `, most at “${own.parts[row]}” (${values[row].toFixed(2)})` : "";
-      this.told.replaceChildren(make("div", "", `After step ${own.steps[column].toLocaleString("en")}: mean divergence ${mean.toFixed(2)}${most}.`));
+      const most = own.parts.length > 1 ? `, most at “${own.parts[row]}” (${values[row].toFixed(3)})` : "";
+      this.told.replaceChildren(make("div", "", `After step ${own.steps[column].toLocaleString("en")}: ${own.parts.length > 1 ? "mean divergence" : "divergence"} ${mean.toFixed(3)}${most}.`));
       return;
     }
     const { row } = this.at(this.cursor);

@@ -162,8 +162,9 @@ def start_form(studio: Studio, place: Place, *, parent: str, statistics: Mapping
     _follow(studio, place, now, statistics)
     _bar(studio, now, statistics)
     problem = st.session_state.pop(_PROBLEM, None)
-    if problem is not None:
-        error_box(problem, title="The form stays as it was")
+    with st.container():  # the columns below keep their place whether or not something stands here
+        if problem is not None:
+            error_box(problem, title="The form stays as it was")
     left, right = st.columns([3, 2], gap="large")
     with left, st.container(border=True, gap="small", key="search_form"):
         _main(studio, now)
