@@ -16,10 +16,10 @@ export GOMP_SPINCOUNT ?= 5000
 run: $(SAMPLES)  ## open the dashboard with the bundled model and data
 	$(BIN)/bertloom ui
 
-# Units and pages on all cores (four at most), one file a process; then the browser alone, whose tests start workers of their own.
+# Units and pages on all cores (four at most), one file a process; then the browser, two files at a time: their tests wait a lot.
 test: $(SAMPLES)  ## every test: units, pages, browser
 	OMP_NUM_THREADS=1 $(PYTEST) tests/unit tests/pages -n auto --maxprocesses 4 --dist loadfile --durations 20
-	$(PYTEST) tests/e2e --durations 20
+	$(PYTEST) tests/e2e -n 2 --dist loadfile --durations 20
 
 check: $(STAMP)  ## lint, types, import contract
 	$(BIN)/ruff check .
