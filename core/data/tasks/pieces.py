@@ -16,7 +16,7 @@ from core.errors import ModelError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Frame", "batches", "frame_of", "pad", "piece_texts", "piece_words"]
+__all__ = ["Frame", "backend_of", "batches", "frame_of", "pad", "piece_texts", "piece_words"]
 
 _BATCH = 1000
 
@@ -41,7 +41,7 @@ def batches(rows: Rows, size: int = _BATCH) -> Iterator[dict[str, list[Any]]]:
 
 
 @contextmanager
-def _backend(tokenizer: Any, max_length: int | None = None) -> Iterator[Any]:
+def backend_of(tokenizer: Any, max_length: int | None = None) -> Iterator[Any]:
     """Give the fast backend without padding and with the truncation asked for, and restore its state afterwards.
 
     A ``tokenizer.json`` may carry truncation and padding of its own (sentence encoders do); they must not leak in.
@@ -72,7 +72,7 @@ def _backend(tokenizer: Any, max_length: int | None = None) -> Iterator[Any]:
 
 def frame_of(tokenizer: Any) -> Frame:
     """Return the special pieces around a single text."""
-    with _backend(tokenizer) as backend:
+    with backend_of(tokenizer) as backend:
         encoding = backend.encode("a")
     special = encoding.special_tokens_mask
     first = next((index for index, flag in enumerate(special) if not flag), len(special))
@@ -90,7 +90,7 @@ def piece_texts(
     """
     typed = pairs is not None and "token_type_ids" in tokenizer.model_input_names
     inputs: list[Any] = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
-    with _backend(tokenizer, max_length) as backend:
+    with backend_of(tokenizer, max_length) as backend:
         encodings = backend.encode_batch_fast(inputs)
     for encoding in encodings:
         yield encoding.ids, encoding.type_ids if typed else None, bool(encoding.overflowing)
@@ -101,7 +101,7 @@ def piece_words(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> Iterator[
 
     A byte-level tokenizer takes a word's leading space for a part of it, so every word gets one, as inside a text.
     """
-    with _backend(tokenizer) as backend:
+    with backend_of(tokenizer) as backend:
         if b"ByteLevel" in backend.pre_tokenizer.__getstate__() if backend.pre_tokenizer is not None else False:
             sentences = [[word if word[:1].isspace() else f" {word}" for word in words] for words in sentences]
         # encode_batch_fast would be faster, but it does not keep which word a piece belongs to.
