@@ -97,7 +97,7 @@ class Judged:
             expected = frozenset(Verdict(name) for name in one["expected"])
             contrasts.append(Contrast(one["arm"], one["reference"], one["measure"], expected))
             fields: dict[str, Any] = {
-                name: tuple(value) if isinstance(value := one[name], list) else value
+                name: tuple(value) if isinstance(value := one.get(name), list) else value
                 for name in Comparison.__dataclass_fields__
             }
             fields["verdict"] = Verdict(one["verdict"])

@@ -6,13 +6,15 @@ same documents) or swapped between the arms (permutation test).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["Documents", "answered", "bootstrap_interval", "permutation_p", "ratio_interval"]
+__all__ = [
+    "Documents", "answered", "bootstrap_interval", "bootstrap_intervals", "permutation_p", "ratio_interval",
+]  # fmt: skip
 
 _RESAMPLES = 4999
 #: Floating-point numbers that one batch of resamples may hold.
@@ -53,6 +55,22 @@ class Documents:
         """Return the seed-averaged score of the arm minus that of the reference."""
         return float(self._scored(self.arm.sum(axis=1)) - self._scored(self.reference.sum(axis=1)))
 
+    def values(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the arm's and the reference's value of every document, shape (seeds, documents).
+
+        Their mean over documents is the score. A document's part in an F1 is linear only around that F1: it is the F1
+        plus the document's influence on it (infinitesimal jackknife, Efron 1982).
+        """
+        return self._values(self.arm), self._values(self.reference)
+
+    def _values(self, answers: np.ndarray) -> np.ndarray:
+        if self.score == "mean":
+            return np.asarray(answers[..., 0], dtype=np.float64)
+        spans = answers[..., 1] + answers[..., 2]
+        whole = np.maximum(spans.sum(axis=1, keepdims=True), 1e-12)
+        score = 2 * answers[..., 0].sum(axis=1, keepdims=True) / whole
+        return np.asarray(score + self.count * (2 * answers[..., 0] - score * spans) / whole)
+
     def _scored(self, sums: np.ndarray) -> Any:
         """Return scores from sums over documents of shape (seeds, …, parts), averaged over seeds: shape (…)."""
         if self.score == "mean":
@@ -72,6 +90,11 @@ def bootstrap_interval(documents: Documents, level: float = 0.95, *, seed: int =
     seed
         Seed of the drawing, so that the same results give the same interval.
     """
+    return bootstrap_intervals(documents, (level,), seed=seed)[0]
+
+
+def bootstrap_intervals(documents: Documents, levels: Sequence[float], *, seed: int = 0) -> list[tuple[float, float]]:
+    """Return the intervals of :func:`bootstrap_interval` at several levels; documents are drawn once for all."""
     from scipy.stats import bootstrap
 
     if documents.count < 2:
@@ -88,10 +111,11 @@ def bootstrap_interval(documents: Documents, level: float = 0.95, *, seed: int =
         data, size = np.arange(documents.count), documents.arm.size + documents.reference.size
     statistic: Any = np.mean if documents.score == "mean" else f1
     found = bootstrap(
-        (data,), statistic, confidence_level=level, n_resamples=_RESAMPLES, vectorized=True, method="percentile",
+        (data,), statistic, confidence_level=levels[0], n_resamples=_RESAMPLES, vectorized=True, method="percentile",
         batch=max(1, _BATCH // size), rng=np.random.default_rng(seed),
     )  # fmt: skip
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    shares = [[50 * (1 - level), 50 * (1 + level)] for level in levels]
+    return [(float(low), float(high)) for low, high in np.percentile(found.bootstrap_distribution, shares)]
 
 
 def ratio_interval(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from core.runs.compare.documents import Documents, bootstrap_interval, permutation_p
+from core.runs.compare.crossed import CrossedDifference, crossed_difference
+from core.runs.compare.documents import Documents, bootstrap_intervals, permutation_p
 from core.runs.compare.holm import holm, holm_levels
 from core.runs.compare.seeds import SeedDifference, paired_difference, seeds_needed, welch_difference
 
@@ -15,6 +16,8 @@ __all__ = ["LEAST_SEEDS", "Comparison", "Pair", "Verdict", "compare"]
 
 #: With fewer pairs there is no verdict.
 LEAST_SEEDS = 5
+#: Standard errors that a difference must measure to be found with a power of 80 %: z(0.975) + z(0.80).
+_DETECTABLE = 1.96 + 0.8416
 
 
 class Verdict(StrEnum):
@@ -63,8 +66,9 @@ class Pair:
 class Comparison:
     """One comparison, with everything that its verdict was made of.
 
-    ``interval`` and ``documents_interval`` are 95 % intervals of this comparison alone; those that end with
-    ``_corrected`` take account of all comparisons made together (Holm), and the verdict is made of them.
+    ``interval`` (over seeds), ``documents_interval`` and ``both_interval`` (over seeds and documents at once) are 95 %
+    intervals of this comparison alone; those that end with ``_corrected`` take account of all comparisons made together
+    (Holm), and the verdict is made of them.
     """
 
     name: str
@@ -88,6 +92,10 @@ class Comparison:
     documents_p_corrected: float | None = None
     documents_interval: tuple[float, float] | None = None
     documents_interval_corrected: tuple[float, float] | None = None
+    both_p: float | None = None
+    both_p_corrected: float | None = None
+    both_interval: tuple[float, float] | None = None
+    both_interval_corrected: tuple[float, float] | None = None
     seeds_needed: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,10 +108,13 @@ class Comparison:
 def compare(pairs: Sequence[Pair], *, alpha: float = 0.05) -> list[Comparison]:
     """Compare arms; all pairs given together are one family for Holm's correction.
 
-    An arm is *better* or *worse* only if the corrected intervals over seeds and over documents both exclude 0 on the
-    same side and the difference is at least the margin. It is *equivalent* if all corrected intervals lie within the
-    margin. Everything else is *not distinguishable*, with the number of seeds that would be enough. With fewer than
-    five pairs of runs there is no verdict.
+    An arm is *better* or *worse* only if the corrected intervals over seeds, over documents and over both at once all
+    exclude 0 on the same side and the difference is at least the margin. It is *equivalent* if all corrected intervals
+    lie within the margin. Everything else is *not distinguishable*, with the number of seeds that would be enough. With
+    fewer than five pairs of runs there is no verdict.
+
+    The interval over both is needed: where seeds and documents err by as much, a difference may lie outside of each
+    single interval in one of six comparisons of arms that are equally good.
 
     Parameters
     ----------
@@ -113,47 +124,61 @@ def compare(pairs: Sequence[Pair], *, alpha: float = 0.05) -> list[Comparison]:
         Error rate of the family.
     """
     measured = [_differ(pair) for pair in pairs]
-    tested = [at for at, one in enumerate(measured) if one is not None]
-    with_documents = [at for at in tested if pairs[at].documents is not None]
-    seed_p, seed_levels = _family([_p(measured[at]) for at in tested], tested, alpha)
-    by_documents = {at: permutation_p(_documents(pairs[at])) for at in with_documents}
-    document_p, document_levels = _family(list(by_documents.values()), with_documents, alpha)
+    tested = {at: one for at, one in enumerate(measured) if one is not None}
+    known = {at: pair.documents for at, pair in enumerate(pairs) if at in tested and pair.documents is not None}
+    crossed = {at: crossed_difference(tested[at], documents) for at, documents in known.items()}
+    by_documents = {at: permutation_p(documents) for at, documents in known.items()}
+    seed_p, seed_levels = _family({at: one.p for at, one in tested.items()}, alpha)
+    document_p, document_levels = _family(by_documents, alpha)
+    both_p, both_levels = _family({at: one.p for at, one in crossed.items()}, alpha)
     found = []
     for at, (pair, one) in enumerate(zip(pairs, measured, strict=True)):
         if one is None:
             found.append(_nothing(pair))
             continue
-        corrected = one.interval(seed_levels[at])
-        spread = spread_corrected = None
-        if pair.documents is not None:
-            spread = bootstrap_interval(pair.documents, 1 - alpha)
-            spread_corrected = bootstrap_interval(pair.documents, document_levels[at])
-        intervals = [corrected] + ([spread_corrected] if spread_corrected is not None else [])
-        verdict, why = _judge(pair, one, intervals)
+        corrected = [one.interval(seed_levels[at])]
+        rows: dict[str, Any] = {}
+        if at in known:
+            spread = bootstrap_intervals(known[at], (1 - alpha, document_levels[at]))
+            both = [crossed[at].interval(level) for level in (1 - alpha, both_levels[at])]
+            corrected += [spread[1], both[1]]
+            rows = {
+                "documents": known[at].count, "documents_p": by_documents[at], "documents_p_corrected": document_p[at],
+                "documents_interval": spread[0], "documents_interval_corrected": spread[1], "both_p": crossed[at].p,
+                "both_p_corrected": both_p[at], "both_interval": both[0], "both_interval_corrected": both[1],
+            }  # fmt: skip
+        verdict, why = _judge(pair, one, corrected, crossed.get(at))
         shared = _shared(pair)
         found.append(
             Comparison(
                 pair.name, verdict, why, one.seeds, _failed(pair.arm), _failed(pair.reference), pair.delta,
                 _mean(pair.arm, shared), _mean(pair.reference, shared), one.difference, one.sd, one.p, seed_p[at],
-                one.interval(1 - alpha), corrected, pair.documents.count if pair.documents is not None else 0,
-                by_documents.get(at), document_p.get(at), spread, spread_corrected, seeds_needed(one.sd, pair.delta),
+                one.interval(1 - alpha), corrected[0], seeds_needed=seeds_needed(one.sd, pair.delta), **rows,
             )
         )  # fmt: skip
     return found
 
 
-def _judge(pair: Pair, one: SeedDifference, intervals: Sequence[tuple[float, float]]) -> tuple[Verdict, str]:
+def _judge(
+    pair: Pair, one: SeedDifference, intervals: Sequence[tuple[float, float]], crossed: CrossedDifference | None
+) -> tuple[Verdict, str]:
+    """Return the verdict and what it lacks; the intervals are over seeds, documents and both."""
     if one.seeds < LEAST_SEEDS:
         return Verdict.NONE, f"fewer than {LEAST_SEEDS} seeds: no verdict"
     if all(-pair.delta <= low and high <= pair.delta for low, high in intervals):
         return Verdict.EQUIVALENT, ""
     sign = 1 if one.difference > 0 else -1
-    apart = all(sign * low > 0 and sign * high > 0 for low, high in intervals)
-    if apart and abs(one.difference) >= pair.delta:
+    apart = [sign * low > 0 and sign * high > 0 for low, high in intervals]
+    if all(apart) and abs(one.difference) >= pair.delta:
         return Verdict.BETTER if (sign > 0) == pair.larger_is_better else Verdict.WORSE, ""
-    if apart:
+    if all(apart):
         return Verdict.UNDECIDED, "there is a difference, but smaller than the margin"
-    return Verdict.UNDECIDED, "an interval includes 0"
+    why = "an interval includes 0"
+    if apart[:2] == [True, True]:
+        why = "seeds and documents together may explain the difference"
+    if crossed is not None and _DETECTABLE * crossed.documents_error > pair.delta:
+        why += "; more seeds alone would not tell, the documents are too few for the margin"
+    return Verdict.UNDECIDED, why
 
 
 def _differ(pair: Pair) -> SeedDifference | None:
@@ -191,22 +216,10 @@ def _failed(values: Mapping[int, float | None]) -> int:
     return sum(value is None for value in values.values())
 
 
-def _documents(pair: Pair) -> Documents:
-    assert pair.documents is not None
-    return pair.documents
-
-
-def _p(one: SeedDifference | None) -> float:
-    assert one is not None
-    return one.p
-
-
-def _family(
-    p_values: Sequence[float], places: Sequence[int], alpha: float
-) -> tuple[dict[int, float], dict[int, float]]:
+def _family(p_values: Mapping[int, float], alpha: float) -> tuple[dict[int, float], dict[int, float]]:
     """Return corrected p-values and levels by the place of the comparison."""
-    adjusted, levels = holm(p_values), holm_levels(p_values, alpha)
-    return dict(zip(places, adjusted, strict=True)), dict(zip(places, levels, strict=True))
+    values = list(p_values.values())
+    return dict(zip(p_values, holm(values), strict=True)), dict(zip(p_values, holm_levels(values, alpha), strict=True))
 
 
 def _nothing(pair: Pair) -> Comparison:
