@@ -13,7 +13,7 @@ from core.render.measure_figures import cka_figure
 from core.render.teaching_figures import gap_figure
 from core.runs.records import RunRecord, Status
 from pages.ui.components import Card, card_row, error_box
-from pages.ui.format import count, number, percent
+from pages.ui.format import count, number, percent, plain
 from pages.ui.planner_look import look
 from pages.ui.run_teaching_seen import Seen, seen
 from pages.ui.studio import studio
@@ -63,6 +63,7 @@ def _gaps(run: RunRecord) -> None:
             gap_figure(last["place"], look(), title=title, axis=axis, first=earlier.get("place", ())),
             theme=None, config=CONFIG, key="gaps_place_figure", alt=title,
         )  # fmt: skip
+    _parts(last, earlier)
     _layers(known)
     if last["most"]:
         st.markdown("**Rows in which they differ most**")
@@ -73,6 +74,28 @@ def _gaps(run: RunRecord) -> None:
         f"After step {count(last['step'])}. Divergence is the Jensen–Shannon divergence of both answers by ln 2: 0 "
         "where they say the same, 1 at most. Marks show the first evaluation of this stage."
     )  # fmt: skip
+
+
+def _parts(last: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
+    """Show the divergence by part of speech, of words; without any, say why."""
+    about = last.get("parts")
+    if about is None:  # texts have none, and runs of before it was told
+        return
+    if not last["part"]:
+        st.caption(f"Not told by part of speech. {plain(about['source'])}")
+        return
+    with st.container(border=True, key="gaps_part"):
+        title = "Divergence by part of speech" + (" (silver)" if about["origin"] == "silver" else "")
+        st.plotly_chart(
+            gap_figure(last["part"], look(), title=title, axis="universal tag", first=earlier.get("part", ())),
+            theme=None, config=CONFIG, key="gaps_part_figure", alt=title,
+        )  # fmt: skip
+        words, among = sum(one[1] for one in last["part"]), sum(one[1] for one in last["place"])
+        how = f"of {count(words)} of {count(among)} words" if words < among else f"of all {count(words)} words"
+        if about["origin"] == "silver":
+            st.caption(f"Parts of speech {how}, silver: a tagger made them ({plain(about['source'])}).")
+        else:
+            st.caption(f"Parts of speech {how}, as the data set gives them ({plain(about['source'])}).")
 
 
 def _choose(run: RunRecord, most: Sequence[Mapping[str, Any]]) -> None:

@@ -208,6 +208,29 @@ def test_evaluations_are_shown_with_the_first_one_beside(fake: FakeRun) -> None:
     assert len(test.get("plotly_chart")) == 3
 
 
+@pytest.mark.parametrize(
+    ("part", "origin", "said"),
+    [
+        ([["NOUN", 120, 0.3, 0.7], ["VERB", 60, 0.1, 0.9]], "silver", "180 of 200 words, silver: a tagger made them"),
+        ([["NOUN", 140, 0.3, 0.7], ["VERB", 60, 0.1, 0.9]], "gold", "of all 200 words, as the data set gives them"),
+        ([], "", "Not told by part of speech. why"),
+    ],
+)
+def test_words_are_told_by_part_of_speech_and_by_whom(
+    fake: FakeRun, part: list[list[Any]], origin: str, said: str
+) -> None:
+    diary = Diary(fake.home.run(fake.id) / FILE, lambda entry: True)
+    gaps = {**GAPS, "by": "position", "part": part, "parts": {"origin": origin, "source": "why"}}
+    diary.write("gaps", 300, stage=0, **gaps)
+    test = tab(fake)
+    assert said in words(test)
+    charts = [json.loads(one.proto.spec) for one in test.get("plotly_chart")]
+    drawn = [one for one in charts if "part of speech" in json.dumps(one["layout"].get("title", ""))]
+    assert len(drawn) == bool(part)
+    assert all(("silver" in json.dumps(one["layout"]["title"])) == (origin == "silver") for one in drawn)
+    assert all(list(one["data"][0]["x"]) == [0.3, 0.1] for one in drawn)
+
+
 def _answered(rows: int, computed: int) -> Any:
     from core.runs.events import NewEvent
 

@@ -4,61 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.data.english import load_pipeline
 from core.graph.corpus.text import Text, joined, sentence_of
 from core.graph.types import Sentence
 
 if TYPE_CHECKING:
-    from spacy.language import Language
     from spacy.tokens import Doc
 
-__all__ = ["English", "load_pipeline"]
+__all__ = ["English"]
 
 # Small texts: a batch of 64 keeps the parser busy, and a Cancel waits for no more than that.
 _BATCH = 64
-_SIZES = ("lg", "md", "sm", "trf")
 #: Sentences that are given as words are one sentence each up to this length.
 _LONGEST = 2_000
-
-
-@lru_cache(maxsize=1)
-def load_pipeline() -> tuple[Language, str]:
-    """Load the English pipeline once a process: one that the person installed, else the bundled one by its path.
-
-    Returns
-    -------
-    pipeline, name
-        The pipeline without named entities, and its name for labels.
-
-    Raises
-    ------
-    ModelError
-        If there is none.
-    """
-    import spacy
-
-    from core.data.samples import spacy_pipeline_folder
-
-    installed = spacy.util.get_installed_models()
-    own = [f"en_core_web_{size}" for size in _SIZES if f"en_core_web_{size}" in installed]
-    with warnings.catch_warnings():
-        # A pipeline of a neighbouring version says so on stderr; the name below tells its version.
-        warnings.simplefilter("ignore")
-        for name in own:
-            try:
-                return _named(spacy.load(name, exclude=["ner"]), "")
-            except (OSError, ValueError, ImportError):
-                continue  # made for another version of spaCy, or its own libraries are missing
-        return _named(spacy.load(spacy_pipeline_folder(), exclude=["ner"]), " (bundled)")
-
-
-def _named(pipeline: Language, origin: str) -> tuple[Language, str]:
-    meta = pipeline.meta
-    return pipeline, f"spaCy en_{meta.get('name', 'pipeline')} {meta.get('version', '')}{origin}"
 
 
 class English:

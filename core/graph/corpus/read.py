@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from core.config.graph import CorpusConfig
+from core.data.language import guess_language
 from core.errors import DataError
 from core.graph.corpus.draw import Drawn, draw
-from core.graph.corpus.language import guess_language
 from core.graph.corpus.plain import Plain
 from core.graph.corpus.sources import Opened, open_corpus
 from core.graph.corpus.text import Text, Tree, sentence_of, wordlike

@@ -8,9 +8,9 @@ from __future__ import annotations
 from itertools import islice
 
 from core.config.graph import CorpusConfig, EdgeType, GraphConfig
+from core.data.language import UNKNOWN, guess_language
 from core.data.samples import sample, sample_names
 from core.errors import BertloomError
-from core.graph.corpus.language import UNKNOWN, guess_language
 from core.graph.corpus.sources import open_corpus
 from core.graph.corpus.text import Tree
 

@@ -10,18 +10,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.config.graph import CorpusConfig
+from core.data.parts import UPOS
 from core.errors import ConfigError, DataError
 from core.graph.corpus.language import stop_words
 from core.graph.corpus.text import wordlike
 from core.graph.types import NO_NODE, Sentence
 
-__all__ = ["UPOS", "Vocabulary", "build_vocabulary", "parts_of_speech"]
+__all__ = ["Vocabulary", "build_vocabulary", "parts_of_speech"]
 
-#: Universal parts of speech (universaldependencies.org/u/pos), and spaCy's SPACE never occurs here.
-UPOS = (
-    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM",
-    "VERB", "X",
-)  # fmt: skip
 _LONGEST = 100
 _FEW = 1000
 # Zero-width space and joiner at the edges, byte-order mark, soft hyphen, marks of direction: invisible in a label.

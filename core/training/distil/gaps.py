@@ -1,4 +1,4 @@
-"""Where student and teacher differ on the gate rows: by gold label, by place in the sentence or length, row by row."""
+"""Where student and teacher differ on the gate rows: by gold label, by place or length, by part of speech, by row."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from core.data.parts import SECONDS, UPOS, Parts, parts_of
 from core.training.distil.differences import consensus, divergence, quadrants
 from core.training.distil.pins import MOST_LETTERS
 from core.training.distil.positions import spread, unit_answers
@@ -20,6 +21,10 @@ __all__ = ["Gaps", "bucket", "bucket_words"]
 #: Labels that are told of, the most frequent ones, and rows in which the two differ most.
 MOST_LABELS = 40
 MOST_ROWS = 20
+#: Share of a stage's budget of seconds that tagging words may take, and seconds of it that loading the tagger takes.
+_BUDGET, _LOADING = 0.05, 2.0
+#: Parts of speech by rows, where they come from, and seconds; the last ones only: all stages of a run have the same.
+_FOUND: dict[tuple[Any, ...], Parts] = {}
 
 
 def bucket(count: np.ndarray) -> np.ndarray:
@@ -47,7 +52,7 @@ class Gaps:
     """
 
     def __init__(self, prepared: Prepared, told: Sequence[np.ndarray], shares: Sequence[float]):
-        self._task, self._rows = prepared.task, prepared.roles.gate
+        self._task, self._rows, self._prepared = prepared.task, prepared.roles.gate, prepared
         self._encoded = prepared.encoded["gate"]
         self._told, self._shares = list(told), list(shares)
         self._tagging = prepared.task.kind == "tagging"
@@ -77,6 +82,17 @@ class Gaps:
             return bucket(np.concatenate([np.arange(1, size + 1) for size in self._sizes]))
         return bucket(np.asarray(self._encoded.lengths))
 
+    def _parts_of_speech(self) -> Parts:
+        """Return the parts of speech of the gate words: found at the first look, once a run."""
+        roles, plan, budget = self._prepared.roles, self._prepared.plan, self._prepared.stage.budget_s
+        seconds = SECONDS if budget is None else max(0.0, min(SECONDS, _BUDGET * budget - _LOADING))
+        key = (roles.fingerprint, plan.data.source, plan.data.gate_source, seconds)
+        if key not in _FOUND:
+            found = parts_of(self._rows, plan.data, plan.task, roles.report, seconds=seconds)
+            _FOUND.clear()
+            _FOUND[key] = found
+        return _FOUND[key]
+
     def look(self, logits: Sequence[np.ndarray]) -> dict[str, Any]:
         """Compare what a student says with what its teachers say.
 
@@ -90,6 +106,8 @@ class Gaps:
         dict
             ``n`` (positions), ``divergence`` and ``agreement`` (means), ``quadrants`` {name: count}, ``label`` and
             ``place`` [[name, positions, mean divergence, agreement]], ``by`` (what ``place`` is: position or length),
+            of words ``part`` (the same by universal part of speech) and ``parts`` {origin, source} (see
+            :class:`~core.data.parts.Parts`),
             ``most`` [{row, d, text, pair?, tokens?, gold, teacher, student}], the rows with the largest mean
             divergence.
         """
@@ -112,12 +130,22 @@ class Gaps:
             [self._task.labels[number], *rest] for number, *rest in _grouped(labels, differs, agrees)
         ]
         by_place = [[bucket_words(number), *rest] for number, *rest in _grouped(places, differs, agrees)]
+        by_part = self._by_part(units, differs, agrees) if self._tagging else {}
         return {
             "n": len(differs), "divergence": _short(differs.mean()) if len(differs) else None,
             "agreement": _short(agrees.mean()) if len(differs) else None, "quadrants": counts,
             "label": sorted(by_label, key=lambda one: -one[1])[:MOST_LABELS], "place": by_place,
-            "by": "position" if self._tagging else "length",
+            "by": "position" if self._tagging else "length", **by_part,
             "most": self._most(units, differs.reshape(len(units), -1).mean(1), teacher, student, each),
+        }  # fmt: skip
+
+    def _by_part(self, units: np.ndarray, differs: np.ndarray, agrees: np.ndarray) -> dict[str, Any]:
+        parts = self._parts_of_speech()
+        codes = parts.codes[units]
+        here = codes >= 0
+        found = [[UPOS[code], *rest] for code, *rest in _grouped(codes[here], differs[here], agrees[here])]
+        return {
+            "part": sorted(found, key=lambda one: -one[1]), "parts": {"origin": parts.origin, "source": parts.source}
         }  # fmt: skip
 
     def _most(

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from core.config.graph import CorpusConfig
 from core.config.plan import Columns
+from core.data.language import guess_language
 from core.errors import ConfigError, DataError
 from core.graph.corpus import read_corpus, read_sentences, sources
-from core.graph.corpus.language import guess_language
 from core.graph.corpus.plain import Plain, words
 from core.graph.corpus.sources import hard_wrapped, pieces
 from core.graph.corpus.text import Text

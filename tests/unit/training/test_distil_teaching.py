@@ -15,6 +15,7 @@ from scipy.spatial.distance import jensenshannon
 
 from core.config import Plan
 from core.config.distillation import DistillationConfig
+from core.data.roles import load_roles
 from core.errors import ConfigError
 from core.training import MemoryContext, Outcome, train
 from core.training.distil import monitor, objective, shares
@@ -259,8 +260,40 @@ def test_gaps_are_those_of_the_rows(
     assert context.series("distil/gate_divergence")[-1][1] == found["divergence"]
     differs = [one["d"] for one in found["most"]]
     assert differs == sorted(differs, reverse=True)
+    assert ("parts" in found) == tagging  # a text has no part of speech
     row = found["most"][0]
     assert len(row["gold"]) == len(row["tokens"]) if tagging else row["gold"] in ("pos", "neg")
+
+
+def test_words_are_told_by_their_part_of_speech(
+    make_plan: Maker, teacher: Callable[..., str], material: Path, tmp_path: Path, shared_cache: Path
+) -> None:
+    parts = {"O": "NOUN", "B-PER": "PROPN", "B-LOC": "PROPN"}
+    rows = [json.loads(line) for line in (material / "tags.jsonl").read_text().splitlines()]
+    path = tmp_path / "tags.conllu"
+    path.write_text(
+        "\n".join(
+            "".join(
+                f"{at}\t{word}\t_\t{'NUM' if word.isdecimal() else parts[tag]}\t_\t_\t_\t_\t_\tNER={tag}\n"
+                for at, (word, tag) in enumerate(zip(row["tokens"], row["tags"], strict=True), 1)
+            )
+            for row in rows
+        )
+    )
+    plan = make_plan(tagging=True, stage={**distil(teacher(tagging=True)), "epochs": 1}, data={"source": str(path)})
+    context = MemoryContext(tmp_path / "run", shared_cache)
+    assert train(plan, context) is Outcome.FINISHED
+    found = seen(context.folder, "gaps")[-1]
+    assert found["parts"] == {"origin": "gold", "source": f"column upos of {path}"}
+    by_part, by_label = ({name: rest for name, *rest in found[kind]} for kind in ("part", "label"))
+    assert set(by_part) == {"NUM", "NOUN", "PROPN"}
+    assert by_part["NUM"][0] == len(load_roles(plan.data, plan.task, cache=shared_cache).gate)  # one in each row
+    # What is a name by its tag is one by its part of speech: the two tables must tell the same of them.
+    count, differs, agrees = by_part["PROPN"]
+    named = [by_label[name] for name in ("B-PER", "B-LOC")]
+    assert count == sum(one[0] for one in named)
+    assert differs == pytest.approx(sum(one[0] * one[1] for one in named) / count, abs=1e-4)
+    assert agrees == pytest.approx(sum(one[0] * one[2] for one in named) / count, abs=1e-4)
 
 
 def test_several_labels_a_text_are_one_question_each(
