@@ -158,6 +158,8 @@ def promoted_to_a_plan(page: Page, server: Server, home: Home, artifacts: Path) 
         expect(page.locator(".st-key-search_cards_0")).to_contain_text("3 finished", timeout=PATIENCE)
         (search,) = studio.runs.searches(run_id)
         best = search["trials"][search["best"]]
+    # The page changes once more when the run has ended: a click in that moment would meet a button that is replaced.
+    expect(page.locator(".st-key-page_header")).to_contain_text("Finished", timeout=PATIENCE)
     page.screenshot(path=artifacts / "run-search.png", full_page=True)
     promote.click()
     expect(page.get_by_text(f"Loaded from trial {best['number'] + 1} of hunt")).to_be_visible(timeout=PATIENCE)
