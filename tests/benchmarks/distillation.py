@@ -1,6 +1,7 @@
 """What students of three and two layers keep of a fine-tuned teacher, with and without it: one JSON a run.
 
 python -m tests.benchmarks.distillation --minutes 60    # trains what is missing (make experiment-distillation), renders
+python -m tests.benchmarks.distillation --speed         # measures what models cost (a quiet machine), renders
 python -m tests.benchmarks.distillation --render        # renders docs/distilled.md only
 
 Teachers stay in docs/results/distillation/.cache, which git does not know; one that is missing is trained again.
@@ -15,13 +16,12 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from core.config import Plan
-from core.models.bench import bench_model
 from core.studies.records import ArmRun, record_of
 from core.training import MemoryContext, Outcome, train
-from tests.benchmarks.distillation_arms import LAYERS, TASKS, Job, jobs, student_plan, teacher_plan
+from tests.benchmarks.distillation_arms import Job, jobs, student_plan, teacher_plan
+from tests.benchmarks.distillation_speed import measure_speed
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results" / "distillation"
@@ -116,51 +116,16 @@ def _tell(made: Taught, left: int) -> None:
     print(f"{made.key}: {made.run.score:.4f} ({made.run.seconds:.1f} s), {left} left", flush=True)
 
 
-def measure_speed() -> None:
-    """Time a teacher and its students of each size, in turns, and write speed.json."""
-    found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="bertloom-speed-") as folder:
-        for task in TASKS:
-            teacher = RESULTS / ".cache" / f"{task}_0" / "best"
-            if not teacher.is_dir():
-                continue
-            places = {"teacher": teacher}
-            for layers in LAYERS:
-                plan = student_plan(Job(task, 0, layers, "alone"), str(teacher))
-                short = Plan.model_validate(
-                    {**plan.model_dump(), "stages": [{**plan.model_dump()["stages"][0], "steps": 1}]}
-                )
-                place = Path(folder) / f"{task}-{layers}"
-                place.mkdir()
-                train(short, MemoryContext(place, RESULTS / ".cache"), resume=False)
-                places[str(layers)] = place / "best"
-            rounds = [{name: bench_model(place, seconds=1.0) for name, place in places.items()} for _ in range(3)]
-            found[task] = {name: _median([one[name] for one in rounds]) for name in places}
-    if found:
-        (RESULTS / SPEED).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-
-
-def _median(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the bench with the median of each timing over rounds."""
-    import statistics
-
-    first = rounds[0]
-    timings = []
-    for at, one in enumerate(first["timings"]):
-        middle = {key: statistics.median(other["timings"][at][key] for other in rounds) for key in ("p50_ms", "p95_ms")}
-        timings.append({**one, **middle})
-    return {**{key: first[key] for key in ("parameters", "file_bytes", "threads")}, "timings": timings}
-
-
 def main() -> None:
     """Measure what is missing, or only render."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--speed", action="store_true", help="time teacher and students (a quiet machine) and render")
+    parser.add_argument("--speed", action="store_true", help="measure what models cost (a quiet machine), render")
     parser.add_argument("--render", action="store_true")
     arguments = parser.parse_args()
     if arguments.speed:
-        measure_speed()
+        if found := measure_speed(RESULTS / ".cache"):
+            (RESULTS / SPEED).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     elif not arguments.render:
         measure(arguments.minutes)
     from tests.benchmarks.report_distillation import page

@@ -86,10 +86,11 @@ def page(results: Sequence[Taught], speed: Mapping[str, Any]) -> str:
         if not teachers:
             lines += ["Not measured yet.", ""]
             continue
-        lines += _table(results, task, teachers, speed.get(task) or {})
+        lines += _table(results, task, teachers, (speed.get(task) or {}).get("models") or {})
         for layers in LAYERS:
             told = [_sentence(one) for one in compare(pairs(results, task, layers)) if one.seeds]
             lines += [f"**{layers} layers.** " + " ".join(told), ""] if told else []
+    lines += _costs(speed)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -131,18 +132,20 @@ def _mean(scores: Sequence[float | None]) -> str:
     return f"{statistics.mean(known):.1f}{spread} %" if known else "–"
 
 
-def _timing(speed: Mapping[str, Any], name: str) -> float | None:
-    timings = (speed.get(name) or {}).get("timings") or []
-    return next((float(one["p50_ms"]) for one in timings if (one["batch"], one["length"]) == (1, 64)), None)
+def _timing(
+    models: Mapping[str, Any], name: str, size: tuple[int, int] = (1, 64), what: str = "p50_ms"
+) -> float | None:  # fmt: skip
+    timings = (models.get(name) or {}).get("timings") or []
+    return next((float(one[what]) for one in timings if (one["batch"], one["length"]) == size), None)
 
 
-def _ms(speed: Mapping[str, Any], name: str) -> str:
-    found = _timing(speed, name)
+def _ms(models: Mapping[str, Any], name: str, size: tuple[int, int] = (1, 64), what: str = "p50_ms") -> str:
+    found = _timing(models, name, size, what)
     return "–" if found is None else f"{found:.2f}"
 
 
-def _ratio(speed: Mapping[str, Any], name: str) -> str:
-    own, teacher = _timing(speed, name), _timing(speed, "teacher")
+def _ratio(models: Mapping[str, Any], name: str, size: tuple[int, int] = (1, 64)) -> str:
+    own, teacher = _timing(models, name, size), _timing(models, "teacher", size)
     return "–" if own is None or teacher is None else f"{teacher / own:.2f} ×"
 
 
@@ -164,3 +167,71 @@ def _sentence(one: Comparison) -> str:
         f"; about {one.seeds_needed} seeds would tell" if one.verdict is Verdict.UNDECIDED and one.seeds_needed else ""
     )
     return f"{who}: {said}, **{one.verdict}**{more}."
+
+
+# -- what they cost --------------------------------------------------------------------------------------------------
+_FORMATS = {"safetensors": "torch", "onnx": "ONNX", "onnx-int8": "ONNX, 8 bits"}
+
+
+def _costs(speed: Mapping[str, Any]) -> list[str]:
+    """Return the tables of the task whose models were measured in every format; of each other one what stands above."""
+    task = next((one for one in TASKS if any("check" in model for model in _models(speed, one).values())), None)
+    if task is None:
+        return []
+    found, models = speed[task], _models(speed, task)
+    machine, versions = found["machine"], found["versions"]
+    lines = [
+        "## What they cost", "",
+        f"The {task} teacher and its students by plain distillation (seed 0), each in a process of its own, in turns: "
+        f"{machine['processor']}, {machine['cores']} cores, {found['threads']} threads, torch {versions['torch']}, "
+        f"onnxruntime {versions['onnxruntime']}. Texts of random pieces, each length full; memory is the most that the "
+        "process held, libraries included. × is the teacher's median by torch over the model's. A logit is compared on "
+        f"random batches, answers {_compared(models)}.", "",
+        "| model | runs by | MB on disk | MB of memory | ms a text of 64, p50 | p95 | × | texts of 64 a second, 32 at "
+        "once | × | largest difference of a logit | same answers | score by torch | its own |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for key, one in models.items():
+        rate = _timing(models, key, (32, 64), "texts_per_s")
+        cells = [
+            _model(one["of"]), _FORMATS[one["format"]], f"{one['file_bytes'] / 1e6:.1f}", f"{one['memory_mb']:.0f}",
+            _ms(models, key), _ms(models, key, what="p95_ms"), _ratio(models, key),
+            "–" if rate is None else f"{rate:.0f}", _ratio(models, key, (32, 64)), *_checked(one.get("check")),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    sizes = sorted({(one["batch"], one["length"]) for model in models.values() for one in model["timings"]})
+    lines += [
+        "", "Milliseconds a batch, p50 (p95):", "",
+        "| model | runs by | " + " | ".join(f"{batch} × {length}" for batch, length in sizes) + " |",
+        "|---|---|" + "---|" * len(sizes),
+    ]  # fmt: skip
+    for key, one in models.items():
+        cells = [f"{_ms(models, key, size)} ({_ms(models, key, size, 'p95_ms')})" for size in sizes]
+        lines.append(f"| {_model(one['of'])} | {_FORMATS[one['format']]} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _models(speed: Mapping[str, Any], task: str) -> Mapping[str, Any]:
+    return (speed.get(task) or {}).get("models") or {}
+
+
+def _model(name: str) -> str:
+    return f"{name} layers" if name.isdecimal() else f"{name}, 6 layers"
+
+
+def _compared(models: Mapping[str, Any]) -> str:
+    """Say on which rows answers were compared."""
+    checks = [(one.get("check") or {}).get("rows") or {} for one in models.values()]
+    rows = next((one for one in checks if "agreement" in one), None)
+    if rows is None:
+        return "on the same ones"
+    return f"on {rows['rows']:,} of the {rows['of']:,} {rows['role']} rows"
+
+
+def _checked(check: Mapping[str, Any] | None) -> list[str]:
+    if check is None:
+        return ["", "", "", ""]
+    rows = check["rows"] or {}
+    known = rows if "agreement" in rows else check
+    scores = [f"{100 * rows[one]:.1f} %" if one in rows else "–" for one in ("torch", "onnx")]
+    return [f"{check['max_difference']:.1g}", f"{100 * known['agreement']:.1f} %", *scores]
