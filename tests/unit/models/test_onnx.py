@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from core.cli.app import app
+from core.config import Plan
 from core.errors import ConfigError, ExportError, ModelError
 from core.models import export_model, load_finished, predict
 from core.models import onnx_check as check_module
@@ -22,6 +25,12 @@ from core.models import onnx_export as export_module
 from core.models.bench import bench_models
 from core.models.bench_process import Measured
 from core.models.onnx_folder import is_onnx, load_onnx, open_session, read_about, read_graph
+from core.runs.records import Status
+from core.runs.speed import note_export
+from core.runs.store import Store
+from core.runs.student_desk import StudentDesk
+from core.runs.table import NewRun
+from core.settings import Home
 
 TEXTS = ["the film was good", "anna lives in paris", "a dull story, and a long one: it was sad and bad and dull", "x"]
 Exported = Callable[..., Path]
@@ -330,3 +339,60 @@ def test_a_process_that_dies_while_it_measures_is_told(exported: Exported) -> No
         measured._process.kill()
         with pytest.raises(ModelError, match=r"died \(exit status -9\)"):
             measured.time(1, 4, 0.0, 3)
+
+
+def test_a_report_measures_a_student_and_its_export_through_the_helper(
+    exported: Exported, trained: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BERTLOOM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    measure = StudentDesk.measure_now
+    monkeypatch.setattr(
+        StudentDesk, "measure_now", lambda self, run, *, seconds, **rest: measure(self, run, seconds=0.01, **rest)
+    )
+    home = Home(tmp_path / "home").ensure()
+    run = _finished(home, source_of(trained))
+    note_export(home.run(run), exported(), "onnx", 1.0)
+    ran = CliRunner().invoke(app, ["distil", "report", run, "--bench", "--json"])
+    assert ran.exit_code == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    (export,) = found["exports"]
+    student, onnx = found["student"]["bench"], export["bench"]
+    assert (student["format"], onnx["format"]) == ("safetensors", "onnx")
+    assert student["parameters"] == onnx["parameters"] == found["student"]["parameters"]
+    for one in (student, onnx):
+        sizes = [(row["batch"], row["length"]) for row in one["timings"]]
+        assert sizes == [(batch, length) for batch in (1, 32) for length in (16, 64)]
+        assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in one["timings"])
+    assert onnx["memory_mb"] < student["memory_mb"]  # of two processes, and one of them without torch
+    assert found["teachers"][0]["bench"] is None  # its folder is gone, and the others are measured all the same
+    assert (found["speed"]["threads"], found["speed"]["machine"]["cores"]) == (1, os.cpu_count())
+    assert "the student pupil" in ran.stderr
+    # the numbers are kept: the table of a later visit has them
+    shown = CliRunner().invoke(app, ["distil", "report", run], env={"COLUMNS": "200"})
+    median = next(row["p50_ms"] for row in onnx["timings"] if (row["batch"], row["length"]) == (1, 64))
+    assert f"{median:.2f}" in next(line for line in shown.stdout.splitlines() if line.startswith("student as onnx"))
+
+
+def _finished(home: Home, best: Path) -> str:
+    """Leave a distilled run in the store that has finished with a model; its teacher's folder is gone."""
+    stage = {"kind": "distil", "distil": {"teachers": [{"source": "/gone/best"}]}, "lr": 3e-4}
+    plan = Plan.model_validate({"name": "pupil", "stages": [stage]})
+    scores = {"metrics": {"test/accuracy": 0.5}, "details": {"test": {"n": 4, "intervals": {}}}}
+    store, run = Store(home), "20260101-000000-pppp"
+    store.runs.insert(
+        NewRun(
+            id=run, kind="train", name=plan.name, plan=plan.model_dump(mode="json"), tags=(), backend="process",
+            now=True, submitter="test",
+        )
+    )  # fmt: skip
+    store.claims.beat("test")
+    claim = store.claims.claim("test")
+    assert claim is not None
+    store.claims.begin(run, claim.token)
+    shutil.copytree(best, home.run(run) / "best")
+    teacher = {"source": "/gone/best", "name": "gone", "parameters": 900, **scores}
+    (home.run(run) / "results.json").write_text(json.dumps({**scores, "teachers": [teacher]}))
+    store.claims.end(run, claim.token, Status.FINISHED, metrics=scores["metrics"])
+    store.close()
+    return run
