@@ -179,11 +179,14 @@ def _costs(speed: Mapping[str, Any]) -> list[str]:
     if task is None:
         return []
     found, models = speed[task], _models(speed, task)
+    order = list(dict.fromkeys(one["of"] for one in models.values()))
+    models = dict(sorted(models.items(), key=lambda one: order.index(one[1]["of"])))
     machine, versions = found["machine"], found["versions"]
+    threads = f"{found['threads']} thread" + ("s" if found["threads"] != 1 else "")
     lines = [
         "## What they cost", "",
         f"The {task} teacher and its students by plain distillation (seed 0), each in a process of its own, in turns: "
-        f"{machine['processor']}, {machine['cores']} cores, {found['threads']} threads, torch {versions['torch']}, "
+        f"{machine['processor']}, {machine['cores']} cores, {threads}, torch {versions['torch']}, "
         f"onnxruntime {versions['onnxruntime']}. Texts of random pieces, each length full; memory is the most that the "
         "process held, libraries included. × is the teacher's median by torch over the model's. A logit is compared on "
         f"random batches, answers {_compared(models)}.", "",

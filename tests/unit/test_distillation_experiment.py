@@ -123,6 +123,7 @@ def test_the_page_tells_what_every_format_costs() -> None:
     models: dict[str, Any] = {
         "teacher": {"of": "teacher", **measured(12.0)},
         "3": {"of": "3", **measured(6.0)},
+        "teacher onnx": {"of": "teacher", **measured(9.0, "onnx"), "check": {**CHECK, "rows": ROWS}},
         "3 onnx": {"of": "3", **measured(4.0, "onnx"), "check": {**CHECK, "rows": {"why": "no rows"}}},
         "3 onnx-int8": {"of": "3", **measured(2.0, "onnx-int8"), "check": {**CHECK, "rows": ROWS}},
     }
@@ -131,7 +132,11 @@ def test_the_page_tells_what_every_format_costs() -> None:
     text = page(results, speed)
     assert "| 87.5 % | 3,000,000 | 6.00 | 2.00 × |" in text  # beside the score: the student by torch
     assert "## What they cost" in text
-    told = [line for line in text.splitlines() if line.startswith("| 3 layers | ")]
+    lines = text.splitlines()
+    assert [line.startswith("| teacher, 6 layers | ONNX | 90.0") for line in lines].index(True) + 1 == lines.index(
+        "| 3 layers | torch | 90.0 | 400 | 6.00 | 12.00 | 2.00 × | 167 | 2.00 × |  |  |  |  |"
+    )
+    told = [line for line in lines if line.startswith("| 3 layers | ")]
     assert told[:3] == [
         "| 3 layers | torch | 90.0 | 400 | 6.00 | 12.00 | 2.00 × | 167 | 2.00 × |  |  |  |  |",
         "| 3 layers | ONNX | 90.0 | 400 | 4.00 | 8.00 | 3.00 × | 250 | 3.00 × | 3e-06 | 100.0 % | – | – |",
