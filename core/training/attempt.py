@@ -204,13 +204,21 @@ class Attempt:
         if now - self._told < _PROGRESS_S and self.own < total:
             return
         self._told = now
-        done = max(1, self.own - self._first)
         left = total - self.own + run.later_steps(self.owner.index)
         run.context.progress(
             phase="training", step=run.step, total_steps=run.step + left,
             epoch=round(self.epoch + self.position / max(1, self._in_epoch), 4),
-            eta_s=round((now - self._clock) / done * left, 1), examples_per_s=round(examples_per_s, 1),
+            eta_s=round(self._seconds_left(now, total - self.own), 1), examples_per_s=round(examples_per_s, 1),
         )  # fmt: skip
+
+    def _seconds_left(self, now: float, steps: int) -> float:
+        """Return the seconds that are left by steps as fast as those so far; a stage takes no more than its budget."""
+        run, index, budget = self.owner.run, self.owner.index, self.owner.stage.budget_s
+        pace = (now - self._clock) / max(1, self.own - self._first)
+        left = [(steps, None if budget is None else max(0.0, budget - self.elapsed()))]
+        later = zip(run.planned[index + 1 :], run.active[index + 1 :], strict=True)
+        left += [(planned, stage.budget_s) for planned, stage in later]
+        return sum(pace * number if most is None else min(pace * number, most) for number, most in left)
 
     def _spend(self, budget: float) -> None:
         seconds = self.elapsed()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from core.config import Plan, Stage
 from core.training import MemoryContext, Outcome, train
+from core.training.attempt import Attempt
 from core.training.decisions import ACTIONS, RULES
 from core.training.groups import base_rates
 from core.training.schedules import curve_points
@@ -167,6 +169,16 @@ def test_a_budget_ends_the_stage_and_its_gate_is_asked(make_plan: Callable[..., 
     assert actions(context) == [("budget", "stop"), ("gate", "promote")]
     assert results(context)["stages"][0]["attempts"][0]["last_step"] == 1
     assert any("depends on this machine's speed" in event["message"] for event in context.events)
+
+
+@pytest.mark.parametrize(("budget", "left"), [(None, 76.0), (8.0, 3.0), (4.0, 0.0), (900.0, 76.0)])
+def test_time_left_is_that_of_the_steps_or_of_the_budget_whichever_is_less(budget: float | None, left: float) -> None:
+    stages = [SimpleNamespace(budget_s=one) for one in (budget, None, 3.0)]
+    run = SimpleNamespace(planned=[50, 10, 100], active=stages)
+    owner = SimpleNamespace(run=run, index=0, stage=stages[0])
+    # Two seconds a step; the next stages have 10 steps, and 100 within 3 seconds.
+    attempt = SimpleNamespace(owner=owner, own=12, _first=2, _clock=100.0, elapsed=lambda: 5.0)
+    assert Attempt._seconds_left(cast(Any, attempt), 120.0, 38) == left + 20.0 + 3.0
 
 
 def test_rates_are_raised_while_loss_and_gradient_allow_it(
