@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import core
-from core.cli import claims, data, decisions, distil, findings, graph, model, plan, predict, runs, search
+from core.cli import claims, compare, data, decisions, distil, findings, graph, model, plan, predict, runs, search
 from core.cli.output import FAILED, USAGE, JsonOption, answer, errors, fail, note
 from core.errors import ConfigError
 
@@ -33,6 +33,7 @@ app.add_typer(graph.app, name="graph")
 app.add_typer(search.app, name="search")
 app.add_typer(model.app, name="model")
 app.add_typer(claims.app, name="claim")
+app.add_typer(compare.app, name="compare")
 runs.register(app)
 decisions.register(app)
 predict.register(app)

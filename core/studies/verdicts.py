@@ -12,6 +12,7 @@ import numpy as np
 from core.config.claims import Part
 from core.runs.compare import (
     LEAST_SEEDS,
+    TOGETHER,
     Comparison,
     Documents,
     Pair,
@@ -97,8 +98,9 @@ class Judged:
             expected = frozenset(Verdict(name) for name in one["expected"])
             contrasts.append(Contrast(one["arm"], one["reference"], one["measure"], expected))
             fields: dict[str, Any] = {
-                name: tuple(value) if isinstance(value := one.get(name), list) else value
+                name: tuple(value) if isinstance(value := one[name], list) else value
                 for name in Comparison.__dataclass_fields__
+                if name in one  # older runs tell less
             }
             fields["verdict"] = Verdict(one["verdict"])
             comparisons.append(Comparison(**fields))
@@ -337,6 +339,11 @@ def sentence(contrast: Contrast, one: Comparison, titles: Mapping[str, str]) -> 
             return f"{arm} and {reference} are equivalent: {told}."
         case Verdict.UNDECIDED:
             more = f"; about {one.seeds_needed} seeds would tell" if one.seeds_needed else ""
+            if one.documents_limit:
+                more = "; too few test rows to find a difference of the margin, with any number of seeds"
+            if one.both_interval_corrected is not None and one.why.startswith(TOGETHER):
+                both = (amount(contrast.measure, bound, signed=True) for bound in one.both_interval_corrected)
+                more = f", {' to '.join(both)} over seeds and test rows together{more}"
             return f"{arm} and {reference} are not distinguishable: {told}{more}."
         case _:
             return f"{names}: {told}; {one.why}."

@@ -30,10 +30,10 @@ rows.
 
 **How it is judged.** Differences between arms carry two kinds of error: another seed, and other test rows. Seeds get
 a paired t-interval, rows a paired bootstrap of the seed-averaged difference; all comparisons of a claim are corrected
-together (Holm). An arm is called better only if *both* corrected intervals exclude 0 and the difference is at least
-the margin (1 point; a tenth of the steps; 10 MB), *equivalent* if all lie within the margin, and otherwise *not
-distinguishable*. With fewer than five seeds there is no verdict. A run that diverged counts with the majority's score
-and with all its steps, and is counted.
+together (Holm). An arm is called better only if *both* corrected intervals exclude 0, and the one in which both errors
+are added ([comparing.md](comparing.md)), and the difference is at least the margin (1 point; a tenth of the steps;
+10 MB), *equivalent* if all lie within the margin, and otherwise *not distinguishable*. With fewer than five seeds there
+is no verdict. A run that diverged counts with the majority's score and with all its steps, and is counted.
 """
 
 
@@ -162,19 +162,20 @@ def _arms(one: Judged, claim: Claim) -> list[str]:
 def _comparisons(found: Judged) -> list[str]:
     titles = {arm.arm: arm.title for arm in found.standings}
     lines = [
-        "| compared | difference | 95 % over seeds | corrected | corrected, over test rows | p (Holm) | verdict | "
-        "seeds for the margin |", "|---|---|---|---|---|---|---|---|",
+        "| compared | difference | 95 % over seeds | corrected | corrected, over test rows | corrected, over both | "
+        "p (Holm) | verdict | seeds for the margin |", "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for contrast, one in zip(found.contrasts, found.comparisons, strict=True):
         beside = "" if contrast.expected else " (beside)"
         name = f"{contrast.measure}{beside}: {titles[contrast.arm]} − {titles[contrast.reference]}"
         if one.difference is None:
-            lines.append(f"| {name} | – | – | – | – | – | {ClaimVerdict.NONE}: {one.why} | – |")
+            lines.append(f"| {name} | – | – | – | – | – | – | {ClaimVerdict.NONE}: {one.why} | – |")
             continue
         lines.append(
             f"| {name} | {amount(contrast.measure, one.difference, signed=True)} | {_bounds(contrast, one.interval)} | "
             f"{_bounds(contrast, one.interval_corrected)} | {_bounds(contrast, one.documents_interval_corrected)} | "
-            f"{one.p_corrected:.2g} | {one.verdict} | {one.seeds_needed or '> 1,000'} |"
+            f"{_bounds(contrast, one.both_interval_corrected)} | {one.p_corrected:.2g} | {one.verdict} | "
+            f"{one.seeds_needed or '> 1,000'} |"
         )
     return [*lines, ""]
 

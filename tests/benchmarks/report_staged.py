@@ -65,8 +65,9 @@ the rows of [claims.md](claims.md), batches of 32, AdamW. Runs of one seed begin
 - Beside them, without a comparison: one stage of {SHORT} steps at 1e-4, neither planned nor searched.
 
 **How it is judged.** Paired t-intervals over seeds, a paired bootstrap over test rows of the seed-averaged difference,
-both corrected for the two comparisons (Holm); the margin is {100 * MARGIN:g} point. *Matches* means that both corrected
-intervals lie within the margin, *beats* that both exclude 0 and the difference is at least the margin. The choice among
+and both errors added ([comparing.md](comparing.md)), all corrected for the two comparisons (Holm); the margin is
+{100 * MARGIN:g} point. *Matches* means that all corrected intervals lie within the margin, *beats* that all exclude 0
+and the difference is at least the margin. The choice among
 {TRIALS} trials, or among {len(READY)} or {2 * len(READY)} runs, on 300 gate rows flatters what was chosen there; test
 rows take no part in it.
 """
@@ -136,14 +137,15 @@ def _verdicts(race: Sequence[Result]) -> list[str]:
     ]
     if measured:
         lines += [
-            "| compared | seeds | difference | 95 % over seeds | corrected | corrected, over test rows | p (Holm) | "
-            "seeds for the margin |", "|---|---|---|---|---|---|---|---|",
+            "| compared | seeds | difference | 95 % over seeds | corrected | corrected, over test rows | "
+            "corrected, over both | p (Holm) | seeds for the margin |", "|---|---|---|---|---|---|---|---|---|",
         ]  # fmt: skip
         for side, one, difference in measured:
             lines.append(
                 f"| {_TITLES[side]} − {_TITLES[SEARCH]} | {one.seeds} | {amount('score', difference, signed=True)} "
                 f"| {_bounds(one.interval)} | {_bounds(one.interval_corrected)} "
-                f"| {_bounds(one.documents_interval_corrected)} | {one.p_corrected:.2g} "
+                f"| {_bounds(one.documents_interval_corrected)} | {_bounds(one.both_interval_corrected)} "
+                f"| {one.p_corrected:.2g} "
                 f"| {one.seeds_needed or '> 1,000'} |"
             )
         lines.append("")

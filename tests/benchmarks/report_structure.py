@@ -193,18 +193,20 @@ def _comparisons(measure: str, found: _Compared) -> list[str]:
     rows = measure == "accuracy"
     lines = [
         f"## Compared: {MEASURES[measure]}", "",
-        f"| compared | seeds | difference | 95 % over seeds | corrected |{' over test rows |' if rows else ''} "
-        "p (Holm) | verdict | seeds for the margin |", f"|---|---|---|---|---|{'---|' if rows else ''}---|---|---|",
+        "| compared | seeds | difference | 95 % over seeds | corrected |"
+        f"{' over test rows | over both |' if rows else ''} p (Holm) | verdict | seeds for the margin |",
+        f"|---|---|---|---|---|{'---|---|' if rows else ''}---|---|---|",
     ]  # fmt: skip
     asked = {name_of("prior", name) for name in ASKED}
     for name, one in found.items():
         title = name if name in asked else f"{name} (beside)"
         if one.difference is None or one.interval is None or one.p_corrected is None:
             single = "–" if one.difference is None else _amount(measure, one.difference)
-            extra = " – |" if rows else ""
+            extra = " – | – |" if rows else ""
             lines.append(f"| {title} | {one.seeds} | {single} | – | – |{extra} – | {one.verdict}: {one.why} | – |")
             continue
-        extra = f" {_bounds(measure, one.documents_interval_corrected)} |" if rows else ""
+        both = (one.documents_interval_corrected, one.both_interval_corrected)
+        extra = "".join(f" {_bounds(measure, bounds)} |" for bounds in both) if rows else ""
         lines.append(
             f"| {title} | {one.seeds} | {_amount(measure, one.difference)} | {_bounds(measure, one.interval)} | "
             f"{_bounds(measure, one.interval_corrected)} |{extra} {one.p_corrected:.2g} | {one.verdict} | "

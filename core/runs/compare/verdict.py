@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from core.runs.compare.crossed import CrossedDifference, crossed_difference
+from core.runs.compare.crossed import crossed_difference
 from core.runs.compare.documents import Documents, bootstrap_intervals, permutation_p
 from core.runs.compare.holm import holm, holm_levels
 from core.runs.compare.seeds import SeedDifference, paired_difference, seeds_needed, welch_difference
 
-__all__ = ["LEAST_SEEDS", "Comparison", "Pair", "Verdict", "compare"]
+__all__ = ["LEAST_SEEDS", "TOGETHER", "Comparison", "Pair", "Verdict", "compare"]
 
 #: With fewer pairs there is no verdict.
 LEAST_SEEDS = 5
+#: Why nobody wins where only the interval over seeds and documents at once includes 0.
+TOGETHER = "seeds and documents together may explain the difference"
 #: Standard errors that a difference must measure to be found with a power of 80 %: z(0.975) + z(0.80).
 _DETECTABLE = 1.96 + 0.8416
 
@@ -97,6 +99,8 @@ class Comparison:
     both_interval: tuple[float, float] | None = None
     both_interval_corrected: tuple[float, float] | None = None
     seeds_needed: int | None = None
+    #: Whether no number of seeds would find a difference of the margin: the documents are too few.
+    documents_limit: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -147,20 +151,22 @@ def compare(pairs: Sequence[Pair], *, alpha: float = 0.05) -> list[Comparison]:
                 "documents_interval": spread[0], "documents_interval_corrected": spread[1], "both_p": crossed[at].p,
                 "both_p_corrected": both_p[at], "both_interval": both[0], "both_interval_corrected": both[1],
             }  # fmt: skip
-        verdict, why = _judge(pair, one, corrected, crossed.get(at))
+        limit = at in crossed and _DETECTABLE * crossed[at].documents_error > pair.delta
+        verdict, why = _judge(pair, one, corrected, limit)
         shared = _shared(pair)
         found.append(
             Comparison(
                 pair.name, verdict, why, one.seeds, _failed(pair.arm), _failed(pair.reference), pair.delta,
                 _mean(pair.arm, shared), _mean(pair.reference, shared), one.difference, one.sd, one.p, seed_p[at],
-                one.interval(1 - alpha), corrected[0], seeds_needed=seeds_needed(one.sd, pair.delta), **rows,
+                one.interval(1 - alpha), corrected[0], seeds_needed=seeds_needed(one.sd, pair.delta),
+                documents_limit=limit, **rows,
             )
         )  # fmt: skip
     return found
 
 
 def _judge(
-    pair: Pair, one: SeedDifference, intervals: Sequence[tuple[float, float]], crossed: CrossedDifference | None
+    pair: Pair, one: SeedDifference, intervals: Sequence[tuple[float, float]], limit: bool
 ) -> tuple[Verdict, str]:
     """Return the verdict and what it lacks; the intervals are over seeds, documents and both."""
     if one.seeds < LEAST_SEEDS:
@@ -175,9 +181,9 @@ def _judge(
         return Verdict.UNDECIDED, "there is a difference, but smaller than the margin"
     why = "an interval includes 0"
     if apart[:2] == [True, True]:
-        why = "seeds and documents together may explain the difference"
-    if crossed is not None and _DETECTABLE * crossed.documents_error > pair.delta:
-        why += "; more seeds alone would not tell, the documents are too few for the margin"
+        why = TOGETHER
+    if limit:
+        why += "; more seeds alone would not find a difference of the margin, the documents are too few"
     return Verdict.UNDECIDED, why
 
 
@@ -223,11 +229,12 @@ def _family(p_values: Mapping[int, float], alpha: float) -> tuple[dict[int, floa
 
 
 def _nothing(pair: Pair) -> Comparison:
-    """Return a comparison without an interval; with a single pair there is a difference at least."""
-    shared = _shared(pair) or []
-    means = [_mean(side, shared) if shared else None for side in (pair.arm, pair.reference)]
+    """Return a comparison without an interval; with a single run a side there is a difference at least."""
+    shared = _shared(pair)
+    sides = [_values(side, side if shared is None else shared) for side in (pair.arm, pair.reference)]
+    means = [sum(values) / len(values) if values else None for values in sides]
     return Comparison(
-        pair.name, Verdict.NONE, f"fewer than {LEAST_SEEDS} seeds: no verdict", len(shared), _failed(pair.arm),
+        pair.name, Verdict.NONE, f"fewer than {LEAST_SEEDS} seeds: no verdict", min(map(len, sides)), _failed(pair.arm),
         _failed(pair.reference), pair.delta, means[0], means[1],
         means[0] - means[1] if means[0] is not None and means[1] is not None else None,
     )  # fmt: skip
