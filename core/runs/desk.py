@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.config import Plan, RunConfig, config_from_dict, plan_from_dict
 from core.models.atomic import remove_new_folder
@@ -18,6 +18,9 @@ from core.runs.helper import Helper
 from core.runs.models import export_target, find_model_folder, model_of
 from core.runs.records import EventRecord, RunRecord, SeriesBatch, Status
 from core.runs.store import Store
+
+if TYPE_CHECKING:
+    from core.runs.alike import RunVerdicts
 
 __all__ = ["RunDesk"]
 
@@ -221,6 +224,27 @@ class RunDesk:
     def without_teacher(self, run_id: str) -> RunRecord | None:
         """Return the newest finished run that trained a distilled run's student on the gold labels alone."""
         return distilled.without_teacher(self.get(run_id).plan, self.list(status="finished"))
+
+    def verdicts(self, runs: Sequence[str], *, metric: str | None = None, margin: float = 0.01) -> RunVerdicts:
+        """Compare runs whose plans differ: those of one plan with several seeds are one strategy.
+
+        Parameters
+        ----------
+        runs
+            Ids.
+        metric
+            Score, like ``test/accuracy``; without it, one that is known row by row.
+        margin
+            Differences below it do not matter.
+
+        Returns
+        -------
+        RunVerdicts
+            See :func:`core.runs.alike.judge_runs`.
+        """
+        from core.runs.alike import judge_runs
+
+        return judge_runs([self.get(run_id) for run_id in runs], self.results, metric=metric, margin=margin)
 
     def data_report(self, run_id: str) -> dict[str, Any] | None:
         """Return the check of the data that the run made before training; ``None`` while there is none."""

@@ -1,4 +1,4 @@
-"""The comparison of selected runs: curves overlaid, configs that differ, numbers side by side."""
+"""The comparison of selected runs: curves overlaid, the verdict on their plans, configs that differ, numbers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from core.render.compare_figures import Curve, curves_csv, overlaid_curves, tabl
 from core.render.look import CONFIG
 from core.runs.records import RunRecord
 from pages.ui.compare import differences, metric_table, series_choices, unique_names
+from pages.ui.compare_verdict import verdicts
 from pages.ui.format import metric_name, plain
 from pages.ui.planner_look import look
 
@@ -22,7 +23,7 @@ MOST = 10
 
 
 def comparison(studio: Studio, runs: Sequence[RunRecord]) -> None:
-    """Draw the section; the first ten runs are compared."""
+    """Draw the section; the first ten runs are drawn, the verdict is on all."""
     shown = list(runs[:MOST])
     titles = unique_names(shown)
     with st.container(border=True, key="compare"):
@@ -32,6 +33,7 @@ def comparison(studio: Studio, runs: Sequence[RunRecord]) -> None:
                 f"{len(runs)} runs are selected; the first {MOST} are shown, for there are no more colours to tell."
             )
         _curves(studio, shown, titles)
+        verdicts(studio, runs)
         tables = st.columns([1, 1], gap="medium")
         with tables[0]:
             _numbers(shown, titles)

@@ -17,6 +17,7 @@ import pages.ui
 from core.config import Plan, RunConfig, config_from_dict
 from core.errors import ConfigError, ModelError, RunError, RunNotFound
 from core.models.layers import kept_layers
+from core.runs.alike import RunVerdicts, judge_runs
 from core.runs.records import RunRecord, SeriesBatch, Status
 from core.settings import Home
 from tests.pages.fake_graphs import FakeGraphs
@@ -401,6 +402,10 @@ class _Runs:
 
     def results(self, run_id: str) -> dict[str, Any] | None:
         return self.left.get(self.get(run_id).id)
+
+    def verdicts(self, runs: Sequence[str], **wanted: Any) -> RunVerdicts:
+        self.asked.append(("verdicts", *runs))
+        return judge_runs([self.get(run_id) for run_id in runs], self.results, **wanted)
 
     def events(self, run_id: str, after: int = 0) -> Sequence[Any]:
         return []

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -51,6 +52,11 @@ def rows(app: AppTest) -> list[str]:
 
 def keys_of(app: AppTest) -> set[str]:
     return {button.key for button in app.button if button.key}
+
+
+def table(app: AppTest, column: str) -> Any:
+    (found,) = [one.value for one in app.dataframe if one.value.columns[0] == column]
+    return found
 
 
 def with_curve(studio: FakeStudio, name: str, lr: float, loss: float, **values: Any) -> Any:
@@ -166,10 +172,53 @@ def test_two_selected_runs_are_compared(open_home: Callable[..., AppTest], studi
     app.checkbox(key=f"pick_{two.id}").check().run()
     assert "Comparison of 2 runs" in words(app)
     assert app.selectbox(key="compare_series").options == ["Train loss", "Gate accuracy"]
-    numbers, configs = app.dataframe
-    assert list(numbers.value["test/accuracy"]) == [0.8, 0.7]
-    assert configs.value.to_dict("records") == [{"key": "stages.0.lr", "two": "2e-05", "one": "0.0001"}]
+    assert list(table(app, "run")["test/accuracy"]) == [0.8, 0.7]
+    assert table(app, "key").to_dict("records") == [{"key": "stages.0.lr", "two": "2e-05", "one": "0.0001"}]
     assert app.query_params["compare"] in (f"{one.id},{two.id}", [f"{one.id},{two.id}"])
+
+
+def with_seeds(studio: FakeStudio, name: str, lr: float, right: float, seeds: int, rows: int = 200) -> list[str]:
+    """Finished runs of one plan: the same rows are hard for all, and each seed gets a few others wrong."""
+    ids = []
+    for seed in range(seeds):
+        plan = Plan.model_validate({"name": name, "stages": [{"lr": lr}], "runtime": {"seed": seed}})
+        answers = np.arange(rows) < right * rows
+        answers[seed * 3] = not answers[seed * 3]
+        run = studio.runs.add(f"{name} seed {seed}", plan=plan, metrics={"test/accuracy": float(answers.mean())})
+        documents = {"score": "mean", "bits": np.packbits(answers).tobytes().hex()}
+        studio.runs.left[run.id] = {"details": {"test": {"n": rows, "documents": documents}}}
+        ids.append(run.id)
+    return ids
+
+
+def test_plans_with_five_seeds_get_a_verdict_by_their_test_rows(
+    open_home: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    ids = [*with_seeds(studio, "high", 1e-4, 0.9, 5), *with_seeds(studio, "low", 1e-5, 0.6, 5)]
+    app = open_home(compare=",".join(ids))
+    assert "high is better than low." in words(app)
+    assert table(app, "plan").to_dict("records")[0] | {"seconds": ""} == {
+        "plan": "high", "seeds": 5, "failed": 0, "score": "89.5 ± 0.0 %", "seconds": "",
+    }  # fmt: skip
+    assert "high − low: +30.0 points (" in words(app)
+    row = table(app, "Compared").to_dict("records")[0]
+    assert (row["Compared"], row["Difference"], row["Seeds"]) == ("high − low", "+30.0", 5)
+    assert row["Verdict"] == "high is better"
+    assert row["Corrected, test rows"] != "–"
+    asked = len(studio.runs.asked)
+    app.number_input(key="compare_margin").set_value(31.0).run()
+    assert "high and low are not distinguishable" in words(app)
+    app.run()
+    assert len(studio.runs.asked) == asked + 1  # a page that is drawn again computes nothing again
+
+
+def test_one_seed_a_plan_is_refused_a_verdict(open_home: Callable[..., AppTest], studio: FakeStudio) -> None:
+    ids = [*with_seeds(studio, "high", 1e-4, 0.9, 1), *with_seeds(studio, "low", 1e-5, 0.6, 1)]
+    app = open_home(compare=",".join(ids))
+    assert "No verdict on" in words(app)
+    assert "one seed says nothing about another one" in words(app)
+    assert "is better" not in words(app)
+    assert not any("Compared" in one.value.columns for one in app.dataframe)
 
 
 def test_a_comparison_has_an_address(open_home: Callable[..., AppTest], studio: FakeStudio) -> None:
@@ -177,6 +226,7 @@ def test_a_comparison_has_an_address(open_home: Callable[..., AppTest], studio: 
     app = open_home(compare=f"{one.id},{two.id},no-such-run")
     assert "Comparison of 2 runs" in words(app)
     assert "these plans are the same" in words(app)
+    assert "Verdict" not in words(app)  # one plan: nothing to compare
     assert sorted(app.dataframe[0].value["run"]) == sorted([f"same · {one.id[-4:]}", f"same · {two.id[-4:]}"])
 
 
