@@ -19,8 +19,10 @@ __all__ = ["RunVerdicts", "Strategy", "judge_runs", "strategies_of"]
 
 #: Strategies that are compared two by two; more make so many comparisons that nothing can be told.
 MOST_STRATEGIES = 8
-#: Scores that are known row by row, by how documents make them.
-_BY_ROWS = {"strict_f1": "f1", "accuracy": "mean"}
+#: Scores that are known row by row, and whether a row is right or wrong.
+_BY_ROWS = {"strict_f1": False, "accuracy": True, "f1": False, "em": True}
+#: Scores are written with so many digits.
+_ROUNDED = 1e-4
 #: Parts of a plan's data that do not change which rows are test.
 _NOT_TEST = ("train_rows", "gate_rows")
 
@@ -95,8 +97,8 @@ def judge_runs(
 ) -> RunVerdicts:
     """Compare the strategies among some runs, two by two; all comparisons are one family for Holm's correction.
 
-    Only strategies that were judged on the same rows are compared. Accuracy and strict F1 are compared over seeds and
-    over rows; other scores are known of whole runs only, so over seeds.
+    Only strategies that were judged on the same rows are compared. Accuracy, strict F1, and exact match and F1 of
+    answers are compared over seeds and over rows; other scores are known of whole runs only, so over seeds.
 
     Parameters
     ----------
@@ -215,25 +217,57 @@ def _pair(one: Strategy, other: Strategy, metric: str, results: Results, margin:
     seeds = [shared, shared] if paired else [sorted(side) for side in good]
     known = [_answers(side, wanted, metric, results) for side, wanted in zip(sides, seeds, strict=True)]
     documents = None
-    if known[0] is not None and known[1] is not None and known[0].shape[1:] == known[1].shape[1:]:
-        documents = Documents(known[0], known[1], "mean" if known[0].shape[2] == 1 else "f1")
-    accuracy = documents is not None and documents.score == "mean"
+    if known[0] is not None and known[1] is not None and known[0].rows == known[1].rows:
+        documents = Documents(known[0].values, known[1].values, "mean" if known[0].values.shape[2] == 1 else "f1")
+    right = documents is not None and _BY_ROWS[metric.partition("/")[2]]
     return Pair(
         f"{one.name} against {other.name}", values[0], values[1], margin, paired=paired, documents=documents,
-        resolution=1 / documents.count if accuracy and documents is not None else 0.0,
+        resolution=1 / documents.count if right and documents is not None else 0.0,
     )  # fmt: skip
 
 
-def _answers(strategy: Strategy, seeds: Sequence[int], metric: str, results: Results) -> np.ndarray | None:
-    """Return how each row was answered, shape (seeds, rows, parts); None where it is not known of all seeds."""
+@dataclass(frozen=True)
+class _Answers:
+    """How each row was answered, shape (seeds, rows, parts), and what tells these rows from others."""
+
+    values: np.ndarray
+    rows: Any
+
+
+def _answers(strategy: Strategy, seeds: Sequence[int], metric: str, results: Results) -> _Answers | None:
+    """Return the answers of all seeds; None where they are not known of all, or are not on the same rows."""
     role, _, score = metric.partition("/")
-    found = []
+    values, rows = [], []
     for seed in seeds:
-        details = ((results(strategy.runs[seed].id) or {}).get("details") or {}).get(role) or {}
-        one = answered(details.get("documents") or {}, int(details.get("n") or 0))
-        if one is None or one[0] != _BY_ROWS.get(score):
+        run = strategy.runs[seed]
+        details = ((results(run.id) or {}).get("details") or {}).get(role) or {}
+        one = _by_row(details, score)
+        if one is None or len(one) < 2 or abs(_score(one) - run.metrics[metric]) > _ROUNDED:
             return None
-        found.append(one[1])
-    if not found or len({one.shape for one in found}) != 1 or len(found[0]) < 2:
+        values.append(one)
+        rows.append(_gold(details, one))
+    if not values or any(other != rows[0] for other in rows):
         return None
-    return np.stack(found)
+    return _Answers(np.stack(values), rows[0])
+
+
+def _by_row(details: Mapping[str, Any], score: str) -> np.ndarray | None:
+    told, count = details.get("documents") or {}, int(details.get("n") or 0)
+    if score == "f1" and isinstance(told.get("f1"), list):  # of a question's answer, averaged over questions
+        return np.asarray(told["f1"], dtype=np.float64)[:, None]
+    found = answered(told, count) if score in _BY_ROWS else None
+    return None if found is None or found[0] != ("f1" if score == "strict_f1" else "mean") else found[1]
+
+
+def _score(answers: np.ndarray) -> float:
+    if answers.shape[1] == 1:
+        return float(answers.mean())
+    hits, predicted, gold = answers.sum(axis=0)
+    return float(2 * hits / max(predicted + gold, 1))
+
+
+def _gold(details: Mapping[str, Any], answers: np.ndarray) -> Any:
+    """Return what two evaluations of the same rows share, whatever was answered: files may change under their name."""
+    told = [*(details.get("per_label") or ()), *(details.get("breakdown") or ())]
+    supports = [(one.get("label"), one.get("by"), one.get("value"), one.get("support")) for one in told]
+    return len(answers), supports, answers[:, 2].tolist() if answers.shape[1] == 3 else None

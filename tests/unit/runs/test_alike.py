@@ -95,6 +95,54 @@ def test_runs_without_known_answers_are_compared_over_seeds(home: Home) -> None:
     assert documents == {("high", "low"): _ROWS, ("high", "old"): 0, ("low", "old"): 0}
 
 
+def test_rows_that_changed_under_their_name_are_not_compared_row_by_row(home: Home) -> None:
+    for at, run in enumerate(home.runs):
+        support = 70 if at < 5 else 80
+        home.left[run.id]["details"]["test"]["per_label"] = [{"label": "fresh", "support": support}]
+    found = home.judged()
+    assert found.verdicts[0].comparison.documents == 0
+
+
+def test_answers_that_do_not_make_the_score_are_not_its_rows(home: Home) -> None:
+    home.runs[0].metrics["test/accuracy"] -= 0.2
+    assert home.judged().verdicts[0].comparison.documents == 0
+
+
+def test_answers_to_questions_are_compared_by_f1_and_by_exact_match() -> None:
+    home = Home()
+    home.arm("high", 0.9, **_lr(1e-4))
+    home.arm("low", 0.6, **_lr(1e-5))
+    for run in home.runs:
+        told = home.left[run.id]["details"]["test"]["documents"]
+        right = np.unpackbits(np.frombuffer(bytes.fromhex(told["bits"]), np.uint8))[:_ROWS]
+        told["f1"] = [max(0.25, float(one)) for one in right]
+        run.metrics.pop("test/accuracy")
+        run.metrics.update({"test/em": float(right.mean()), "test/f1": float(np.mean(told["f1"]))})
+    found = home.judged()
+    assert found.metric == "test/f1"
+    assert found.verdicts[0].comparison.documents == home.judged(metric="test/em").verdicts[0].comparison.documents
+    assert found.verdicts[0].comparison.difference == pytest.approx(
+        0.75 * (home.judged(metric="test/em").verdicts[0].comparison.difference or 0)
+    )
+
+
+def test_entities_are_compared_by_their_counts() -> None:
+    home = Home()
+    home.arm("high", 0.9, **_lr(1e-4))
+    home.arm("low", 0.6, **_lr(1e-5))
+    for run in home.runs:
+        generator = np.random.default_rng(int(run.id[-3:]))
+        gold = np.random.default_rng(1).integers(1, 4, _ROWS)
+        hits = generator.binomial(gold, run.metrics["test/macro_f1"])
+        home.left[run.id]["details"]["test"]["documents"] = {
+            "score": "f1", "counts": np.column_stack([hits, gold, gold]).tolist(),
+        }  # fmt: skip
+        run.metrics["test/strict_f1"] = float(hits.sum() / gold.sum())
+    found = home.judged()
+    assert found.metric == "test/strict_f1"
+    assert (found.verdicts[0].winner, found.verdicts[0].comparison.documents) == ("a", _ROWS)
+
+
 def test_a_failed_run_is_counted_and_takes_its_pair_with_it(home: Home) -> None:
     home.add("low seed 5", 5, 0.6, status=Status.FAILED, **_lr(1e-5))
     home.add("high seed 5", 5, 0.9, **_lr(1e-4))
