@@ -417,6 +417,19 @@ class ModelDesk:
         return dict(self._studio._helper.call("alike_layers", arguments, timeout=600, hub=hub, remember=stamp(data)))
 
     def vocabulary(self, source: str) -> str | None:
+    def match_layers(self, plan: Plan, index: int) -> dict[str, Any]:
+        """Say which layers of student and teacher likeness would pair now (helper process, remembered).
+
+        Returns
+        -------
+        dict
+            ``pairs``, ``likeness``, ``tokens``; see :func:`core.training.distil.matching.pairs_now`.
+        """
+        plan = absolute_sources(plan, self._studio.home).model_copy(update={"name": "pairs", "tags": []})
+        arguments = {"plan": plan.model_dump(mode="json"), "index": index}
+        call = self._studio._helper.call
+        return dict(call("match_layers", arguments, timeout=600, hub=uses_hub(plan), remember=stamp(plan.data)))
+
         """Return a text that two local models share if their tokenisers have one vocabulary; None if nobody can tell.
 
         Raises

@@ -21,6 +21,7 @@ from pages.ui.planner_describe import describe, language_mismatch, layers_of
 from pages.ui.planner_distil import CSS as DISTIL_CSS
 from pages.ui.planner_distil import teacher_outlook
 from pages.ui.planner_distil_known import distil_objections, teacher_jobs
+from pages.ui.planner_distil_pairs import PAIRS
 from pages.ui.planner_draft import Draft, draft, load, objections, starter_plan, sync
 from pages.ui.planner_estimate import known_estimate
 from pages.ui.planner_facts import known_parameters, objections_of
@@ -101,7 +102,7 @@ def _page() -> None:
         outlook(now, desk, above=partial(teacher_outlook, now, desk), below=partial(plan_check_part, now, desk))
         yaml_part(now)
     jobs = ["preview", "check", "steps", "estimate", "describe", "parameters", "plan_check", JOB]
-    watch([*jobs, ALIKE, *teacher_jobs(now)])
+    watch([*jobs, ALIKE, PAIRS, *teacher_jobs(now)])
 
 
 def _header(now: Draft, desk: Studio) -> None:

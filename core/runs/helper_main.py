@@ -139,6 +139,12 @@ def _alike_layers(
     )  # fmt: skip
 
 
+def _match_layers(home: Home, plan: dict[str, Any], index: int) -> Any:
+    from core.training.distil.matching import pairs_now
+
+    return pairs_now(Plan.model_validate(plan), index, cache=home.cache)
+
+
 def _new_encoder(home: Home, shape: dict[str, Any], out: str, tokenizer: str, seed: int) -> Any:
     from core.config.shape import EncoderShape
     from core.models.shaped.files import new_encoder
@@ -199,6 +205,7 @@ REQUESTS: dict[str, Callable[..., Any]] = {
     "bench": _bench,
     "prune": _prune,
     "alike_layers": _alike_layers,
+    "match_layers": _match_layers,
     "new_encoder": _new_encoder,
     "plausibility": _plausibility,
     "probe_tree": _probe_tree,

@@ -23,6 +23,7 @@ from pages.ui.planner_distil_known import (
 )
 from pages.ui.planner_distil_losses import CSS as LOSSES_CSS
 from pages.ui.planner_distil_losses import losses_part
+from pages.ui.planner_distil_pairs import found_pairs
 from pages.ui.planner_distil_teachers import teachers_part
 from pages.ui.planner_distil_towers import towers_part
 from pages.ui.planner_draft import Draft, given, living, switch_part, widget_key
@@ -66,10 +67,10 @@ def distil_part(draft: Draft, studio: Studio, index: int) -> None:
         st.divider()
         _answers(draft, path)
         st.divider()
-        losses_part(draft, index, student, teacher)
+        losses_part(draft, studio, index, student, teacher)
         with st.container():
             if student is not None and teacher is not None:
-                _towers(settings, student, teacher, draft.order[index])
+                _towers(draft, index, settings, student, teacher)
         st.divider()
         _cache(draft, studio, path, settings)
 
@@ -129,9 +130,11 @@ def _selection(draft: Draft, path: str) -> None:
                 slider_field(draft, f"{part}.share", bounds=(0.01, 1.0, 0.01))
 
 
-def _towers(settings: Mapping[str, Any], student: Side, teacher: Side, number: int) -> None:
+def _towers(draft: Draft, index: int, settings: Mapping[str, Any], student: Side, teacher: Side) -> None:
+    number = draft.order[index]
     with st.container(key=f"distil_towers_{number}"):
-        towers_part(settings, student, teacher, key=f"distil_drawing_{number}")
+        found = found_pairs(draft, index)
+        towers_part(settings, student, teacher, key=f"distil_drawing_{number}", found=found)
 
 
 def _cache(draft: Draft, studio: Studio, path: str, settings: Mapping[str, Any]) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import streamlit as st
 
+from core.api import Studio
 from pages.ui.forms_fields import control, words_for
 from pages.ui.forms_stages import fresh_row
 from pages.ui.planner_distil_facts import Side, layer_map
 from pages.ui.planner_distil_known import settings_of
+from pages.ui.planner_distil_pairs import pairs_part
 from pages.ui.planner_draft import Draft, add_row, given, living, once, put, row_action, widget_key
 from pages.ui.planner_slider import slider_field
 from pages.ui.planner_widgets import field, fields, message
@@ -37,13 +39,15 @@ CSS = """
 """
 
 
-def losses_part(draft: Draft, index: int, student: Side | None, teacher: Side | None) -> None:
+def losses_part(draft: Draft, studio: Studio, index: int, student: Side | None, teacher: Side | None) -> None:
     """Draw the rows of losses, and what can be added.
 
     Parameters
     ----------
     draft
         The draft.
+    studio
+        The facade.
     index
         Position of the stage.
     student, teacher
@@ -57,7 +61,7 @@ def losses_part(draft: Draft, index: int, student: Side | None, teacher: Side | 
     message(draft, path)
     for number in range(len(rows)):
         with st.container(border=True, gap="small", key=f"distil_loss_{draft.order[index]}_{number}"):
-            _row(draft, index, number, student, teacher)
+            _row(draft, studio, index, number, student, teacher)
     if len(rows) < MOST_LOSSES:
         _adding(draft, index)
 
@@ -68,7 +72,9 @@ def with_pair(pairs: list[list[int]], own: int, others: list[int]) -> list[list[
     return sorted([*kept, *([own, other] for other in others)])
 
 
-def _row(draft: Draft, index: int, number: int, student: Side | None, teacher: Side | None) -> None:
+def _row(
+    draft: Draft, studio: Studio, index: int, number: int, student: Side | None, teacher: Side | None
+) -> None:  # fmt: skip
     path = f"stages.{index}.distil.states.{number}"
     row = settings_of(draft, index)["states"][number]
     head = st.container(
@@ -81,6 +87,8 @@ def _row(draft: Draft, index: int, number: int, student: Side | None, teacher: S
     slider_field(draft, f"{path}.weight")
     if row.get("kind") != "embedding":
         _way(draft, path, row, student, teacher)
+        if row.get("layers") == "cka" and student is not None and teacher is not None:
+            pairs_part(draft, studio, index, key=f"distil_find_{draft.order[index]}_{number}")
     fields(draft, [f"{path}.{name}" for name in _FIELDS], columns=2)
     message(draft, path)
 

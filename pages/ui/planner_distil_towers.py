@@ -11,6 +11,7 @@ from core.render.towers_svg import Links, Tower, towers_svg
 from pages.ui.format import number, plain
 from pages.ui.forms_fields import words_for
 from pages.ui.planner_distil_facts import Side, layer_map, size_words
+from pages.ui.planner_distil_pairs import Found
 from pages.ui.planner_look import look
 from pages.ui.structure.drawing import show_svg
 
@@ -20,7 +21,9 @@ __all__ = ["answer_words", "links_of", "towers_part"]
 _COLOURS = (0, 1, 2, 6, 7, 9, 8, 5)
 
 
-def towers_part(settings: Mapping[str, Any], student: Side, teacher: Side, *, key: str) -> None:
+def towers_part(
+    settings: Mapping[str, Any], student: Side, teacher: Side, *, key: str, found: Found | None = None
+) -> None:  # fmt: skip
     """Draw both towers and compare their sizes.
 
     Parameters
@@ -31,6 +34,8 @@ def towers_part(settings: Mapping[str, Any], student: Side, teacher: Side, *, ke
         Both sides.
     key
         Key of the drawing.
+    found
+        What likeness pairs now, where somebody asked.
     """
     words, larger = size_words(student, teacher)
     icon = ":orange[:material/warning: " if larger else ":material/balance: "
@@ -38,23 +43,27 @@ def towers_part(settings: Mapping[str, Any], student: Side, teacher: Side, *, ke
     svg = towers_svg(
         Tower("student", student.layers, student.width, student.origins),
         Tower("teacher", teacher.layers, teacher.width),
-        links_of(settings, student, teacher), look(), answers=answer_words(settings),
+        links_of(settings, student, teacher, found), look(), answers=answer_words(settings),
     )  # fmt: skip
     show_svg(svg, key=key, narrow=True)
 
 
-def links_of(settings: Mapping[str, Any], student: Side, teacher: Side) -> list[Links]:
-    """Return what each loss between layers compares, in words and pairs."""
-    found = []
+def links_of(
+    settings: Mapping[str, Any], student: Side, teacher: Side, found: Found | None = None
+) -> list[Links]:  # fmt: skip
+    """Return what each loss between layers compares, in words and pairs; by likeness those that were found, if any."""
+    links = []
     for at, one in enumerate(settings.get("states") or []):
         kind, way = str(one.get("kind")), one.get("layers")
         if kind == "embedding":
             pairs: list[tuple[int, int]] = [(0, 0)]
             rule = ""
         else:
-            pairs = layer_map(way, student.layers, teacher.layers) or []
+            now = found if way == "cka" else None
+            pairs = layer_map(way, student.layers, teacher.layers) or [] if now is None else list(now.pairs)
             rule = "by hand" if isinstance(way, list) else words_for("stages.0.distil.states.0.layers", way).lower()
-            rule += ", found before the first step" if way == "cka" else ""
+            if way == "cka":
+                rule += ", as measured now" if now is not None else ", found before the first step"
         weight = one.get("weight")
         schedule = one.get("schedule") or {}
         moves = schedule.get("name") not in (None, "constant")
@@ -62,8 +71,8 @@ def links_of(settings: Mapping[str, Any], student: Side, teacher: Side) -> list[
         if moves:
             parts[-1] += f" → {_weight(schedule.get('to'))}"
         label = " ".join(parts) + (f" · {rule}" if rule else "")
-        found.append(Links(label, tuple(pairs), _COLOURS[at % len(_COLOURS)], strong=bool(weight) or moves))
-    return found
+        links.append(Links(label, tuple(pairs), _COLOURS[at % len(_COLOURS)], strong=bool(weight) or moves))
+    return links
 
 
 def answer_words(settings: Mapping[str, Any]) -> str:

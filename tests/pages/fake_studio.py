@@ -231,6 +231,13 @@ class _Models:
         self._studio.slow("alike_layers")
         return {"keep": [*range(1, keep), 6], "layers": 6}
 
+    def match_layers(self, plan: Any, index: int) -> dict[str, Any]:
+        self._studio.slow("match_layers")
+        assert plan.active[index].kind == "distil"
+        likeness = [[0.5] * 6 for _ in range(6)]
+        likeness[0][3], likeness[1][5] = 0.9, None
+        return {"pairs": [[1, 4], [2, 6]], "likeness": likeness, "tokens": 4090}
+
     def vocabulary(self, source: str) -> str | None:
         return "same"
 

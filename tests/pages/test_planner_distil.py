@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.config import Plan, plan_from_yaml
+from pages.ui import planner_distil_towers
 from tests.pages.fake_studio import FakeStudio
 from tests.pages.test_planner_stages import add, key, shown_plan, words
 
@@ -47,6 +49,38 @@ def test_a_distillation_is_planned_key_by_key(open_planner: Callable[..., AppTes
     assert [one.kind for one in distil(app).states] == ["hidden", "relation"]
     app.button(key="primary_action").click().run()
     assert studio.runs.submitted[0].stages[1].distil is not None
+
+
+def test_pairs_by_likeness_are_found_when_asked_and_void_when_the_student_changes(
+    open_planner: Callable[..., AppTest], studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(planner_distil_towers, "show_svg", lambda svg, **_: drawn.append(svg))
+    studio.models.teach("my teacher")
+    app = add(open_planner(), "distil")
+    states = f"{key(app, 'stages.1.distil.states')}"
+    app.menu_button(key=f"{states}_add").set_value("hidden").run()
+    assert not _find(app)
+    app.selectbox(key=f"{key(app, 'stages.1.distil.states.0.layers')}_way").set_value("cka").run()
+    assert "layers found before the first step" in drawn[-1]
+    (button,) = _find(app)
+    button.click().run()
+    assert studio.asked[-1] == "match_layers"
+    app.session_state["planner_jobs"]["pairs"].future.result(timeout=10)
+    app.run()
+    assert not app.exception
+    assert "1 from 4 (0.90), 2 from 6: as measured now on 4,090 sub-words" in words(app)
+    assert "layer 1 from the teacher's layer 4, layer 2 from the teacher's layer 6" in drawn[-1]
+    assert not _find(app)
+    app.number_input(key=key(app, "stages.1.distil.temperature")).set_value(3.0).run()
+    assert not _find(app)  # nothing that the answer depends on
+    app.number_input(key=key(app, "model.max_length")).set_value(48).run()
+    assert _find(app)
+    assert "layers found before the first step" in drawn[-1]
+
+
+def _find(app: AppTest) -> list[Any]:
+    return [one for one in app.button if one.label == "Find the pairs"]
 
 
 def test_a_teacher_of_other_labels_or_of_nowhere_keeps_the_plan_from_starting(

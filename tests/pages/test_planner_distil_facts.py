@@ -21,6 +21,7 @@ from pages.ui.planner_distil_facts import (
     teacher_side,
 )
 from pages.ui.planner_distil_losses import with_pair
+from pages.ui.planner_distil_pairs import Found, pairs_words
 from pages.ui.planner_distil_teachers import teacher_title, teacher_words, weak_words
 from pages.ui.planner_distil_towers import answer_words, links_of
 from pages.ui.planner_slider import range_of
@@ -141,6 +142,13 @@ def test_lines_of_the_towers_say_what_each_loss_does() -> None:
     ]  # fmt: skip
     assert [one.pairs for one in found] == [((1, 2), (2, 4), (3, 6)), ((0, 0),), (), ((1, 1),)]
     assert [one.strong for one in found] == [True, False, True, True]
+    now = Found(((1, 3), (2, 6)), (0.9, None), 4090)
+    _, _, likely, hand = links_of({"states": states}, student, TEACHER, now)
+    assert (likely.pairs, hand.pairs) == (((1, 3), (2, 6)), ((1, 1),))
+    assert likely.label.endswith("most alike (cka), as measured now")
+    assert pairs_words(now) == (
+        "1 from 3 (0.90), 2 from 6: as measured now on 4,090 sub-words; found again before the first step."
+    )
     assert answer_words({"answers": 1.0, "alpha": 0.7, "temperature": 2.0}) == "Answers · α 0.7, T 2"
     assert answer_words({"answers": 0.0, "alpha": 0.7, "temperature": 2.0}) == ""
 

@@ -20,8 +20,9 @@ from core.models.cka import cka_matrix
 from core.training import MemoryContext, Outcome, train
 from core.training.attempt import Attempt
 from core.training.distil import opening
-from core.training.distil.likeness import layer_likeness
+from core.training.distil.likeness import TOKENS, layer_likeness
 from core.training.distil.maps import GROUP, PREFIX
+from core.training.distil.matching import pairs_now
 from core.training.distil.weights import weight_at
 from tests.tiny import shaped_encoder
 from tests.unit.training.test_distil_stage import distil, loss_of
@@ -213,6 +214,12 @@ def test_which_layers_were_matched_is_a_decision(
     stage = {**distil(teacher(shape=DEEP), states=[{**HIDDEN, "layers": "cka"}]), "steps": 1}
     train(make_plan(stage=stage), context)
     (told,) = (event for event in context.events if "matched by linear CKA" in event["message"])
+    now = pairs_now(make_plan(stage=stage), 0, cache=context.cache)  # what a person is told before the run
+    assert [tuple(pair) for pair in now["pairs"]] == [tuple(pair) for pair in told["data"]["pairs"]]
+    assert np.asarray(now["likeness"]) == pytest.approx(np.asarray(told["data"]["likeness"]), abs=2e-4)
+    assert 0 < now["tokens"] <= TOKENS
+    with pytest.raises(ConfigError, match="no teacher"):
+        pairs_now(make_plan(stage={}), 0, cache=context.cache)
     assert told["kind"] == "decision"
     assert [pair[0] for pair in told["data"]["pairs"]] == [1, 2]
     assert np.asarray(told["data"]["likeness"]).shape == (2, 3)
