@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "SHARE", "TOKENS", "Monitor"]
 
 #: Share of the steps' time that looking at pins may take, and comparing layers.
-SHARE = 0.01
+SHARE = 0.005
 #: Looks at pins in a stage, at most, beside those at evaluations: more columns cannot be told apart.
 COLUMNS = 400
 #: Sub-words of the gate rows in which layers are compared.
 TOKENS = 1024
+#: Bytes of a teacher's states of these that are kept from one comparison to the next, at most.
+_KEPT_STATES = 32_000_000
 
 
 class Monitor:
@@ -84,6 +86,8 @@ class Monitor:
         self._cost: dict[str, float] = {}
         self._since = 0
         self._broken = False
+        #: The teacher's states of the sub-words in which layers are compared, by batch.
+        self._told: dict[int, list[np.ndarray]] = {}
 
     def begin(self, step: int) -> None:
         """Look at the pins before the first step."""
@@ -138,13 +142,15 @@ class Monitor:
         home, layers = next(model.parameters()).device, list(structure(model).layers)
         own = Watch(prepared.layers, sizes_of(prepared.model.config, len(prepared.layers)))
         other = Watch(layers, sizes_of(model.config, len(layers)))
+        told = self._told if 4 * TOKENS * sum(other.sizes.hidden[1:]) <= _KEPT_STATES else None
         # The layers are read where they are computed one by one: not in the packed path, nor out of the cache.
         path, feeds = engine.path, dict(engine.feeds)
-        model.to(prepared.device)
+        if not self._told:
+            model.to(prepared.device)
         try:
             engine.use_path("stock")
             engine.feeds.clear()
-            found = layer_likeness(engine, model, own, other, role="gate", tokens=TOKENS)
+            found = layer_likeness(engine, model, own, other, role="gate", tokens=TOKENS, told=told)
         except (TypeError, ValueError, IndexError, RuntimeError) as error:  # a model that takes other inputs
             self._same = False
             self._event("warning", f"The layers of student and teacher cannot be compared: {error}.")

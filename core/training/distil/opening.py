@@ -14,7 +14,7 @@ from core.errors import ConfigError
 from core.training.distil.likeness import layer_likeness
 from core.training.distil.objective import Objective
 from core.training.distil.pairs import Pairs, match_layers
-from core.training.distil.positions import unit_answers
+from core.training.distil.positions import halved, unit_answers
 from core.training.distil.scores import teacher_logits
 from core.training.distil.sizes import sizes_of
 from core.training.distil.states import Watch, check_states, state_pairs
@@ -168,7 +168,7 @@ def _tell_score(
             "warning", f"The teacher {teacher.name} is no better than a method without a model ({majority:.4f}): there "
             "is little to learn from it.",
         )  # fmt: skip
-    return unit_answers(logits, encoded, rows, len(teacher.order)).astype(np.float16)
+    return halved(prepared.task, unit_answers(logits, encoded, rows, len(teacher.order)))
 
 
 def watches(engine: Engine, teacher: Teacher) -> tuple[Watch, Watch]:

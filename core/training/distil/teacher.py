@@ -19,13 +19,15 @@ from core.models.label_names import renamed_labels, suggested_names
 from core.models.sources import BUNDLED, ResolvedModel, resolve
 from core.models.trained import task_difference
 from core.training.batches import evaluation_batches
-from core.training.distil.positions import answers_of, units
+from core.training.distil.positions import answers_of, halved, units
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.files import FREE_FLOOR, free_bytes, write_json
 
 __all__ = ["Answers", "Teacher", "answers_kept", "keep_answers", "load_teacher", "teacher_folder"]
 
 _FILE, _DONE, _ABOUT = "answers.f16", "done.json", "about.json"
+#: 1: logits as they are. 2: moved so that less is lost; see :func:`core.training.distil.positions.halved`.
+_FORMAT = 2
 #: Evaluation batches between two notes of how far a pass over the rows is.
 _NOTE_EVERY = 16
 
@@ -78,7 +80,7 @@ class Answers:
     Parameters
     ----------
     values
-        Logits of shape (units, classes), half precision, memory-mapped or in memory.
+        Logits of shape (units, classes) up to a number a unit, half precision, memory-mapped or in memory.
     places
         For each of the student's features the units of its positions, in their order.
     rows
@@ -264,7 +266,7 @@ def answers_kept(teacher: Teacher, own: Encoded, count: int, cache: Path) -> boo
 def _entry(teacher: Teacher, own: Encoded, count: int, cache: Path) -> tuple[dict[str, Any], Path]:
     """Return what an entry of the cache belongs to, and its folder."""
     about = {
-        "format": 1, "teacher": teacher.digest, "data": _data_digest(own), "order": teacher.order.tolist(),
+        "format": _FORMAT, "teacher": teacher.digest, "data": _data_digest(own), "order": teacher.order.tolist(),
         "max_length": teacher.finished.max_length, "units": count,
     }  # fmt: skip
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:40]
@@ -309,7 +311,7 @@ def _fill(
         check()
         found = teacher.logits([own.features[index] for index in batch])
         for index, logits in zip(batch, found, strict=True):
-            values[places[index]] = answers_of(logits, own.features[index])
+            values[places[index]] = halved(teacher.finished.task, answers_of(logits, own.features[index]))
         progress(number + 1, len(batches))
         if (number + 1) % _NOTE_EVERY == 0 or number + 1 == len(batches):
             note(number + 1)
@@ -321,14 +323,19 @@ def _why(entries: Path, about: dict[str, Any], size: int, done: int) -> str:
     what = f"The teacher's answers take {_size(size)} and are computed once"
     if done:
         return f"{what}; {done} batches are there already."
+    reason = f"{what}."
     for path in sorted(entries.glob(f"*/{_ABOUT}")) if entries.is_dir() else []:
         try:
             other = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if other.get("teacher") == about["teacher"] and other.get("data") != about["data"]:
-            return f"{what}: those in the cache belong to other rows, or to another tokeniser."
-    return f"{what}."
+        if other.get("teacher") != about["teacher"]:
+            continue
+        if other.get("data") != about["data"]:
+            reason = f"{what}: those in the cache belong to other rows, or to another tokeniser."
+        elif other.get("format") != about["format"]:
+            return f"{what}: those in the cache were written in an older, less exact form."
+    return reason
 
 
 def _size(count: int) -> str:

@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr, softmax
 
+from core.config import TaskConfig
 from core.config.distillation import DistillationConfig
+from core.data.tasks import task_for
+from core.data.tasks.base import Task
 from core.training.distil.differences import CAP, difference_weights, divergence, effective_size, quadrants
 from core.training.distil.losses import attention_loss, hidden_loss, relation_loss, soft_divergence
 from core.training.distil.objective import position_weights
+from core.training.distil.positions import halved
 
 
 def logits(*shape: int, seed: int = 0, scale: float = 2.0) -> torch.Tensor:
@@ -26,6 +30,10 @@ def config(**others: object) -> DistillationConfig:
     return DistillationConfig.model_validate({"teachers": [{"source": "x"}], **others})
 
 
+def task(*, multi_label: bool = False) -> Task:
+    return task_for(TaskConfig(multi_label=multi_label), ["a", "b"])
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 def test_soft_divergence_is_the_teachers_relative_entropy_times_the_squared_temperature(temperature: float) -> None:
     teacher, student = logits(7, 4), logits(7, 4, seed=1)
@@ -33,6 +41,25 @@ def test_soft_divergence_is_the_teachers_relative_entropy_times_the_squared_temp
     said = softmax(student.double().numpy() / temperature, axis=-1)
     expected = temperature**2 * rel_entr(told, said).sum(-1)
     np.testing.assert_allclose(soft_divergence(teacher, student, temperature).numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 9])
+def test_answers_in_half_precision_keep_the_loss(classes: int) -> None:
+    teacher = logits(256, classes, scale=5.0)
+    student = teacher + logits(256, classes, seed=1)  # near: a small loss is the hardest to keep
+    kept = torch.from_numpy(halved(task(), teacher.numpy()))
+    assert kept.dtype == torch.float16
+    exact, found, rounded = (
+        soft_divergence(one, student, 1.0).view(-1, 32).mean(1) for one in (teacher, kept, teacher.half())
+    )
+    torch.testing.assert_close(found, exact, rtol=1e-4, atol=0.0)
+    assert float(((rounded - exact).abs() / exact).max()) > 1e-4  # what rounding alone would do
+    assert torch.equal(kept.argmax(-1), teacher.argmax(-1))
+
+
+def test_questions_of_their_own_are_not_moved() -> None:
+    answers = logits(8, 3).numpy()
+    np.testing.assert_array_equal(halved(task(multi_label=True), answers), answers.astype(np.float16))
 
 
 def test_the_direction_is_from_teacher_to_student() -> None:
