@@ -18,6 +18,7 @@ BENCHMARKS = (
     "bench_logging",
     "bench_search",
     "bench_shapes",
+    "bench_distillation",
     "bench_dashboard",
     "bench_paths",
     "bench_vectors",

@@ -46,7 +46,7 @@ _PROMISES = (("bertloom", "trainer", 3.5), ("bertloom", "trainer-tuned", 1.3), (
 
 
 @dataclass
-class _Clock(MemoryContext):
+class Clock(MemoryContext):
     """Notes when each phase began."""
 
     phases: list[tuple[str, float]] = field(default_factory=list)
@@ -86,7 +86,7 @@ def _plan(rows: int, epochs: float, seed: int, threads: int | str, **stage: Any)
 def _bertloom(plan: Plan, cache: Path, folder: Path) -> dict[str, Any]:
     from core.training import train
 
-    context = _Clock(folder / "run", cache)
+    context = Clock(folder / "run", cache)
     train(plan, context)
     results = json.loads((context.folder / "results.json").read_text())
     parts = {name: round(context.seconds(name), 3) for name in ("timing", "caching", "training")}
@@ -247,8 +247,8 @@ def main(arguments: list[str] | None = None) -> int:
             # Ours runs in the environment of a worker, the peers in that of whoever starts them.
             environment = dict(os.environ) if arm.startswith("trainer") else worker_environment(hub=False)
             subprocess.run(command, check=True, env=environment)
-    found = [json.loads(path.read_text()) for path in sorted(given.out.glob("*-*.json"))]
-    alike = [one for one in found if one["rows"] == given.rows and one["epochs"] == given.epochs]
+    everything = [json.loads(path.read_text()) for path in sorted(given.out.glob("*-*.json"))]
+    alike = [one for one in everything if one["rows"] == given.rows and one["epochs"] == given.epochs]
     text = json.dumps(summary(alike), indent=1)
     print(text)
     return 0

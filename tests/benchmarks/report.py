@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.benchmarks.bench_training import summary
 from tests.benchmarks.quality import render as quality_table
+from tests.benchmarks.report_distillation_speed import distillation
 from tests.benchmarks.report_graph import graphs
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
@@ -170,6 +171,7 @@ def shapes() -> str:
 
 def page() -> str:
     """Return the whole page."""
+    speed = RESULTS / "distillation-speed.json"
     return (
         "# What was measured\n\n"
         "Written by `python -m tests.benchmarks.report` from the files beside this one; `make bench` measures.\n\n"
@@ -179,6 +181,7 @@ def page() -> str:
         f"## Recording\n\n{logging()}\n"
         f"## Search\n\n{search()}\n"
         f"## Shaped encoders\n\n{shapes()}\n"
+        f"## Distillation\n\n{distillation(_read(speed) if speed.exists() else {})}\n"
         f"## Word graphs\n\n{graphs(RESULTS / 'graph')}"
     )
 
