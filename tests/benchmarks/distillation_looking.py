@@ -44,6 +44,8 @@ def looking(plan: Plan, cache: Path, folder: Path, pairs: int) -> dict[str, Any]
         ``more`` (the seconds more, by those of the steps without), ``parts`` (what looking took by its own clock, by
         the same), ``step_ms``, ``pairs``.
     """
+    from core.training.choices import choose
+    from core.training.device import set_threads
     from core.training.distil import objective as objectives
     from core.training.distil.gaps import Gaps
     from core.training.distil.monitor import Monitor
@@ -52,6 +54,11 @@ def looking(plan: Plan, cache: Path, folder: Path, pairs: int) -> dict[str, Any]
     session = opened(plan, cache)
     engine, rates = session.engine, dict(session.optimiser.base)
     assert engine.objective is not None
+    choice, _ = choose(engine, steps=pairs)  # as a run does
+    set_threads(choice.threads)
+    engine.precision = choice.precision
+    engine.use_path(choice.path)
+    engine.objective.take()
     folder.mkdir(parents=True, exist_ok=True)
     for row in range(PINS):
         write_pin(folder, session.prepared.roles.gate[row]["text"][:400], tagging=False)

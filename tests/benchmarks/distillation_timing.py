@@ -66,24 +66,26 @@ class Asked(Answers):
     Parameters
     ----------
     engine
-        Of the student's stage: the teacher runs in its precision, on its device, without gradients or dropout.
+        Of the student's stage: the teacher runs on its device, without gradients or dropout.
     teacher
         The teacher, which reads the rows as the student does.
+    precision
+        In which the teacher runs; that of the student's steps where it is not given.
     """
 
-    def __init__(self, engine: Engine, teacher: Teacher):
+    def __init__(self, engine: Engine, teacher: Teacher, precision: str | None = None):
         super().__init__(np.zeros((0, len(teacher.order)), dtype=np.float16), [], len(engine.prepared.roles.train))
-        object.__setattr__(self, "_source", (engine, teacher, torch.from_numpy(teacher.order)))
+        object.__setattr__(self, "_source", (engine, teacher, torch.from_numpy(teacher.order), precision))
         teacher.finished.model.eval()
 
     def of(self, indices: np.ndarray) -> torch.Tensor:
         """Return the answers to the positions of these features, one feature after the other, in fp32."""
-        engine, teacher, order = self._source  # type: ignore[attr-defined]
+        engine, teacher, order, precision = self._source  # type: ignore[attr-defined]
         prepared = engine.prepared
         features = [prepared.encoded["train"].features[int(index)] for index in indices]
         batch = prepared.task.collate(features, prepared.tokenizer)
         inputs = {name: tensor.to(prepared.device) for name, tensor in batch.items() if name != "labels"}
-        with torch.no_grad(), engine.autocast(engine.precision):
+        with torch.no_grad(), engine.autocast(precision or engine.precision):
             logits = teacher.finished.model(**inputs).logits.float()[..., order]
         if logits.ndim == 2:
             return logits
@@ -92,7 +94,7 @@ class Asked(Answers):
 
 
 @contextlib.contextmanager
-def asking(spent: list[float], *, every_step: bool) -> Iterator[None]:
+def asking(spent: list[float], *, every_step: bool, precision: str | None = None) -> Iterator[None]:
     """Note what the pass over the rows takes, or (`every_step`) leave it out and ask the teacher in each step."""
     keep, made = opening.keep_answers, opening.open_objective
 
@@ -108,7 +110,7 @@ def asking(spent: list[float], *, every_step: bool) -> Iterator[None]:
     def opened_with(engine: Engine, cache: Path, **others: Any) -> Objective:
         objective = made(engine, cache, **others)
         if every_step:
-            objective.answers = [Asked(engine, one) for one in objective.teachers]
+            objective.answers = [Asked(engine, one, precision) for one in objective.teachers]
         return objective
 
     with (
@@ -118,8 +120,10 @@ def asking(spent: list[float], *, every_step: bool) -> Iterator[None]:
         yield
 
 
-def timed(plan: Plan, folder: Path, cache: Path, *, every_step: bool) -> dict[str, Any]:
-    """Train a student with our loop; its teacher is asked once, or in every step.
+def timed(
+    plan: Plan, folder: Path, cache: Path, *, every_step: bool, precision: str | None = None
+) -> dict[str, Any]:  # fmt: skip
+    """Train a student with our loop; its teacher is asked once, or in every step (see :class:`Asked`).
 
     Returns
     -------
@@ -128,7 +132,7 @@ def timed(plan: Plan, folder: Path, cache: Path, *, every_step: bool) -> dict[st
         under ``parts``. Loading models and rows, and scoring, are not in them.
     """
     context, spent = Clock(folder / "run", cache), [0.0]
-    with asking(spent, every_step=every_step):
+    with asking(spent, every_step=every_step, precision=precision):
         train(plan, context)
     results = json.loads((context.folder / "results.json").read_text(encoding="utf-8"))
     parts = {name: context.seconds(name) for name in ("timing", "training")} | {"pass": sum(spent)}

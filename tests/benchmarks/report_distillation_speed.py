@@ -9,7 +9,8 @@ __all__ = ["distillation"]
 
 _ARMS = {
     "cached": "Bertloom, answers computed once (the pass and all choosing included)",
-    "recomputed": "the same loop, the teacher run in every step",
+    "recomputed": "the same loop, the teacher run in every step in the precision of the step",
+    "recomputed-fp32": "the same, the teacher in fp32: the answers that are kept",
     "trainer": "a subclass of `transformers.Trainer` that runs the teacher in every step",
 }
 _LOOKS = {
@@ -40,13 +41,16 @@ def distillation(found: Mapping[str, Any]) -> str:
             lines.append(
                 f"| {words} | {one['runs']} | {one['median_s']:.1f} | {one['fastest_s']:.1f} – {one['slowest_s']:.1f} |"
             )
+    chosen = found["arms"].get("cached", {}).get("choices", {})
+    if chosen:
+        lines += ["", f"Our loop chose {chosen['precision']}, {chosen['threads']} threads, the {chosen['path']} path."]
     if found["ratios"]:
         lines += ["", "| ratio of medians | measured | lowest – highest by round | promised | held |"]
         lines += ["|---|---|---|---|---|"]
     for arm, one in found["ratios"].items():
         lines.append(
-            f"| {arm} / cached | {one['ratio']:.2f} | {one['low']:.2f} – {one['high']:.2f} | ≥ {promised[arm]:g} "
-            f"| {_held(one)} |"
+            f"| {arm} / cached | {one['ratio']:.2f} | {one['low']:.2f} – {one['high']:.2f} "
+            + (f"| ≥ {promised[arm]:g} | {_held(one)} |" if arm in promised else "| | |")
         )
     return "\n".join([*lines, *_losses(found), *_looking(found), *_memory(found)]) + "\n"
 

@@ -36,8 +36,8 @@ __all__ = ["COLUMNS", "SHARE", "TOKENS", "Monitor"]
 SHARE = 0.005
 #: Looks at pins in a stage, at most, beside those at evaluations: more columns cannot be told apart.
 COLUMNS = 400
-#: Sub-words of the gate rows in which layers are compared.
-TOKENS = 1024
+#: Sub-words of the gate rows in which layers are compared, at least; always a third more than states are wide.
+TOKENS = 512
 #: Bytes of a teacher's states of these that are kept from one comparison to the next, at most.
 _KEPT_STATES = 32_000_000
 
@@ -142,7 +142,8 @@ class Monitor:
         home, layers = next(model.parameters()).device, list(structure(model).layers)
         own = Watch(prepared.layers, sizes_of(prepared.model.config, len(prepared.layers)))
         other = Watch(layers, sizes_of(model.config, len(layers)))
-        told = self._told if 4 * TOKENS * sum(other.sizes.hidden[1:]) <= _KEPT_STATES else None
+        tokens = max(TOKENS, 4 * max(*own.sizes.hidden, *other.sizes.hidden) // 3)
+        told = self._told if 4 * tokens * sum(other.sizes.hidden[1:]) <= _KEPT_STATES else None
         # The layers are read where they are computed one by one: not in the packed path, nor out of the cache.
         path, feeds = engine.path, dict(engine.feeds)
         if not self._told:
@@ -150,7 +151,7 @@ class Monitor:
         try:
             engine.use_path("stock")
             engine.feeds.clear()
-            found = layer_likeness(engine, model, own, other, role="gate", tokens=TOKENS, told=told)
+            found = layer_likeness(engine, model, own, other, role="gate", tokens=tokens, told=told)
         except (TypeError, ValueError, IndexError, RuntimeError) as error:  # a model that takes other inputs
             self._same = False
             self._event("warning", f"The layers of student and teacher cannot be compared: {error}.")

@@ -15,7 +15,7 @@ import torch
 __all__ = ["EVERY", "gradient_shares", "measured_at"]
 
 #: Steps between two measurements, for each part of the loss.
-EVERY = 100
+EVERY = 150
 
 
 def measured_at(own: int, *, terms: int) -> bool:
