@@ -1,4 +1,7 @@
-"""How long a shape takes on this machine: measured once, stored with the shape, and read by every search.
+"""How long a shape takes on this machine: measured, stored with the shape, and read by every search.
+
+What else a machine does lengthens passes, and seldom all of them: passes come in rounds, and the quietest round counts.
+Shapes that are compared take turns, so that a busy moment hits all of them.
 
 Only workers and commands measure: that loads torch.
 """
@@ -10,7 +13,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +22,13 @@ from core.config.shape import EncoderShape
 from core.errors import StorageError
 from core.training.files import write_json
 
-__all__ = ["LENGTH", "Latency", "latency_of", "latency_path", "measure", "stored"]
+__all__ = ["LENGTH", "Latency", "keep", "latency_of", "latency_path", "measure", "measure_in_turns", "stored"]
 
 #: Sub-words of a text, and texts of the larger batch.
 LENGTH, BATCH = 64, 32
-_REPEATS, _BATCH_REPEATS = 31, 5
-_WARM = 4
+#: Rounds of a shape; passes of one round with one text, and with many.
+_ROUNDS, _REPEATS, _BATCH_REPEATS = 5, 9, 1
+_WARM = 2
 #: A 95th percentile above so many medians is that of a busy machine.
 _STEADY = 1.5
 #: Rows of the embedding that is built for measuring: looking up one row costs the same in a table of any length.
@@ -38,11 +42,11 @@ class Latency:
     Parameters
     ----------
     p50, p95
-        Median and 95th percentile for one text of 64 sub-words.
+        Median and 95th percentile for one text of 64 sub-words, in the quietest round.
     batch_p50
-        Median for 32 such texts.
+        Median for 32 such texts, in the quietest round.
     repeats
-        Passes with one text.
+        Passes with one text in all rounds.
     threads
         torch threads.
     """
@@ -107,31 +111,72 @@ def latency_of(shape: EncoderShape, cache: Path, threads: int, *, check: Callabl
     found = stored(shape, cache, threads)
     if found is None:
         found = measure(shape, threads, check=check)
-        path = latency_path(shape, cache, threads)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"The cache cannot be written: {error.strerror}.", where=str(path.parent)) from error
-        write_json(path, {"shape": shape.model_dump(mode="json"), "latency": found.as_dict(), "measured": time.time()})
+        keep(found, shape, cache)
     return found
+
+
+def keep(found: Latency, shape: EncoderShape, cache: Path) -> None:
+    """Store what was measured, in the place of what was measured before.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be kept.
+    """
+    path = latency_path(shape, cache, found.threads)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The cache cannot be written: {error.strerror}.", where=str(path.parent)) from error
+    write_json(path, {"shape": shape.model_dump(mode="json"), "latency": found.as_dict(), "measured": time.time()})
 
 
 def measure(shape: EncoderShape, threads: int, *, check: Callable[[], None] = lambda: None) -> Latency:
     """Time forward passes of an encoder of this shape with random weights, on the CPU."""
-    import numpy as np
+    return measure_in_turns({"shape": shape}, threads, check=check)["shape"]
+
+
+def measure_in_turns(
+    shapes: Mapping[str, EncoderShape], threads: int, *, check: Callable[[], None] = lambda: None
+) -> dict[str, Latency]:
+    """Time forward passes of several shapes with random weights, on the CPU, a round of each in turn.
+
+    Parameters
+    ----------
+    shapes
+        By a name of one's own. All are held in memory.
+    threads
+        torch threads to measure with.
+    check
+        Called between passes; may raise to stop.
+    """
     import torch
 
-    model = _built(shape)
+    models = {name: _built(shape) for name, shape in shapes.items()}
+    one: dict[str, list[list[float]]] = {name: [] for name in shapes}
+    many: dict[str, list[list[float]]] = {name: [] for name in shapes}
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         with torch.inference_mode():
-            one = _timed(model, 1, _REPEATS, check)
-            many = _timed(model, BATCH, _BATCH_REPEATS, check)
+            for _ in range(_ROUNDS):
+                for name, model in models.items():
+                    one[name].append(_timed(model, 1, _REPEATS, check))
+                    many[name].append(_timed(model, BATCH, _BATCH_REPEATS, check))
     finally:
         torch.set_num_threads(before)
-    p50, p95 = np.quantile(one, [0.5, 0.95])
-    return Latency(round(float(p50), 4), round(float(p95), 4), round(float(np.median(many)), 4), len(one), threads)
+    return {name: _quietest(one[name], many[name], threads) for name in shapes}
+
+
+def _quietest(one: list[list[float]], many: list[list[float]], threads: int) -> Latency:
+    """Return what the rounds with the lowest medians say."""
+    import numpy as np
+
+    p50, p95 = np.quantile(min(one, key=np.median), [0.5, 0.95])
+    batch = min(float(np.median(passes)) for passes in many)
+    return Latency(
+        round(float(p50), 4), round(float(p95), 4), round(batch, 4), sum(len(passes) for passes in one), threads
+    )
 
 
 def _built(shape: EncoderShape) -> Any:
@@ -155,10 +200,11 @@ def _timed(model: Any, texts: int, repeats: int, check: Callable[[], None]) -> l
     ids = (torch.arange(texts * LENGTH) * 7 % 100 + 1).view(texts, LENGTH) % int(model.config.vocab_size)
     mask = torch.ones_like(ids)
     found = []
-    for number in range(_WARM + repeats):
+    warm = _WARM if texts == 1 else 0
+    for number in range(warm + repeats):
         check()
         began = time.perf_counter()
         model(input_ids=ids, attention_mask=mask)
-        if number >= _WARM:
+        if number >= warm:
             found.append(1000 * (time.perf_counter() - began))
     return found

@@ -277,6 +277,12 @@ def test_an_address_asks_what_was_shown(asked: Question) -> None:
     assert from_params(to_params(asked)) == asked
 
 
+def test_an_address_that_names_a_search_means_its_tab() -> None:
+    assert from_params({"search": "20261125-2"}).tab == "search"
+    assert from_params({"search": "20261125-2", "tab": "layers"}).tab == "layers"
+    assert from_params({}).tab == "statistics"
+
+
 @pytest.mark.parametrize("name", list(RANGES))
 @pytest.mark.parametrize("text", ["", "nan", "-1", "1e9", "<b>", "x" * 500])
 def test_what_an_address_cannot_mean_is_as_usual(name: str, text: str) -> None:

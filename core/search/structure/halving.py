@@ -57,15 +57,9 @@ def halve(work: Work, students: Students, calibration: Calibration, threads: int
 
 
 def _measure(work: Work, candidate: Candidate, threads: int) -> None:
-    """Measure how fast a shape is, or read what was measured before."""
-    found = latency_of(candidate.encoder_shape, work.cache, threads, check=work.check)
-    candidate.latency = found.as_dict()
+    """Measure how fast a shape is, or read what was measured before; at the end all are measured again, in turns."""
+    candidate.latency = latency_of(candidate.encoder_shape, work.cache, threads, check=work.check).as_dict()
     candidate.write(work.folder)
-    if found.unsteady:
-        work.note(
-            "Latencies were measured while the machine was busy with other work: they are longer than they would be, "
-            "and their order may be another. They are kept; freeing the cache has them measured again."
-        )
 
 
 def _first(work: Work, students: Students) -> None:

@@ -19,7 +19,7 @@ from core.config.structure import TOLERANCE, StructureConfig
 from core.errors import ConfigError
 from core.graph.requests import Stopped, listen, telling
 from core.search.inheriting import Calibration, Parts, calibrated, divide, load_parent
-from core.search.latency import latency_of
+from core.search.latency import keep, latency_of, measure_in_turns
 from core.search.phases import words_of
 from core.search.proposal import segments_of
 from core.search.statistics_cache import cached_statistics
@@ -102,6 +102,9 @@ def _search(
     if config.finetune is not None:  # outside: a training owns torch's state itself
         with work.phase("fine-tuning"):
             finetune_all(work, students, calibration)
+    if "latency" in work.record.objectives:
+        with work.phase("latency"):
+            measure_again(work)
     with work.phase("front"):
         work.refresh()
         keep_front(work, students, calibration)
@@ -146,6 +149,28 @@ def _begin(
         write_json(work.folder / STATISTICS, found)
         record.chosen = True
     return work
+
+
+def measure_again(work: Work) -> None:
+    """Measure those that were trained and their parent once more, in turns: they are compared with each other.
+
+    Each was measured when it came up, perhaps beside other work; what is found now takes that one's place everywhere.
+    """
+    work.tell("measuring how fast shapes are, in turns")
+    record, trained = work.record, [one for one in work.candidates.values() if one.rungs]
+    shapes = {"": work.parent.shape, **{one.key: one.encoder_shape for one in trained}}
+    found = measure_in_turns(shapes, record.threads, check=work.check)
+    for name, latency in found.items():
+        keep(latency, shapes[name], work.cache)
+    record.reference["latency"] = MARGIN * found[""].p50
+    for one in trained:
+        one.latency = found[one.key].as_dict()
+        one.write(work.folder)
+    if any(latency.unsteady for latency in found.values()):
+        work.note(
+            "Latencies were measured while the machine was busy with other work: they are longer than they would be, "
+            "and their order may be another. They are kept; freeing the cache has them measured again."
+        )
 
 
 def _statistics(work: Work) -> dict[str, Any]:

@@ -71,13 +71,18 @@ _LONGEST = 200
 
 def to_params(asked: Question) -> dict[str, str]:
     """Return the question as parameters of an address; what is as usual is left out."""
-    usual = Question()
+    usual = _usual(asked.search)
     found = {}
     for name in usual.__dict__:
         value = getattr(asked, name)
         if value != getattr(usual, name):
             found[name] = f"{value:g}" if isinstance(value, float) else str(value)
     return found
+
+
+def _usual(search: str) -> Question:
+    """Return what holds where an address says nothing: one that names a search means its tab."""
+    return Question(tab="search" if search else "statistics")
 
 
 def from_params(params: Mapping[str, str]) -> Question:
@@ -98,7 +103,7 @@ def from_params(params: Mapping[str, str]) -> Question:
             values[name] = int(number) if name in ("depth", "budget") else round(number, 4)
         elif name != "tab" or text in get_args(Tab):
             values[name] = text.strip()
-    return replace(Question(), **values)
+    return replace(_usual(values.get("search", "")), **values)
 
 
 @dataclass
