@@ -122,12 +122,13 @@ class Studio:
         source
             A run (id, unique prefix or unique name) or a model folder.
         texts
-            Texts; pairs of texts as lists of two; for tagging also lists of words.
+            Texts; pairs of texts, and questions with their contexts, as lists of two; for tagging also lists of words.
 
         Returns
         -------
         list of dict
-            One a text: ``text``, ``label``, ``scores``, and for tagging ``words`` and ``entities``.
+            One a text: ``text``, ``label``, ``scores``, for tagging ``words`` and ``entities``, for questions
+            ``answers`` and ``context``.
         """
         folder = self.runs.model_folder(source)
         return list(self._helper.call("predict", {"source": str(folder), "texts": list(texts)}, timeout=600))
@@ -416,7 +417,6 @@ class ModelDesk:
         hub = data_uses_hub(data) or source.startswith("hub:")
         return dict(self._studio._helper.call("alike_layers", arguments, timeout=600, hub=hub, remember=stamp(data)))
 
-    def vocabulary(self, source: str) -> str | None:
     def match_layers(self, plan: Plan, index: int) -> dict[str, Any]:
         """Say which layers of student and teacher likeness would pair now (helper process, remembered).
 
@@ -430,6 +430,7 @@ class ModelDesk:
         call = self._studio._helper.call
         return dict(call("match_layers", arguments, timeout=600, hub=uses_hub(plan), remember=stamp(plan.data)))
 
+    def vocabulary(self, source: str) -> str | None:
         """Return a text that two local models share if their tokenisers have one vocabulary; None if nobody can tell.
 
         Raises

@@ -21,25 +21,41 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 @app.command("check")
 def check(
     file: Annotated[str, typer.Argument(help="A file, a bundled sample, or hub:NAME.")],
-    task: Annotated[str, typer.Option(help="classification or tagging.")] = "classification",
+    task: Annotated[
+        str | None,
+        typer.Option(help="classification, tagging or question_answering.", show_default="what the sample is for"),
+    ] = None,
     text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column with a second text.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the label.")] = None,
     tokens: Annotated[str | None, typer.Option(help="Column with the words.")] = None,
     tags: Annotated[str | None, typer.Option(help="Column with the tags.")] = None,
+    question: Annotated[str | None, typer.Option(help="Column with the question.")] = None,
+    context: Annotated[str | None, typer.Option(help="Column with the context of a question.")] = None,
+    answers: Annotated[str | None, typer.Option(help="Column with the answer, or the list of answers.")] = None,
+    start: Annotated[str | None, typer.Option(help="Column with the answer's first character.")] = None,
+    no_answer: Annotated[bool, typer.Option("--no-answer", help="A question may have no answer (SQuAD 2.0).")] = False,
     multi_label: Annotated[bool, typer.Option("--multi-label", help="A text may have several labels.")] = False,
-    format: Annotated[str, typer.Option(help="csv, tsv, jsonl, parquet, conll, conllu or auto.")] = "auto",
+    format: Annotated[str, typer.Option(help="csv, tsv, jsonl, parquet, conll, conllu, squad or auto.")] = "auto",
     encoding: Annotated[str, typer.Option(help="Text encoding, or auto.")] = "auto",
     model: Annotated[str, typer.Option(help="Encoder whose tokenizer cuts the texts.")] = "bundled",
     max_length: Annotated[int, typer.Option(min=8, help="Sub-words a text may have.")] = 128,
     as_json: bool = JsonOption,
 ) -> None:
     """Check a data set: 0 usable, 1 not usable, 2 unreadable."""
-    columns = {"text": text, "text_pair": text_pair, "label": label, "tokens": tokens, "tags": tags}
+    from core.data.samples import samples
+
+    columns = {
+        "text": text, "text_pair": text_pair, "label": label, "tokens": tokens, "tags": tags,
+        "question": question, "context": context, "answers": answers, "start": start,
+    }  # fmt: skip
+    sample = next((one for one in samples() if one.name == file and task in (None, *one.tasks)), None)
+    kind = task or (sample.tasks[0] if sample and sample.tasks else "classification")
+    settings = {"no_answer": no_answer, **(sample.settings if sample else {})}
     with errors(as_json):
         plan = plan_from_dict(
             {
-                "task": {"kind": task, "multi_label": multi_label},
+                "task": {"kind": kind, "multi_label": multi_label, **settings},
                 "data": {"source": file, "format": format, "encoding": encoding, "columns": columns},
                 "model": {"source": model, "max_length": max_length},
             },

@@ -25,14 +25,18 @@ app = typer.Typer(help="Write, check and draw plans.", no_args_is_help=True)
 
 _SAMPLE_ROWS = 2000
 #: A tag a word needs a faster head and more steps: the defaults for texts learn nothing of the tweets in an epoch.
-_TAGGING = {"lr": 3e-4, "head_lr": 1e-3, "batch_size": 8}
+_STAGES: dict[str, dict[str, float]] = {
+    "tagging": {"lr": 3e-4, "head_lr": 1e-3, "batch_size": 8},
+    "question_answering": {"lr": 3e-4, "head_lr": 1e-3, "batch_size": 8, "epochs": 2},
+}
 
 
 @app.command("new")
 def new(
     data: Annotated[str, typer.Option(help="A bundled sample, a file, or hub:NAME.")] = "reviews",
     task: Annotated[
-        str | None, typer.Option(help="classification or tagging.", show_default="what the sample is for")
+        str | None,
+        typer.Option(help="classification, tagging or question_answering.", show_default="what the sample is for"),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="bundled, a model folder, or hub:NAME.", show_default="bundled")
@@ -118,12 +122,13 @@ def new_plan(
     kind = task or (sample.tasks[0] if sample and sample.tasks else "classification")
     label = data if sample or data.startswith("hub:") else Path(data).stem
     rows = {"source": data, **({"train_rows": _SAMPLE_ROWS} if sample else {})}
+    what: dict[str, object] = {"kind": kind, **(sample.settings if sample and kind in sample.tasks else {})}
     fields: dict[str, object] = {
         "name": name or f"{label} {kind}",
-        "task": {"kind": kind},
+        "task": what,
         "data": rows,
         "model": {"source": model or "bundled", "keep_layers": keep_layers},
-        "stages": [dict(_TAGGING) if kind == "tagging" else {}],
+        "stages": [dict(_STAGES.get(kind, {}))],
     }
     found = recipe(template) if template is not None else None
     if teacher is not None and found is None:
@@ -132,14 +137,14 @@ def new_plan(
             expected=", ".join(one.name for one in recipes()),
         )  # fmt: skip
     if found is not None:
-        fields = _from_recipe(found, kind, rows, model, name, teacher or "", keep_layers)
+        fields = _from_recipe(found, what, rows, model, name, teacher or "", keep_layers)
     elif template is not None:
-        fields = _from_template(template, kind, rows, {"source": model or "bundled", "keep_layers": keep_layers}, name)
+        fields = _from_template(template, what, rows, {"source": model or "bundled", "keep_layers": keep_layers}, name)
     return plan_from_dict(apply_sets(fields, sets), where="plan new")
 
 
 def _from_template(
-    template: str, kind: str, rows: dict[str, object], model: dict[str, object], name: str | None
+    template: str, task: dict[str, object], rows: dict[str, object], model: dict[str, object], name: str | None
 ) -> dict[str, object]:
     from core.config import DataConfig, ModelConfig, TaskConfig
     from core.config.files import validated
@@ -151,14 +156,14 @@ def _from_template(
     with contextlib.suppress(BertloomError):  # a model that is not at hand has a usual number of layers
         layers = layers or describe(encoder.source).layers
     plan = find(template).plan(
-        validated(DataConfig, rows, where="--data"), validated(TaskConfig, {"kind": kind}, where="--task"), encoder,
+        validated(DataConfig, rows, where="--data"), validated(TaskConfig, task, where="--task"), encoder,
         layers, name=name,
     )  # fmt: skip
     return plan.model_dump(mode="json")
 
 
 def _from_recipe(
-    found: Recipe, kind: str, rows: dict[str, object], model: str | None, name: str | None, teacher: str,
+    found: Recipe, task: dict[str, object], rows: dict[str, object], model: str | None, name: str | None, teacher: str,
     keep_layers: int | None,
 ) -> dict[str, object]:  # fmt: skip
     from core.config import DataConfig, TaskConfig
@@ -167,7 +172,7 @@ def _from_recipe(
     sizes = _sizes(teacher, "--teacher") if teacher.strip() else None
     student = None if model is None else _sizes(model, "--model")
     plan = found.plan(
-        validated(DataConfig, rows, where="--data"), validated(TaskConfig, {"kind": kind}, where="--task"),
+        validated(DataConfig, rows, where="--data"), validated(TaskConfig, task, where="--task"),
         teacher=teacher, layers=sizes and sizes[0], width=sizes and sizes[1], keep_layers=keep_layers, model=model,
         student=student, name=name,
     )  # fmt: skip

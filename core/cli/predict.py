@@ -39,9 +39,20 @@ def predict(
     pair_column: Annotated[
         str | None, typer.Option(help="Column of the file with the second text, for models of pairs.")
     ] = None,
+    question: Annotated[
+        list[str] | None, typer.Option(help="A question, for models that answer questions. May be repeated.")
+    ] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(help="The text that answers: one for all questions, or one for each --question, in their order."),
+    ] = None,
+    question_column: Annotated[str, typer.Option(help="Column of the file with the question.")] = "question",
+    context_column: Annotated[
+        str | None, typer.Option(help="Column of the file with the context, for models that answer questions.")
+    ] = None,
     as_json: bool = JsonOption,
 ) -> None:
-    """Predict labels for texts."""
+    """Predict labels for texts, or answers to questions."""
     from core.api import Studio
 
     with errors(as_json):
@@ -51,10 +62,16 @@ def predict(
                 expected="a --text-pair for each --text",
             )
         texts: list[Any] = [list(pair) for pair in zip(text or [], text_pair, strict=True)] if text_pair else text or []
-        texts = [*texts, *(read_texts(file, column, pair_column) if file else [])]
+        texts = [*texts, *_asked(question or [], context or [])]
+        if file and context_column is not None:
+            texts += read_texts(file, question_column, context_column)
+        elif file:
+            texts += read_texts(file, column, pair_column)
         _check_texts(texts)
         if not texts:
-            raise ConfigError("There is no text to predict.", expected='--text "…" or --file FILE')
+            raise ConfigError(
+                "There is no text to predict.", expected='--text "…", --question "…" --context "…", or --file FILE'
+            )
         studio = Studio(watch=False)
         try:
             predictions: list[dict[str, Any]] = []
@@ -65,6 +82,20 @@ def predict(
         lines = [f"{_label(item)}\t{item['text']}" for item in predictions]
         found = [{key: value for key, value in item.items() if value is not None} for item in predictions]
         answer({"predictions": found}, as_json=as_json, text="\n".join(lines))
+
+
+def _asked(questions: list[str], contexts: list[str]) -> list[list[str]]:
+    """Return questions with their contexts; one context serves all questions."""
+    if not questions and not contexts:
+        return []
+    if len(contexts) == 1:
+        contexts = contexts * len(questions)
+    if len(contexts) != len(questions) or not questions:
+        raise ConfigError(
+            f"There are {len(questions)} of --question and {len(contexts)} of --context.",
+            expected="one --context for all questions, or one for each",
+        )
+    return [list(pair) for pair in zip(questions, contexts, strict=True)]
 
 
 def _check_texts(texts: list[Any]) -> None:
@@ -84,6 +115,8 @@ def _check_texts(texts: list[Any]) -> None:
 
 
 def _label(item: dict[str, Any]) -> str:
+    if item.get("answers") is not None:
+        return f"{item['label'] or 'no answer'} {item['scores']:.3f}"
     if item.get("words"):
         return " ".join(f"{word}/{tag}" for word, tag in zip(item["words"], item["label"], strict=True))
     if isinstance(item["label"], list):

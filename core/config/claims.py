@@ -67,6 +67,8 @@ class ClaimConfig(Config):
     def _consistent(self) -> ClaimConfig:
         if self.task.kind == "tagging" and self.task.multi_label:
             raise ValueError("task.multi_label is for classification only")
+        if self.task.kind == "question_answering":
+            raise ValueError("claims are about labels of texts and words: task.kind is classification or tagging")
         if self.data.gate_share == 0 and self.data.gate_source is None:
             raise ValueError("steps are judged on gate rows: data.gate_share is 0 and there is no gate_source")
         if self.data.test_share == 0 and self.data.test_source is None:

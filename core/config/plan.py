@@ -33,8 +33,10 @@ MOST_STAGES = 40
 class TaskConfig(Config):
     """What is learnt."""
 
-    kind: Literal["classification", "tagging"] = Field(
-        "classification", description="classification: one label (or several) a text; tagging: a label a word."
+    kind: Literal["classification", "tagging", "question_answering"] = Field(
+        "classification",
+        description="classification: one label (or several) a text; tagging: a label a word; question_answering: the "
+        "words of a context that answer a question.",
     )
     multi_label: bool = Field(False, description="Classification only: a text may have several labels or none.")
     threshold: float = Field(
@@ -43,8 +45,31 @@ class TaskConfig(Config):
     )  # fmt: skip
     stride: int = Field(
         32, ge=0, json_schema_extra=_ADVANCED,
-        description="Tagging only: sub-words that neighbouring windows of a long text share.",
+        description="Tagging and questions: sub-words that neighbouring windows of a long text share (of a context at "
+        "most half a window).",
     )  # fmt: skip
+    no_answer: bool = Field(
+        False, description="Questions only: the context may hold no answer, and the model may say so (as in SQuAD 2.0)."
+    )
+    no_answer_threshold: float | None = Field(
+        None, json_schema_extra=_ADVANCED,
+        description="Questions without an answer: 'no answer' is said when its score lies above the best answer's by "
+        "more than this. Empty: chosen on the gate rows, and kept with the model.",
+    )  # fmt: skip
+    answer_language: Literal["en", "zh"] = Field(
+        "en", description="Questions only: how answers are compared. en: by words, as in SQuAD; zh: by characters."
+    )
+    longest_answer: int = Field(
+        30, ge=1, json_schema_extra=_ADVANCED, description="Questions only: sub-words that an answer may have."
+    )
+    longest_question: int = Field(
+        64, ge=1, json_schema_extra=_ADVANCED,
+        description="Questions only: sub-words that a question may have, and half of a window at most; longer ones are "
+        "cut.",
+    )  # fmt: skip
+    best_answers: int = Field(
+        5, ge=1, le=100, json_schema_extra=_ADVANCED, description="Questions only: answers that a prediction lists."
+    )
 
 
 class Columns(Config):
@@ -55,6 +80,12 @@ class Columns(Config):
     label: str | None = Field(None, description="Column with the label, or with the list of labels.")
     tokens: str | None = Field(None, description="Column with the list of words (tagging), or column number in CoNLL.")
     tags: str | None = Field(None, description="Column with the list of tags (tagging), or column number in CoNLL.")
+    question: str | None = Field(None, description="Column with the question (question answering).")
+    context: str | None = Field(None, description="Column with the text that holds the answer (question answering).")
+    answers: str | None = Field(None, description="Column with the answer, or with the list of right answers.")
+    start: str | None = Field(
+        None, description="Column with the answer's first character in the context, counted from 0."
+    )
 
 
 class DataConfig(Config):
@@ -62,7 +93,7 @@ class DataConfig(Config):
 
     source: str = Field(
         "reviews", min_length=1,
-        description="A bundled sample (reviews, plots, headlines, tweets, zh-reviews, zh-news), a file, or hub:NAME.",
+        description="A bundled sample (reviews, tweets, tweet-questions …), a file, or hub:NAME.",
     )  # fmt: skip
     subset: str | None = Field(
         None, json_schema_extra=_ADVANCED, description="Hub only: the subset (configuration) name."
@@ -77,7 +108,7 @@ class DataConfig(Config):
     test_source: str | None = Field(
         None, description="A file (or hub split) with the test rows. Empty: they are carved out of the training rows."
     )
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "conll", "conllu"] = Field(
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "conll", "conllu", "squad"] = Field(
         "auto", description="File format; auto: by the file's name and first lines."
     )
     scheme: Literal["auto", "BIO", "IOB2", "BIOES", "I"] = Field(
@@ -209,10 +240,22 @@ class Plan(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Plan:
-        if self.task.kind == "tagging" and self.task.multi_label:
+        task, room = self.task, self.model.max_length - 2
+        if task.kind != "classification" and task.multi_label:
             raise ValueError("task.multi_label is for classification only")
-        if self.task.kind == "tagging" and self.task.stride >= self.model.max_length - 2:
-            raise ValueError(
-                f"task.stride must be below model.max_length - 2 = {self.model.max_length - 2}, got {self.task.stride}"
-            )
+        if task.kind == "tagging" and task.stride >= room:
+            raise ValueError(f"task.stride must be below model.max_length - 2 = {room}, got {task.stride}")
+        if task.kind == "question_answering":
+            self._questions()
         return self
+
+    def _questions(self) -> None:
+        task = self.task
+        if task.no_answer_threshold is not None and not task.no_answer:
+            raise ValueError("task.no_answer_threshold needs task.no_answer")
+        taught = next((stage.name for stage in self.stages if stage.kind == "distil" and stage.enabled), None)
+        if taught is not None:
+            raise ValueError(
+                f"the stage {taught} learns from a teacher, and that is not there for question answering yet: the "
+                "loss compares answers to words and texts, not starts and ends of spans"
+            )

@@ -116,7 +116,7 @@ class Recipe:
         Raises
         ------
         ConfigError
-            If there is no teacher, or the student is to have more layers than there are.
+            If there is no teacher, the student is to have more layers than there are, or the task answers questions.
         """
         if teacher.strip() in ("", "bundled"):
             untrained = " The bundled encoder has no trained head." if teacher.strip() else ""
@@ -134,6 +134,11 @@ class Recipe:
             )  # fmt: skip
         rows = data if isinstance(data, DataConfig) else DataConfig(source=data, train_rows=_ROWS)
         what = task if isinstance(task, TaskConfig) else TaskConfig.model_validate({"kind": task})
+        if what.kind == "question_answering":
+            raise ConfigError(
+                "Learning from a teacher is not there for question answering yet.", where="task.kind",
+                expected="classification or tagging", advice="Use a ready plan without a teacher.",
+            )  # fmt: skip
         given = ModelConfig(source=teacher) if model is None else model
         encoder = given if isinstance(given, ModelConfig) else ModelConfig(source=given)
         kept: int | list[int] | None = list(range(1, keep + 1)) if keep is not None and self.first else keep

@@ -31,17 +31,18 @@ class _Case:
     """What a recipe is cooked for: rates and passes that suit the task, and the encoder's depth."""
 
     layers: int
-    tagging: bool
+    #: Whether words are answered for (tags, or starts and ends of answers), and not texts.
+    words: bool
 
     @property
     def lr(self) -> float:
         """Rate of an encoder that is trained as a whole."""
-        return 3e-4 if self.tagging else 1e-4
+        return 3e-4 if self.words else 1e-4
 
     @property
     def head_lr(self) -> float | None:
-        """Rate of the head beside it. A tag a word needs a faster head."""
-        return 1e-3 if self.tagging else None
+        """Rate of the head beside it. A tag a word, or a place, needs a faster head."""
+        return 1e-3 if self.words else None
 
     @property
     def alone(self) -> float:
@@ -51,12 +52,12 @@ class _Case:
     @property
     def passes(self) -> float:
         """What the epochs of a text classifier are multiplied by."""
-        return 2.0 if self.tagging else 1.0
+        return 2.0 if self.words else 1.0
 
     @property
     def batch(self) -> int:
         """Examples per optimiser step."""
-        return 16 if self.tagging else 32
+        return 16 if self.words else 32
 
     def stage(self, name: str, *, epochs: float, **fields: Any) -> dict[str, Any]:
         """Return a stage with what all of them share."""
@@ -111,7 +112,7 @@ class Template:
         data
             A source, of which the first 2,000 training rows are sampled, or a whole config, which is taken as it is.
         task
-            ``classification``, ``tagging``, or a whole config.
+            ``classification``, ``tagging``, ``question_answering``, or a whole config.
         model
             A source, or a whole config.
         layers
@@ -137,7 +138,7 @@ class Template:
             {
                 "name": (name or f"{self.title}, {rows.source.rpartition('/')[2]}")[:120], "tags": [self.name[:40]],
                 "task": what.model_dump(), "data": rows.model_dump(), "model": encoder.model_dump(),
-                "stages": self.stages(_Case(depth, what.kind == "tagging")),
+                "stages": self.stages(_Case(depth, what.kind != "classification")),
             }
         )  # fmt: skip
 

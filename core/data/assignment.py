@@ -27,6 +27,7 @@ class Assignment:
 
     tables: dict[str, Table]
     indices: dict[str, np.ndarray]
+    #: Hash of what must not stand in two roles: the text, of a question its context.
     keys: dict[str, np.ndarray]
     labels: list[str]
     carved: list[str]
@@ -68,24 +69,29 @@ def assign(data: DataConfig, task: TaskConfig, cache: Path) -> Assignment:
         if named:
             tables[role] = read_table(data, task, cache, role)
     keys = {role: table.arrow().column("key").to_numpy() for role, table in tables.items()}
+    # Questions about one context stay together: a model that has learnt the context has seen the test.
+    groups = {
+        role: table.arrow().column("group").to_numpy() if "group" in table.arrow().column_names else keys[role]
+        for role, table in tables.items()
+    }
     strata = {role: _strata(table, task) for role, table in tables.items()}
     indices = {role: np.arange(len(keys[role])) for role in tables}
     dropped: dict[str, int] = dict.fromkeys(tables, 0)
     if data.drop_duplicates:
         seen = np.array([], dtype=np.uint64)
         for role in tables:
-            fresh = (first_of_each(keys[role]) == np.arange(len(keys[role]))) & ~np.isin(keys[role], seen)
+            fresh = (first_of_each(keys[role]) == np.arange(len(keys[role]))) & ~np.isin(groups[role], seen)
             dropped[role] = int((~fresh).sum())
             indices[role] = np.flatnonzero(fresh)
-            seen = np.concatenate([seen, keys[role][fresh]])
+            seen = np.concatenate([seen, groups[role][fresh]])
     shares = {role: getattr(data, f"{role}_share") for role in ("test", "gate") if role not in tables}
     carved = [role for role, share in shares.items() if share > 0]
     rows = indices["train"]
-    for role, part in carve(strata["train"][rows], keys["train"][rows], shares, data.split_seed).items():
+    for role, part in carve(strata["train"][rows], groups["train"][rows], shares, data.split_seed).items():
         indices[role] = rows[part]
     for role in shares:
-        keys[role], strata[role] = keys["train"], strata["train"]
-    leaks, leaking = _leaks(tables, indices, keys)
+        keys[role], strata[role], groups[role] = keys["train"], strata["train"], groups["train"]
+    leaks, leaking = _leaks(tables, indices, groups)
     for role, limit in (("train", data.train_rows), ("gate", data.gate_rows), ("test", data.test_rows)):
         if limit is not None:
             rows = indices[role]
@@ -93,7 +99,7 @@ def assign(data: DataConfig, task: TaskConfig, cache: Path) -> Assignment:
     return Assignment(
         tables,
         {role: indices[role] for role in ROLES},
-        keys,
+        groups,
         label_list(tables["train"].reading.labels, task.kind),
         sorted(carved),
         dropped,
@@ -140,7 +146,8 @@ def _leaks(
                 at = int(indices[role][np.flatnonzero(keys[role][indices[role]] == key)[0]])
                 table = tables.get(role, tables["train"]).arrow()
                 named[role] = table.column("row")[at].as_py()
-                cell = table.column("text" if "text" in table.column_names else "tokens")[at].as_py()
+                names = ("context", "text", "tokens")
+                cell = table.column(next(name for name in names if name in table.column_names))[at].as_py()
                 text = cell if isinstance(cell, str) else " ".join(cell)
         leaks.append({"text": shown(text), "roles": named})
     return leaks, len(places)

@@ -9,6 +9,7 @@ from core.config import DataConfig, TaskConfig
 from core.data.assignment import assign
 from core.data.findings import describe
 from core.data.pieces import Pieces, count_pieces, load_tokenizer
+from core.data.question_findings import tell_windows
 from core.data.readers.base import UnusableData, shown
 from core.data.readers.open import open_source
 from core.data.reading import NAMED
@@ -22,6 +23,8 @@ __all__ = ["check"]
 
 #: Rows whose sub-words are counted: evenly spaced over larger data.
 _TOKENISED = 10_000
+#: Questions whose windows are cut at once.
+_AT_ONCE = 500
 
 
 def check(
@@ -79,8 +82,13 @@ def _tell_texts(report: DataReport, table: Table, task: TaskConfig, model_folder
     arrow = table.arrow()
     chosen = np.unique(np.linspace(0, arrow.num_rows - 1, min(arrow.num_rows, _TOKENISED)).astype(np.int64))
     part = arrow.take(chosen)
-    if task.kind == "tagging":
-        texts: list[Any] = part.column("tokens").to_pylist()
+    asks = task.kind == "question_answering"
+    if asks:
+        texts: list[Any] = list(
+            zip(part.column("question").to_pylist(), part.column("context").to_pylist(), strict=True)
+        )
+    elif task.kind == "tagging":
+        texts = part.column("tokens").to_pylist()
     elif "text_pair" in part.column_names:
         texts = list(zip(part.column("text").to_pylist(), part.column("text_pair").to_pylist(), strict=True))
     else:
@@ -103,6 +111,11 @@ def _tell_texts(report: DataReport, table: Table, task: TaskConfig, model_folder
     pieces = count_pieces(texts, tokenizer)
     lengths = np.array(pieces.lengths)
     _tell_lengths(report, lengths, "sub-words")
+    if asks:
+        rows = (batch.to_pylist() for batch in part.to_batches(max_chunksize=_AT_ONCE))
+        tell_windows(report, rows, task, report.max_length or 0, tokenizer)
+        _tell_pieces(report, pieces)
+        return
     cut = np.flatnonzero(lengths > (report.max_length or 0))
     report.lengths["cut_rows"] = len(cut)
     report.lengths["cut_share"] = len(cut) / len(lengths)
@@ -132,7 +145,9 @@ def _tell_markup(report: DataReport, texts: list[Any]) -> None:
 
     tag = re.compile(r"</?[a-zA-Z][^<>\n]{0,200}>")
     marked = sum(
-        bool(tag.search(text[0] if isinstance(text, tuple) else text)) for text in texts if not isinstance(text, list)
+        bool(tag.search(" ".join(text) if isinstance(text, tuple) else text))
+        for text in texts
+        if not isinstance(text, list)
     )
     if marked:
         report.add(

@@ -12,7 +12,7 @@ from core.data.readers.base import Source, UnusableData, shown
 __all__ = ["map_columns", "map_text"]
 
 _TEXT = ("text", "sentence", "review", "content", "comment", "tweet", "message", "utterance", "body", "document",
-         "headline", "title", "question", "description", "sentence1", "premise", "text_a")  # fmt: skip
+         "headline", "title", "context", "question", "description", "sentence1", "premise", "text_a")  # fmt: skip
 _PAIRS = {
     "text": "text_pair",
     "sentence1": "sentence2",
@@ -35,7 +35,28 @@ _LABEL = (
     "y",
 )
 _TOKENS = ("tokens", "words", "token", "word", "form", "sentence", "text")
+_QUESTION = ("question", "query", "query_text", "question_text")
+_CONTEXT = ("context", "passage", "paragraph", "context_text", "document", "article", "text")
+_ANSWERS = ("answers", "answer", "answer_text", "gold", "label")
+#: What a question may have beside: columns by the usual names only.
+_BESIDE = {
+    "start": ("answer_start", "start", "answer_starts", "start_position"),
+    "id": ("id", "qid", "question_id", "query_id"),
+    "impossible": ("is_impossible",),
+}
 _TAGS = ("tags", "ner_tags", "ner", "iob", "bio", "labels", "label", "ner_tag", "entities", "pos_tags", "pos")
+
+
+_WANTED = {
+    "classification": ("text", "label"),
+    "tagging": ("tokens", "tags"),
+    "question_answering": ("question", "context", "answers"),
+}
+_MAY: dict[str, tuple[str, ...]] = {
+    "classification": ("text_pair",),
+    "tagging": (),
+    "question_answering": ("start",),
+}
 
 
 def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -46,7 +67,8 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
     source
         Its columns are chosen from.
     task
-        Classification needs text and label (text_pair may be), tagging tokens and tags.
+        Classification needs text and label (text_pair may be), tagging tokens and tags, question answering question,
+        context and answers (start, id and impossible may be).
     given
         Columns that the plan names.
     head
@@ -55,17 +77,18 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
     Returns
     -------
     dict
-        Column by what it holds: ``text``, ``text_pair``, ``label`` or ``tokens``, ``tags``.
+        Column by what it holds: ``text``, ``text_pair``, ``label``; ``tokens``, ``tags``; or ``question``, ``context``,
+        ``answers``, ``start``, ``id``, ``impossible``.
 
     Raises
     ------
     UnusableData
         If a named column does not exist, or none fits; the existing ones are named.
     """
-    wanted = {"classification": ("text", "label"), "tagging": ("tokens", "tags")}[task.kind]
+    wanted = _WANTED[task.kind]
     found: dict[str, str] = {}
     named = given.model_dump()
-    for what in (*wanted, "text_pair") if task.kind == "classification" else wanted:
+    for what in (*wanted, *_MAY[task.kind]):
         if named[what]:
             found[what] = _named(named[what], what, source)
     if source.format in ("conll", "conllu"):
@@ -78,6 +101,8 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
         pair = lower.get(_PAIRS.get(found["text"].lower(), ""))
         if pair and pair not in found.values():
             found["text_pair"] = pair
+    if task.kind == "question_answering":
+        found |= _beside(source, found)
     if len(set(found.values())) < len(found):
         named_so = ", ".join(f"{what} = {column!r}" for what, column in found.items())
         raise UnusableData(
@@ -85,6 +110,17 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
             expected=f"different columns for {' and '.join(found)}",
         )  # fmt: skip
     return found
+
+
+def _beside(source: Source, found: dict[str, str]) -> dict[str, str]:
+    """Return columns that a question may have, by their usual names: none that already holds something else."""
+    lower = {column.lower(): column for column in reversed(source.columns)}
+    more: dict[str, str] = {}
+    for what, names in _BESIDE.items():
+        column = next((lower[name] for name in names if name in lower), None)
+        if what not in found and column is not None and column not in found.values():
+            more[what] = column
+    return more
 
 
 def map_text(source: Source, given: Columns, head: Sequence[dict[str, Any]]) -> tuple[str, str]:
@@ -128,8 +164,10 @@ def _conll(source: Source, found: dict[str, str], wanted: tuple[str, ...]) -> di
         defaults = {"tokens": source.columns[0], "tags": source.columns[-1]}
     if wanted[0] != "tokens":
         raise UnusableData(
-            f"A {source.format} file holds a tag a word; it cannot be used for classification.", where=source.name,
-            expected="a table with a text and a label a row",
+            f"A {source.format} file holds a tag a word; it cannot be used for "
+            f"{'question answering' if wanted[0] == 'question' else 'classification'}.", where=source.name,
+            expected="a table with a question, its context and its answers a row" if wanted[0] == "question"
+            else "a table with a text and a label a row",
         )  # fmt: skip
     return {what: found.get(what, defaults[what]) for what in wanted}
 
@@ -157,8 +195,19 @@ def _missing(what: str, name: str | None, source: Source) -> UnusableData:
     )  # fmt: skip
 
 
+_USUAL: dict[str, tuple[str, ...]] = {
+    "text": _TEXT,
+    "label": _LABEL,
+    "tokens": _TOKENS,
+    "tags": _TAGS,
+    "question": _QUESTION,
+    "context": _CONTEXT,
+    "answers": _ANSWERS,
+}
+
+
 def _guess(what: str, source: Source, head: Sequence[dict[str, Any]], taken: set[str]) -> str:
-    names = {"text": _TEXT, "label": _LABEL, "tokens": _TOKENS, "tags": _TAGS}[what]
+    names = _USUAL[what]
     lower = {column.lower(): column for column in reversed(source.columns)}
     for name in names:
         if name in lower and lower[name] not in taken:

@@ -7,6 +7,7 @@ from typing import Any
 from core.config import DataConfig, TaskConfig
 from core.data.assignment import ROLES, Assignment, leak_rows, unknown_labels
 from core.data.carving import first_of_each
+from core.data.question_findings import REASONS, tell_answers, tell_unanswered
 from core.data.readers.base import shown
 from core.data.reading import NAMED
 from core.data.report import DataReport
@@ -25,6 +26,7 @@ _REASONS = {
     "encoding": "bytes that are not of the file's encoding",
     "length": "words and tags that differ in number",
     "bad_tag": "a tag that is not of the scheme",
+    **REASONS,
 }
 
 
@@ -41,7 +43,7 @@ def describe(found: Assignment, data: DataConfig, task: TaskConfig, max_length: 
         Sub-words a text may have, if known.
     """
     report = DataReport(task.kind, max_length)
-    _tell_sources(report, found)
+    _tell_sources(report, found, task)
     _tell_labels(report, found, task)
     _tell_roles(report, found, data)
     _tell_duplicates(report, found.tables["train"], data)
@@ -73,7 +75,7 @@ def _reading(table: Table) -> dict[str, Any]:
     }
 
 
-def _tell_sources(report: DataReport, found: Assignment) -> None:
+def _tell_sources(report: DataReport, found: Assignment, task: TaskConfig) -> None:
     for role, table in found.tables.items():
         reading = table.reading
         report.sources[role] = _reading(table) | {"columns": reading.columns}
@@ -98,6 +100,7 @@ def _tell_sources(report: DataReport, found: Assignment) -> None:
                 reading.source,
                 "Check the format, the delimiter and the column mapping in the preview.",
             )
+        tell_answers(report, reading, _named, no_answer=task.no_answer)
         if illegal := reading.illegal["count"]:
             report.add(
                 "warning",
@@ -127,6 +130,9 @@ def _tell_labels(report: DataReport, found: Assignment, task: TaskConfig) -> Non
         }
         for name in names
     ]
+    if task.kind == "question_answering":
+        tell_unanswered(report, ROLES, task)
+        return
     where = reading.source
     what = "entity type" if task.kind == "tagging" else "label"
     if not names:
@@ -232,7 +238,7 @@ def _tell_roles(report: DataReport, found: Assignment, data: DataConfig) -> None
         report.add(
             "error",
             "leak",
-            f"{found.leaking:,} texts stand in two roles.",
+            f"{found.leaking:,} {'contexts' if report.task == 'question_answering' else 'texts'} stand in two roles.",
             leak_rows(found),
             "Remove them, or set data.drop_duplicates (the first stays: train before gate before test).",
         )
@@ -264,11 +270,12 @@ def _tell_duplicates(report: DataReport, table: Table, data: DataConfig) -> None
             " …" if len(entries) > 5 else ""
         )
 
+    repeated = "question and context" if "question" in arrow.column_names else "text"
     if len(again):
         report.add(
             "warning",
             "duplicates",
-            f"{len(again):,} rows repeat the text of an earlier row.",
+            f"{len(again):,} rows repeat the {repeated} of an earlier row.",
             listed(pairs),
             "They are dropped (drop_duplicates is on)."
             if data.drop_duplicates

@@ -63,6 +63,8 @@ def preview(data: DataConfig, task: TaskConfig, rows: int = 20, role: str = "tra
                 row = normaliser(raw)
                 word = next(iter(row.illegal), None)
                 trouble = f"illegal tag: {word[1]} (word {word[0] + 1})" if word else None
+                if row.mended:
+                    trouble = f"answer: {row.mended[0][1]}"
             except Dropped as error:
                 trouble = f"left out: {error.detail}"
             if trouble:
@@ -100,5 +102,7 @@ def _cell(value: Any) -> Any:
         return ""
     if isinstance(value, list):
         return [str(_cell(entry)) for entry in value[:_WORDS]] + (["…"] if len(value) > _WORDS else [])
+    if isinstance(value, dict) and "text" in value:  # the answers of a question
+        return _cell(value["text"])
     text = str(value).encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= _CELL else text[: _CELL - 1] + "…"

@@ -41,6 +41,8 @@ class Reading:
         How often each label occurs.
     illegal
         {"count", "rows": [{"row", "line", "column", "word", "detail"}]}: tag steps that were mended.
+    answers
+        Questions: kind of trouble → {"count", "rows"}, as `dropped`: answers that do not stand where the data says.
     notes
         Findings about the source as a whole.
     digest
@@ -59,6 +61,7 @@ class Reading:
     labels: list[str] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     illegal: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[dict[str, Any]] = field(default_factory=list)
     digest: str = ""
 
@@ -69,6 +72,10 @@ def _schema(task: TaskConfig, paired: bool) -> pa.Schema:
     fields = [("row", pa.int64()), ("line", pa.int64()), ("source", pa.string()), ("key", pa.uint64())]
     if task.kind == "tagging":
         return pa.schema([*fields, ("tokens", pa.list_(pa.string())), ("tags", pa.list_(pa.int64()))])
+    if task.kind == "question_answering":
+        fields += [("group", pa.uint64()), ("id", pa.string()), ("question", pa.string()), ("context", pa.string())]
+        fields += [("answers", pa.list_(pa.string())), ("starts", pa.list_(pa.int64())), ("label", pa.int64())]
+        return pa.schema(fields)
     fields += [("text", pa.string()), *([("text_pair", pa.string())] if paired else [])]
     return pa.schema([*fields, ("labels", pa.list_(pa.int64())) if task.multi_label else ("label", pa.int64())])
 
@@ -111,13 +118,19 @@ def write_rows(source: Source, normaliser: Normaliser, reading: Reading, task: T
                 continue
             for position, detail in row.illegal:
                 _note(reading.illegal, raw, column=normaliser.mapping["tags"], word=position + 1, detail=detail)
+            for kind, detail in row.mended:
+                _note(reading.answers.setdefault(kind, {"count": 0, "rows": []}), raw, detail=detail)
             counts.update(row.labels)
             labels = [codes.setdefault(label, len(codes)) for label in row.labels]
             content = row.content()
-            key = hashlib.blake2b(content.strip().encode(), digest_size=8).digest()
-            digest.update(repr((raw.number, key, row.labels)).encode())
+            key = _key(content)
+            digest.update(repr((raw.number, key, row.labels, *row.answers)).encode())
             if row.tokens:
                 cells: tuple[Any, ...] = (row.tokens, labels)
+            elif task.kind == "question_answering":
+                texts, starts = [text for text, _ in row.answers], [start for _, start in row.answers]
+                group = int.from_bytes(_key(row.text_pair or ""), "little")
+                cells = (group, row.name, row.text, row.text_pair, texts, starts, labels[0])
             else:
                 cells = (row.text, *((row.text_pair,) if paired else ()), labels if task.multi_label else labels[0])
             batch.append((raw.number, raw.line, source.name, int.from_bytes(key, "little"), *cells))
@@ -131,6 +144,10 @@ def write_rows(source: Source, normaliser: Normaliser, reading: Reading, task: T
     reading.labels = list(codes)
     reading.counts = [counts[label] for label in codes]
     reading.digest = digest.hexdigest()
+
+
+def _key(content: str) -> bytes:
+    return hashlib.blake2b(content.strip().encode(), digest_size=8).digest()
 
 
 def _note(entry: dict[str, Any], raw: RawRow, **more: Any) -> None:

@@ -30,7 +30,7 @@ class Roles:
     train, gate, test
         Memory-mapped rows. ``gate`` or ``test`` has no rows when its share is 0 and no source is given.
     labels
-        Label names; for tagging IOB2 tags, ``O`` first.
+        Label names; for tagging IOB2 tags, ``O`` first; for question answering ``start`` and ``end``.
     report
         The data report without lengths and pieces (:class:`~core.data.report.DataReport` as a dictionary), with
         ``label_list`` and ``fingerprint``.
@@ -74,6 +74,8 @@ def load_roles(data: DataConfig, task: TaskConfig, *, cache: Path) -> Roles:
     found = assign(data, task, cache)
     report = describe(found, data, task)
     _refuse(report, found.labels)
+    # A question's row is labelled by whether it has an answer; what a model answers with are start and end.
+    labels = ["start", "end"] if task.kind == "question_answering" else found.labels
     digest = hashlib.sha256(repr((found.labels, task.kind, task.multi_label)).encode())
     parts = {}
     for role in ROLES:
@@ -82,8 +84,8 @@ def load_roles(data: DataConfig, task: TaskConfig, *, cache: Path) -> Roles:
         parts[role] = Dataset.from_file(str(recoded(table, found.labels))).select(rows)
         digest.update(table.reading.digest.encode() + rows.tobytes())
     fingerprint = digest.hexdigest()[:32]
-    told = report.as_dict() | {"label_list": found.labels, "fingerprint": fingerprint}
-    return Roles(parts["train"], parts["gate"], parts["test"], found.labels, told, fingerprint)
+    told = report.as_dict() | {"label_list": labels, "fingerprint": fingerprint}
+    return Roles(parts["train"], parts["gate"], parts["test"], labels, told, fingerprint)
 
 
 def _refuse(report: DataReport, labels: list[str]) -> None:

@@ -37,7 +37,10 @@ class Dropped(Exception):
 
 @dataclass
 class StandardRow:
-    """A usable row; `labels` are names: one, several (multi-label), or one a word (IOB2)."""
+    """A usable row; `labels` are names: one, several (multi-label), or one a word (IOB2).
+
+    Of a question `text` is the question, `text_pair` its context and `name` its id.
+    """
 
     text: str = ""
     text_pair: str | None = None
@@ -45,6 +48,11 @@ class StandardRow:
     labels: list[str] = field(default_factory=list)
     #: (position from 0, what is wrong) of tags that were mended.
     illegal: list[tuple[int, str]] = field(default_factory=list)
+    name: str = ""
+    #: Gold answers of a question with their first characters in the context; -1 where one has no place there.
+    answers: list[tuple[str, int]] = field(default_factory=list)
+    #: (what kind of trouble, what is wrong) of answers that do not stand where the data says.
+    mended: list[tuple[str, str]] = field(default_factory=list)
 
     def content(self) -> str:
         """Return what makes two rows duplicates: the text (and pair), or the words."""
@@ -95,6 +103,10 @@ class Normaliser:
             raise Dropped("malformed", raw.problem or "it cannot be read")
         if self.task.kind == "tagging":
             return self._tagging(raw.values)
+        if self.task.kind == "question_answering":
+            from core.data.question_rows import standard_question
+
+            return standard_question(raw, self.mapping, self._text, no_answer=self.task.no_answer)
         row = StandardRow(text=self._text(raw.values, "text"))
         if "text_pair" in self.mapping:
             row.text_pair = self._text(raw.values, "text_pair")

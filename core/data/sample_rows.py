@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from core.data.derived import COLUMNS, cloze_questions, entity_questions
 from core.data.fetch import STAMP, sha256_of
 from core.data.readers.base import RawRow, Source
 from core.data.readers.conll import open_conll
@@ -49,8 +50,8 @@ _VERSION = "1"
 def open_sample(name: str) -> Source:
     """Open a bundled sample.
 
-    Columns are ``text`` and ``label`` (classification), ``tokens`` and ``tags`` in IOB2 (tagging), or ``text``
-    alone with ``film`` or ``date``.
+    Columns are ``text`` and ``label`` (classification), ``tokens`` and ``tags`` in IOB2 (tagging), those of derived
+    questions (:data:`core.data.derived.COLUMNS`), or ``text`` alone with ``film`` or ``date``.
 
     Raises
     ------
@@ -176,6 +177,24 @@ def names_from_marks(pairs: list[tuple[str, str]]) -> list[str]:
     return tags
 
 
+def _tagged(rows: Iterator[RawRow]) -> Iterator[tuple[int, list[str], list[str]]]:
+    for row in rows:
+        if row.values is not None:
+            yield row.number, row.values["tokens"], row.values["tags"]
+
+
+def _tweet_questions(path: Path) -> Iterator[RawRow]:
+    yield from entity_questions(_tagged(_tweets(path)), "en", joint=" ")
+
+
+def _zh_news_questions(path: Path) -> Iterator[RawRow]:
+    yield from entity_questions(_tagged(_zh_news(path)), "zh", joint="")
+
+
+def _plot_cloze(path: Path) -> Iterator[RawRow]:
+    yield from cloze_questions((row.number, row.values["text"]) for row in _plots(path) if row.values is not None)
+
+
 _READERS: dict[str, tuple[tuple[str, ...], Callable[[Path], Iterator[RawRow]]]] = {
     "reviews": (("text", "label"), _reviews),
     "plots": (("text", "film"), _plots),
@@ -183,4 +202,7 @@ _READERS: dict[str, tuple[tuple[str, ...], Callable[[Path], Iterator[RawRow]]]] 
     "tweets": (("tokens", "tags"), _tweets),
     "zh-reviews": (("text", "label"), _zh_reviews),
     "zh-news": (("tokens", "tags"), _zh_news),
+    "tweet-questions": (COLUMNS, _tweet_questions),
+    "plot-cloze": (COLUMNS, _plot_cloze),
+    "zh-news-questions": (COLUMNS, _zh_news_questions),
 }

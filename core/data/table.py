@@ -44,6 +44,8 @@ class Table:
     path
         Arrow file with the columns ``row``, ``line``, ``source``, ``key`` (64-bit hash of the text) and ``text``,
         ``text_pair``, ``label`` or ``labels``, or ``tokens`` and ``tags``; labels as indices into ``reading.labels``.
+        Of questions: ``group`` (hash of the context), ``id``, ``question``, ``context``, ``answers``, ``starts`` and
+        ``label`` (whether there is an answer).
     reading
         What happened while it was read.
     """
@@ -84,9 +86,13 @@ def prepare(source: Source, data: DataConfig, task: TaskConfig) -> tuple[Normali
         raise UnusableData(
             "The file has no usable rows." if problem else "The file has no rows.",
             where=source.name + (f", {problem}" if problem else ""),
-            expected="a table with a text and a label a row",
+            expected="a table with a question, its context and its answers a row"
+            if task.kind == "question_answering"
+            else "a table with a text and a label a row",
         )
     mapping = map_columns(source, task, data.columns, usable)
+    if task.kind == "question_answering":
+        return Normaliser(task, mapping, source.class_names), head
     if task.kind == "classification":
         cells = [row.get(mapping["label"]) for row in usable]
         return Normaliser(task, mapping, source.class_names, separator=label_separator(cells)), head
@@ -152,6 +158,7 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
         asdict(normaliser.scheme),
         normaliser.separator,
         data.scheme,
+        *([task.no_answer] if task.kind == "question_answering" else []),
     )
     folder = cache / "data" / hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:24]
     path, told = folder / "rows.arrow", folder / "reading.json"
@@ -189,7 +196,9 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
         raise UnusableData(
             f"None of the {reading.read} rows can be used.",
             where=f"{reading.source}" + (f", row {first['row']}: {first['detail']}" if first else ""),
-            expected="rows with a text and a label",
+            expected="rows with a question, its context and an answer"
+            if task.kind == "question_answering"
+            else "rows with a text and a label",
             advice="Check the column mapping in the preview.",
         )
     return Table(path, reading)
@@ -240,7 +249,7 @@ def recoded(table: Table, labels: list[str]) -> Path:
     try:
         with pa.memory_map(str(table.path)) as raw, _replacing(path) as partial:
             reader = pa.ipc.open_stream(raw)
-            kept = [field for field in reader.schema if field.name not in ("key", "line")]
+            kept = [field for field in reader.schema if field.name not in ("key", "line", "group")]
             with pa.OSFile(str(partial), "wb") as stream, pa.ipc.new_stream(stream, pa.schema(kept)) as writer:
                 for batch in reader:
                     writer.write_batch(

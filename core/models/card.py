@@ -10,11 +10,16 @@ import yaml
 from core.data.tasks.base import Task
 from core.data.tasks.words import WORD_PATTERN
 from core.models.onnx_card import checked, onnx_snippet
+from core.models.question_card import BASELINE, breakdown, question_lines, question_note, silence_note
 from core.models.shaped.register import MODEL_TYPE as SHAPED
 
 __all__ = ["model_card", "snippet"]
 
-_PIPELINES = {"classification": "text-classification", "tagging": "token-classification"}
+_PIPELINES = {
+    "classification": "text-classification",
+    "tagging": "token-classification",
+    "question_answering": "question-answering",
+}
 _SHAPED_NOTE = (
     "The layers of this encoder differ in size, which no stock class of transformers can hold: it loads where Bertloom "
     "is installed, after the line that registers its class."
@@ -39,6 +44,8 @@ def snippet(task: Task, max_length: int, *, pairs: bool = False, shaped: bool = 
 {known}folder = "."  # the folder that holds this file
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = {head}.from_pretrained(folder).eval()"""
+    if task.kind == "question_answering":
+        return question_lines(task, max_length, opening)
     if task.kind == "tagging":
         return f"""\
 import re, torch
@@ -102,7 +109,7 @@ def model_card(task: Task, max_length: int, record: Mapping[str, Any]) -> str:
         f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---",
         f"# {_plain(name)}",
         _opening(task, plan, record),
-        f"Labels: {', '.join(_code(label) for label in task.labels[:100])}{' …' if len(task.labels) > 100 else ''}",
+        _labels(task),
         f"## Use\n\n```python\n{lines}\n```\n\n{use}",
         checked(onnx) if onnx else "",
         _data(plan, _mapping(record.get("data_report"))),
@@ -114,9 +121,17 @@ def model_card(task: Task, max_length: int, record: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _labels(task: Task) -> str:
+    if task.kind == "question_answering":
+        return silence_note(task)
+    return f"Labels: {', '.join(_code(label) for label in task.labels[:100])}{' …' if len(task.labels) > 100 else ''}"
+
+
 def _opening(task: Task, plan: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     base = _mapping(plan.get("model")).get("source")
-    what = "tags words (IOB2)" if task.kind == "tagging" else "classifies texts"
+    what = {
+        "tagging": "tags words (IOB2)", "question_answering": "finds the answer to a question in a text",
+    }.get(task.kind, "classifies texts")  # fmt: skip
     if task.config.multi_label:
         what = "gives texts any number of labels"
     run = f" (run {_code(str(record['id']))})" if record.get("id") else ""
@@ -136,6 +151,8 @@ def _use_note(task: Task, max_length: int, pairs: bool) -> str:
             f"A word's first sub-word answers for it. The lines above cut texts at {max_length} sub-words; "
             "`bertloom predict . --text …` tags longer ones in overlapping windows."
         )
+    if task.kind == "question_answering":
+        return question_note(max_length)
     if pairs:
         return (
             f"The model reads pairs of texts, which are cut at {max_length} sub-words together, the longer one first. "
@@ -207,12 +224,16 @@ def _metrics(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     baseline = _mapping(test.get("baseline"))
     if baseline:
         shown = ", ".join(f"{metric} {_number(value)}" for metric, value in baseline.items() if metric != "loss")
-        text += f"\n\nA tagger that gives each word its most frequent training tag has on `test`: {shown}."
+        what = BASELINE if "em" in baseline else "A tagger that gives each word its most frequent training tag"
+        text += f"\n\n{what} has on `test`: {shown}."
     return text
 
 
 def _tables(details: Mapping[str, Any]) -> str:
     test = _mapping(details.get("test"))
+    if test.get("breakdown"):
+        heads, rows = breakdown([_mapping(entry) for entry in test["breakdown"]], _number)
+        return f"### Where it answers well, on test\n\n{_table(heads, rows)}"
     entries = [_mapping(entry) for entry in test.get("entities") or test.get("per_label") or []]
     if not entries:
         return ""

@@ -98,6 +98,12 @@ def export_model(
             expected="a run's best folder, or an exported one",
         )  # fmt: skip
     task, max_length = described(info, source)
+    if format != "safetensors" and task.kind == "question_answering":
+        raise ExportError(
+            "A model that answers questions is not written as ONNX: what is checked of a graph before it is handed on "
+            "compares labels, not starts and ends of answers.", where=str(source), expected="safetensors",
+            advice="Export it as safetensors.",
+        )  # fmt: skip
     place = confine(target, root) if root is not None else _absolute(target)
     _check_target(place, source, overwrite)
     known = dict(record) if record is not None else _beside(source)

@@ -188,6 +188,8 @@ def guessed(config: dict[str, Any], folder: Path) -> tuple[Task, int]:
         settings = TaskConfig.model_validate({"kind": "classification", "multi_label": multi})
     elif "ForTokenClassification" in names:
         settings = TaskConfig.model_validate({"kind": "tagging"})
+    elif "ForQuestionAnswering" in names:
+        settings = TaskConfig.model_validate({"kind": "question_answering"})
     else:
         raise ModelError(
             "The model has no trained head, so it cannot predict.",
@@ -198,6 +200,8 @@ def guessed(config: dict[str, Any], folder: Path) -> tuple[Task, int]:
     entries = config.get("id2label") or {}
     try:
         labels = [str(entries[key]) for key in sorted(entries, key=int)]
+        if settings.kind == "question_answering":
+            labels = ["start", "end"]
         task = task_for(settings, labels)
     except (TypeError, ValueError, DataError) as error:
         raise ModelError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.data.tasks.base import Encoded, Prediction
+from core.data.tasks.heads import head_logits
 from core.data.tasks.words import split_words
 from core.errors import DataError
 from core.models.folders import Finished, load_finished
@@ -45,8 +46,9 @@ def predict(
     source
         A folder that a run trained or exported, or a model that :func:`core.models.load_finished` loaded.
     texts
-        Texts; for pairs of texts, lists of two texts. For tagging a text is split into words by
-        :data:`core.data.tasks.words.WORD_PATTERN`, or is given as a list of words.
+        Texts; for pairs of texts, lists of two texts; for question answering lists of a question and its context. For
+        tagging a text is split into words by :data:`core.data.tasks.words.WORD_PATTERN`, or is given as a list of
+        words.
     batch_tokens
         Sub-words a batch may have, padding included.
     device
@@ -62,13 +64,17 @@ def predict(
     ModelError
         If the model cannot be loaded.
     DataError
-        If an entry is neither a text nor a list of texts.
+        If an entry is neither a text nor a list of texts, or a question has no context.
     """
     finished = source if isinstance(source, Finished) else load_finished(source)
     if not texts:
         return []
     if finished.task.kind == "tagging":
         return _tag(finished, texts, batch_tokens, device)
+    if finished.task.kind == "question_answering":
+        rows = _questions(texts)
+        encoded = finished.task.encode(rows, finished.tokenizer, finished.max_length, labelled=False)
+        return finished.task.decode(infer(finished, encoded, batch_tokens, device), encoded, rows)
     pairs = [not isinstance(text, str) for text in texts]
     columns: dict[str, list[Any]] = {"text": list(texts)}
     if any(pairs):
@@ -79,6 +85,19 @@ def predict(
     rows = ListRows(columns)
     encoded = finished.task.encode(rows, finished.tokenizer, finished.max_length, labelled=False)
     return finished.task.decode(infer(finished, encoded, batch_tokens, device), encoded, rows)
+
+
+def _questions(texts: Sequence[str | Sequence[str]]) -> ListRows:
+    for index, text in enumerate(texts):
+        if isinstance(text, str) or len(text) != 2 or not all(isinstance(part, str) for part in text):
+            raise DataError(
+                "The model answers questions about a context, and this is not a question with its context.",
+                where=f"entry {index + 1}", expected="two texts: the question and the context",
+            )  # fmt: skip
+        if not text[0].strip() or not text[1].strip():
+            what = "question" if not text[0].strip() else "context"
+            raise DataError(f"The {what} is empty.", where=f"entry {index + 1}", expected="a question and its context")
+    return ListRows({"question": [text[0] for text in texts], "context": [text[1] for text in texts]})
 
 
 def _tag(finished: Finished, texts: Sequence[str | Sequence[str]], batch_tokens: int, device: str) -> list[Prediction]:
@@ -124,7 +143,8 @@ def infer(finished: Finished, encoded: Encoded, batch_tokens: int = 4096, device
         chosen = order[start : start + size]
         batch = finished.task.collate([encoded.features[index] for index in chosen], finished.tokenizer)
         with torch.inference_mode():
-            logits = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits.float().cpu().numpy()
+            output = model(**{name: tensor.to(device) for name, tensor in batch.items()})
+            logits = head_logits(output).float().cpu().numpy()
         for row, index in enumerate(chosen):
             found[index] = logits[row, : encoded.lengths[index]] if logits.ndim == 3 else logits[row]
         start += size

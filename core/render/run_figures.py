@@ -10,7 +10,7 @@ from core.render.look import Look, base_figure, safe_text
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["confusion_matrix", "entity_scores", "pick_labels", "shares"]
+__all__ = ["breakdown_scores", "confusion_matrix", "entity_scores", "pick_labels", "shares"]
 
 
 def pick_labels(matrix: Sequence[Sequence[float]], most: int) -> list[int]:
@@ -113,18 +113,40 @@ def entity_scores(entities: Sequence[Mapping[str, Any]], look: Look, *, role: st
     look
         Colours; the role's colour is used.
     """
+    shown = sorted(entities, key=lambda item: -int(item.get("support") or 0))[:most]
+    return _f1_figure(
+        f"Strict F1 by entity type, {role}", shown, [safe_text(item.get("type"), 28) for item in shown], look,
+        role=role, unit="entities",
+    )  # fmt: skip
+
+
+def breakdown_scores(entries: Sequence[Mapping[str, Any]], look: Look, *, role: str = "test", most: int = 30) -> Figure:
+    """Draw F1 of every group of questions with its 95 % interval, in the order given.
+
+    Parameters
+    ----------
+    entries
+        ``by``, ``value``, ``f1``, ``support``, and ``interval`` [low, high] where there is one.
+    look
+        Colours; the role's colour is used.
+    """
+    shown = entries[:most]
+    names = [safe_text(f"{item.get('by')}: {item.get('value')}", 40) for item in shown]
+    return _f1_figure(f"F1 by kind of question, {role}", shown, names, look, role=role, unit="questions")
+
+
+def _f1_figure(
+    title: str, shown: Sequence[Mapping[str, Any]], names: Sequence[str], look: Look, *, role: str, unit: str
+) -> Figure:
     import plotly.graph_objects as go
 
-    shown = sorted(entities, key=lambda item: -int(item.get("support") or 0))[:most]
     values = [float(item.get("f1") or 0.0) for item in shown]
     bounds = [item.get("interval") or (value, value) for item, value in zip(shown, values, strict=True)]
-    figure = base_figure(
-        f"Strict F1 by entity type, {role}", "F1 (95 % interval)", "", look, height=max(120 + 30 * len(shown), 240)
-    )
+    figure = base_figure(title, "F1 (95 % interval)", "", look, height=max(120 + 30 * len(shown), 240))
     figure.add_trace(
         go.Scatter(
             x=values,
-            y=[safe_text(item.get("type"), 28) for item in shown],
+            y=list(names),
             mode="markers",
             marker={"size": 10, "color": look.roles.get(role, look.colour(0))},
             error_x={
@@ -137,7 +159,7 @@ def entity_scores(entities: Sequence[Mapping[str, Any]], look: Look, *, role: st
             },
             customdata=[[int(item.get("support") or 0), *bound] for item, bound in zip(shown, bounds, strict=True)],
             hovertemplate="%{y}: F1 %{x:.1%} (%{customdata[1]:.1%}–%{customdata[2]:.1%}),"
-            " %{customdata[0]:,} entities<extra></extra>",
+            f" %{{customdata[0]:,}} {unit}<extra></extra>",
             showlegend=False,
         )
     )

@@ -141,7 +141,7 @@ def _likeness(
 def _loaded(source: str, task: TaskConfig | None, max_length: int) -> tuple[Any, Any, Any, int]:
     """Return model, tokeniser, task, and how long a text may be."""
     from core.config import ModelConfig
-    from core.data.tasks import task_for
+    from core.data.tasks import example_labels, task_for
     from core.models import build_model, load_finished, resolve
     from core.models.folders import read_side_file
 
@@ -149,7 +149,7 @@ def _loaded(source: str, task: TaskConfig | None, max_length: int) -> tuple[Any,
     if read_side_file(folder):
         done = load_finished(folder)
         return done.model, done.tokenizer, done.task, done.max_length
-    found = task_for(task or TaskConfig(), ["O", "B-X", "I-X"] if task and task.kind == "tagging" else ["0", "1"])
+    found = task_for(task or TaskConfig(), example_labels(task.kind if task else "classification"))
     model, tokenizer = build_model(ModelConfig(source=source, max_length=max_length), found, seed=0)
     return model, tokenizer, found, max_length
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from core.data.tasks.base import Encoded
+from core.data.tasks.heads import head_logits
 from core.errors import StorageError
 from core.training.batches import evaluation_batches
 from core.training.boundary import Boundary, Feed, NotReached
@@ -50,14 +51,14 @@ def _try_out(engine: Engine, boundary: Boundary, encoded: Encoded) -> tuple[bool
     indices = np.argsort(np.asarray(encoded.lengths), kind="stable")[-4:]
     inputs = _inputs(engine, encoded, indices)
     with torch.inference_mode():
-        plain = prepared.model(**inputs).logits
+        plain = head_logits(prepared.model(**inputs))
         hidden = boundary.take(lambda: prepared.model(**inputs))
 
         def same(states: torch.Tensor) -> bool:
             cut = {name: tensor[:, : states.shape[1]] for name, tensor in inputs.items()}
             try:
                 with boundary.put(states):
-                    logits = prepared.model(**cut).logits
+                    logits = head_logits(prepared.model(**cut))
             except (RuntimeError, IndexError, ValueError):
                 return False
             return logits.shape == plain.shape and bool(torch.allclose(logits, plain, rtol=1e-4, atol=1e-5))

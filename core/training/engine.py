@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from core.data.tasks.heads import head_logits
 from core.training.device import seed_step
 from core.training.prepare import Prepared
 
@@ -135,7 +136,7 @@ class Engine:
                 inputs = stack.enter_context(self._packed.active(inputs, feed, indices))
             elif feed is not None:
                 stack.enter_context(feed.active(indices, inputs["attention_mask"]))
-            logits = prepared.model(**inputs).logits
+            logits = head_logits(prepared.model(**inputs))
         return logits.float(), batch
 
     def scorer(self, role: str) -> Any:

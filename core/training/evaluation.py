@@ -72,7 +72,9 @@ def role_logits(
 
 
 def distinct_predictions(logits: Sequence[np.ndarray], task: TaskConfig) -> int:
-    """Return how many different classes (multi-label: different label sets) the logits choose."""
+    """Return how many different classes (multi-label: label sets; questions: first positions) the logits choose."""
+    if task.kind == "question_answering":
+        return len({int(one[:, 0].argmax()) for one in logits})
     if task.multi_label:
         least = math.log(task.threshold / (1 - task.threshold))
         return len({tuple((one >= least).tolist()) for one in logits})
@@ -89,8 +91,11 @@ def entropy_share(logits: Sequence[np.ndarray], encoded: Encoded, task: TaskConf
     encoded
         The role.
     task
-        With several labels the entropy is that of each label's yes or no.
+        With several labels the entropy is that of each label's yes or no; with questions that of start and end over
+        the positions of each window.
     """
+    if task.kind == "question_answering":
+        return _position_entropy(logits, encoded)
     places = [
         one if one.ndim == 1 else one[feature["positions"]]
         for one, feature in zip(logits, encoded.features, strict=True)
@@ -103,6 +108,16 @@ def entropy_share(logits: Sequence[np.ndarray], encoded: Encoded, task: TaskConf
     shares = softmax(values)
     entropy = -(shares * np.log(np.maximum(shares, 1e-300))).sum(axis=-1)
     return float(entropy.mean() / math.log(values.shape[-1]))
+
+
+def _position_entropy(logits: Sequence[np.ndarray], encoded: Encoded) -> float:
+    found = []
+    for one, feature in zip(logits, encoded.features, strict=True):
+        places = [feature["empty"], *range(feature["first"], feature["first"] + len(feature["starts"]))]
+        if len(places) > 1:
+            shares = softmax(one[places].T)
+            found.append(-(shares * np.log(np.maximum(shares, 1e-300))).sum(axis=-1).mean() / math.log(len(places)))
+    return float(np.mean(found)) if found else 1.0
 
 
 def score_roles(
@@ -137,6 +152,8 @@ def score_roles(
             logits = role_logits(engine.scorer(role), prepared.encoded[role], check=check)
         if keep is not None:
             keep[role] = logits
+        if role == "gate":  # what is decided on these rows holds for the test
+            prepared.task.calibrate(logits, prepared.encoded[role], rows)
         found = prepared.task.evaluate(logits, prepared.encoded[role], rows, details=True)
         metrics.update({f"{role}/{name}": float(value) for name, value in found.metrics.items()})
         details[role] = found.details

@@ -64,9 +64,13 @@ def majority_score(task: Task, metric: str, roles: Any, encoded: Encoded) -> flo
     """Return what a method without a model scores on the gate rows; None where that has no meaning.
 
     Classification: always the most frequent label (set of labels) of the gate rows; its loss is that of answering with
-    the labels' shares. Tagging: each word's most frequent training tag; its loss likewise.
+    the labels' shares. Tagging: each word's most frequent training tag; its loss likewise. Questions: the words nearest
+    to those of the question (see :mod:`core.data.tasks.question_baseline`); the loss is that of knowing nothing.
     """
     rows = roles.gate
+    if metric == "loss" and task.kind == "question_answering":
+        nothing = [np.zeros((length, 2)) for length in encoded.lengths]
+        return float(task.evaluate(nothing, encoded, rows).metrics[metric])
     if metric == "loss":
         counts = np.maximum(np.asarray(task.label_counts(encoded), dtype=np.float64), 0.5)
         if task.config.multi_label:
@@ -75,7 +79,7 @@ def majority_score(task: Task, metric: str, roles: Any, encoded: Encoded) -> flo
         else:
             answer = np.log(counts / counts.sum())
         return _constant(task, answer, encoded, rows, metric)
-    if task.kind == "tagging":
+    if task.kind in ("tagging", "question_answering"):
         found = task.baseline(roles.train, rows).get(metric)
         return None if found is None else float(found)
     if task.config.multi_label:

@@ -182,6 +182,7 @@ def _finish(run: Run) -> None:
         {"metrics": metrics, "details": details, "choices": run.choices, "training": training,
          "stages": run.all_entries(), "decisions": run.decisions, **({"teachers": teachers} if teachers else {}),
          "environment": environment(run.material.device, run.choices)},
+        run.material.task,
     )  # fmt: skip
     run.points.clear()
     if run.plan.runtime.keep != "all":

@@ -43,7 +43,7 @@ def model_parameters(
     import torch
     import transformers
 
-    from core.data.tasks import task_for
+    from core.data.tasks import example_labels, task_for
     from core.errors import ModelError
     from core.models import resolve
     from core.models.layers import keep_layers as keep
@@ -51,10 +51,7 @@ def model_parameters(
     from core.training.material import parameter_units
 
     folder = resolve(source, revision).folder
-    names = [f"label {number}" for number in range(max(2, labels))]
-    if task.kind == "tagging":
-        names = ["O", *(f"{mark}-{number}" for number in range(max(1, labels // 2)) for mark in "BI")]
-    auto_class = getattr(transformers, task_for(task, names).auto_class)
+    auto_class = getattr(transformers, task_for(task, example_labels(task.kind, labels)).auto_class)
     try:
         config = transformers.AutoConfig.from_pretrained(
             str(folder), trust_remote_code=False, local_files_only=True, num_labels=max(2, labels)

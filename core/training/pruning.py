@@ -14,6 +14,7 @@ import torch
 
 from core.config import DataConfig, ModelConfig, TaskConfig
 from core.data.tasks.base import Encoded, Task
+from core.data.tasks.heads import head_logits
 from core.errors import ConfigError, StorageError
 from core.models.origin import write_origin
 from core.models.shaped.importance import by_energy, by_gradient, parts_of
@@ -251,7 +252,7 @@ def _inputs(found: _Source, encoded: Encoded) -> Iterator[_Batch]:
 def _loss(found: _Source) -> Callable[[Any], torch.Tensor]:
     def total(pair: Any) -> torch.Tensor:
         output, labels = pair
-        return found.task.loss(output.logits.float(), labels, label_smoothing=0.0, class_weights=None)[0]
+        return found.task.loss(head_logits(output).float(), labels, label_smoothing=0.0, class_weights=None)[0]
 
     return total
 
@@ -274,7 +275,8 @@ def _lost(found: _Source, smaller: Any, test: Encoded, rows: Any, work: _Work) -
         ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
             work.step(f"scoring test rows {when}")
             batch = found.task.collate(features, found.tokenizer)
-            return model(**{name: tensor for name, tensor in batch.items() if name != "labels"}).logits, batch
+            inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+            return head_logits(model(**inputs)), batch
 
         scores.append(found.task.evaluate(role_logits(forward, test), test, rows).metrics)
     metric = found.task.primary_metric

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from core.data.tasks.base import Task
 from core.training.files import atomic_folder, write_json
 from core.training.material import Material
 from core.training.prepare import Prepared
@@ -87,11 +88,13 @@ def environment(device: torch.device, choices: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def write_results(folder: Path, results: dict[str, Any]) -> None:
-    """Write results.json, and the metrics into the best folder's bertloom.json."""
+def write_results(folder: Path, results: dict[str, Any], task: Task | None = None) -> None:
+    """Write results.json, and the metrics (and what the task chose on gate) into the best folder's bertloom.json."""
     card = folder / "best" / "bertloom.json"
     if card.exists():
         content = json.loads(card.read_text(encoding="utf-8"))
         content["metrics"] = results["metrics"]
+        if task is not None:
+            content["task"] = task.config.model_dump(mode="json")
         write_json(card, content)
     write_json(folder / "results.json", results)

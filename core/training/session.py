@@ -170,6 +170,7 @@ class Session:
         encoded = prepared.encoded["gate"]
         with self.engine.scoring():
             logits = role_logits(self.engine.scorer("gate"), encoded, check=check)
+        prepared.task.calibrate(logits, encoded, prepared.roles.gate)
         found = prepared.task.evaluate(logits, encoded, prepared.roles.gate, details=details)
         return Scored(found, logits, time.perf_counter() - started)
 

@@ -56,7 +56,7 @@ def setup(studio: Studio) -> Setup:
     """Draw the choice of data, of what is trained and of seeds; return what was chosen."""
     from pages.ui.planner_draft import draft
 
-    samples = {one["name"]: one for one in studio.data.samples() if one["tasks"]}
+    samples = {one["name"]: one for one in studio.data.samples() if one["tasks"] and not one.get("derived")}
     uploads = {one["path"]: one["name"] for one in studio.data.uploads()}
     now = draft().nearest()
     words = {_PLANNER: f"As in the stage planner: {Path(now.data.source).name or now.data.source}"}

@@ -43,7 +43,8 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "data.drop_duplicates", "data.gate_source", "data.test_source", "data.gate_rows", "data.test_rows",
             "data.split_seed", "data.format", "data.encoding", "data.scheme", "data.subset", "data.split",
-            "data.revision", "task.threshold", "task.stride",
+            "data.revision", "task.threshold", "task.stride", "task.no_answer_threshold", "task.longest_answer",
+            "task.longest_question", "task.best_answers",
         ),
     ),
     "model": (("model.max_length", "model.dropout"), ("model.revision",)),
@@ -113,8 +114,10 @@ _USELESS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 _OWN_PLACE = (
-    "name", "tags", "task.kind", "task.multi_label", "data.source", "model.source", "model.keep_layers",
+    "name", "tags", "task.kind", "task.multi_label", "task.no_answer", "task.answer_language", "data.source",
+    "model.source", "model.keep_layers",
     "data.columns.text", "data.columns.text_pair", "data.columns.label", "data.columns.tokens", "data.columns.tags",
+    "data.columns.question", "data.columns.context", "data.columns.answers", "data.columns.start",
 )  # fmt: skip
 
 _ROW_FIELD = "stages.0.search.space.FIELD.field"
@@ -223,8 +226,16 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
     match path:
         case "data.subset" | "data.revision" | "data.split":
             return source.startswith("hub:")
-        case "data.scheme" | "task.stride":
+        case "data.scheme":
             return state.get("task.kind") == "tagging"
+        case "task.stride":
+            return state.get("task.kind") != "classification"
+        case "task.no_answer" | "task.answer_language" | "task.longest_answer" | "task.longest_question":
+            return state.get("task.kind") == "question_answering"
+        case "task.best_answers":
+            return state.get("task.kind") == "question_answering"
+        case "task.no_answer_threshold":
+            return bool(state.get("task.no_answer"))
         case "task.threshold":
             return bool(state.get("task.multi_label"))
         case "model.revision":

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from core.api import Studio
+from core.data.samples import sample_names
 from core.errors import BertloomError
 from pages.ui.components import error_box, notice
 from pages.ui.format import bytes_text, count, plain
@@ -16,6 +17,7 @@ from pages.ui.forms import subset
 from pages.ui.forms_fields import SECTIONS
 from pages.ui.planner_draft import Draft, given, living, put, widget_key
 from pages.ui.planner_jobs import Job, ask, forget, peek
+from pages.ui.planner_task import column_names, forget_columns, kind_of_file, suit_task, task_fields
 from pages.ui.planner_widgets import field, fields, folded, section
 
 __all__ = ["data_section", "language_of", "preview_question", "source_kind"]
@@ -44,10 +46,8 @@ def data_section(draft: Draft, studio: Studio) -> Any:
         row = st.columns(2, gap="medium")
         with row[0]:
             field(draft, "task.kind")
-        if draft.state.get("task.kind") == "classification":
-            with row[1]:
-                st.space("small")
-                field(draft, "task.multi_label")
+        with row[1]:
+            task_fields(draft)
         with st.container():
             _preview(draft, studio, kind)
         fields(draft, SECTIONS["rows"][0])
@@ -67,7 +67,7 @@ def source_kind(source: str, samples: Sequence[str], uploads: Path) -> SourceKin
 def preview_question(draft: Draft) -> dict[str, Any]:
     """Return the part of the form that the preview depends on."""
     data = {key: value for key, value in subset(draft.state, "data.").items() if not key.endswith(("_rows", "_share"))}
-    return {**data, "task.kind": draft.state.get("task.kind"), "task.multi_label": draft.state.get("task.multi_label")}
+    return {**data, **{path: draft.state.get(path) for path in ("task.kind", "task.multi_label", "task.no_answer")}}
 
 
 def language_of(draft: Draft, samples: Sequence[Mapping[str, Any]]) -> str | None:
@@ -150,11 +150,9 @@ def use_sample(draft: Draft, sample: Mapping[str, Any], names: Sequence[str]) ->
     put("data.source", sample["name"])
     if draft.state.get("task.kind") not in sample["tasks"]:
         put("task.kind", sample["tasks"][0])
-    if draft.state["task.kind"] == "tagging":
-        put("task.multi_label", False)
+    suit_task(draft, sample)
     put("data.train_rows", 2000 if (sample.get("rows") or 0) > 2500 else None)
-    for path in ("text", "text_pair", "label", "tokens", "tags"):
-        put(f"data.columns.{path}", None)
+    forget_columns()
     for path in ("data.gate_source", "data.test_source", "data.subset", "data.revision"):
         put(path, None)
 
@@ -176,7 +174,8 @@ def _upload(draft: Draft, studio: Studio) -> None:
     st.file_uploader(
         "File", type=_FILE_TYPES, key=key, on_change=living("data.source", "_upload", came),
         label_visibility="collapsed",
-        help="A table with a row a text (CSV, TSV, JSON lines, Parquet), or words in columns (CoNLL).",
+        help="A table with a row a text or question (CSV, TSV, JSON lines, Parquet), words in columns (CoNLL), or "
+        "questions as SQuAD writes them (JSON).",
     )  # fmt: skip
     problem = st.session_state.pop("planner_upload_problem", None)
     if problem is not None:
@@ -203,13 +202,13 @@ def _upload(draft: Draft, studio: Studio) -> None:
 
 def _use_file(draft: Draft, path: Path) -> None:
     put("data.source", str(path))
-    if draft.state.get("name") in ("reviews", "tweets", "zh-reviews", "zh-news", "run", ""):
+    if draft.state.get("name") in (*sample_names(), "run", ""):
         put("name", path.stem[:120] or "run")
     put("data.format", "auto")
-    for name in ("text", "text_pair", "label", "tokens", "tags"):
-        put(f"data.columns.{name}", None)
-    if path.suffix.lower() in (".conll", ".conllu", ".bio", ".iob2"):
-        put("task.kind", "tagging")
+    forget_columns()
+    kind = kind_of_file(path)
+    if kind is not None:
+        put("task.kind", kind)
         put("task.multi_label", False)
     notice(f"{path.name} is the source now.")
 
@@ -272,8 +271,7 @@ def _table(answer: Mapping[str, Any]) -> None:
 
 
 def _columns(draft: Draft, columns: Sequence[str], found: Mapping[str, Any]) -> None:
-    tagging = draft.state.get("task.kind") == "tagging"
-    names = ("tokens", "tags") if tagging else ("text", "label", "text_pair")
+    names = column_names(str(draft.state.get("task.kind")))
     row = st.columns(len(names), gap="medium")
     for column, name in zip(row, names, strict=True):
         with column:

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.api import Studio
 from core.config import TaskConfig
+from core.data.tasks import REGISTRY
 from pages.ui.forms import stage_from_values
 from pages.ui.forms_stages import stage_count, stage_values
 from pages.ui.planner_draft import Draft
@@ -29,7 +30,7 @@ def known_parameters(draft: Draft, studio: Studio, about: object) -> Parameters 
         return None
     labels = int(counted.answer.get("labels") or 2) if counted.state == "done" else 2
     state = draft.state
-    if state.get("task.kind") not in ("classification", "tagging"):
+    if state.get("task.kind") not in REGISTRY:
         return None
     task = TaskConfig(kind=state["task.kind"])
     source, revision = str(state.get("model.source") or ""), state.get("model.revision")

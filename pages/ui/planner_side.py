@@ -153,8 +153,9 @@ def _steps(answer: Mapping[str, Any]) -> None:
     row.metric("Gate", count(rows.get("gate")))
     row.metric("Test", count(rows.get("test")))
     if answer.get("cut_share"):
+        what = "questions" if answer.get("label_names") == ["start", "end"] else "texts"
         st.caption(
-            f":material/content_cut: {percent(answer['cut_share'])} of the texts are longer than the limit and are cut."
+            f":material/content_cut: {percent(answer['cut_share'])} of the {what} are longer than the limit, and cut."
         )
 
 

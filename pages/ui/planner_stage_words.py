@@ -90,11 +90,10 @@ def start_words(choice: str) -> str:
 def metrics_of(kind: str, *, multi_label: bool) -> list[str]:
     """Return the names of a task's metrics on the gate rows, its own first, the loss last."""
     from core.config import TaskConfig
-    from core.data.tasks import task_for
+    from core.data.tasks import example_labels, task_for
 
-    labels = ["O", "B-x", "I-x"] if kind == "tagging" else ["a", "b"]
-    config = TaskConfig.model_validate({"kind": kind, "multi_label": multi_label and kind != "tagging"})
-    task = task_for(config, labels)
+    config = TaskConfig.model_validate({"kind": kind, "multi_label": multi_label and kind == "classification"})
+    task = task_for(config, example_labels(kind))
     return sorted(task.metric_names, key=lambda name: (name == "loss", name != task.primary_metric))
 
 

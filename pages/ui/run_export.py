@@ -43,7 +43,11 @@ def export_form(run: RunRecord, *, place: str) -> None:
     """
     exports = studio().home.exports
     format = "safetensors"
-    if run.kind == "train":  # a student without a head has no answers to hold a graph against
+    # a student without a head, and one that answers questions, have no labels to hold a graph against
+    asks = run.plan.get("task", {}).get("kind") == "question_answering"
+    if asks:
+        st.caption("Models that answer questions are written as safetensors; ONNX is not there for them.")
+    elif run.kind == "train":
         format = str(
             st.selectbox(
                 "Format", list(_FORMATS), key=f"export_format_{place}_{run.id}", format_func=lambda one: _FORMATS[one]
@@ -128,7 +132,9 @@ def _done(run: RunRecord) -> None:
         loads = "It loads where Bertloom is installed." if shaped else "Stock transformers loads it."
         st.success(f"The model folder is complete. {loads}", icon=":material/check_circle:")
         st.code(written, language=None)
-        st.code(_snippet(run, Path(written), shaped=shaped), language="python")
+        asks = run.plan.get("task", {}).get("kind") == "question_answering"
+        lines = _card_lines(Path(written)) if asks else _snippet(run, Path(written), shaped=shaped)
+        st.code(lines, language="python")
 
 
 def _done_onnx(folder: Path) -> None:

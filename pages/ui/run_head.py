@@ -188,6 +188,9 @@ def _duplicate(run: RunRecord) -> None:
 
 
 # -- cards -----------------------------------------------------------------------------------------------------------
+_METRICS = {"tagging": "strict_f1", "question_answering": "f1"}
+
+
 def primary_metric(run: RunRecord) -> str | None:
     """Return the gate metric that picks the best checkpoint, without ``gate/``; None as long as nobody has said it."""
     if run.kind != "train":
@@ -199,8 +202,8 @@ def primary_metric(run: RunRecord) -> str | None:
         if stage.get("metric"):
             return str(stage["metric"]).removeprefix("gate/")
     task = run.plan.get("task", {})
-    if task.get("kind") == "tagging":
-        return "strict_f1"
+    if task.get("kind") in _METRICS:
+        return _METRICS[task["kind"]]
     return "micro_f1" if task.get("multi_label") else "accuracy"
 
 

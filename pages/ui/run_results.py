@@ -10,12 +10,13 @@ import streamlit as st
 from core.runs.records import RunRecord, Status
 from pages.ui.components import Card, card_row, empty_state
 from pages.ui.format import count, interval, metric_name, metric_value, number, percent, plain
+from pages.ui.run_answers import answer_cards, answers_part
 from pages.ui.run_stages import estimate_part, stages_part
 
 __all__ = ["results_tab"]
 
 #: Metrics in the order in which they are shown; others follow.
-_ORDER = ("accuracy", "strict_f1", "macro_f1", "micro_f1", "mcc", "precision", "recall", "loss")
+_ORDER = ("accuracy", "f1", "em", "strict_f1", "macro_f1", "micro_f1", "mcc", "precision", "recall", "loss")
 _LEVELS = {
     "error": (":material/error:", "red"),
     "warning": (":material/warning:", "orange"),
@@ -43,8 +44,12 @@ def results_tab(run: RunRecord) -> None:
         role = "test" if details.get("test") else "gate"
         _scores(results.get("metrics") or {}, details, role)
         stages_part(results)
-        _confusions(details.get(role) or {}, role)
-        _worst(details.get(role) or {}, role)
+        part = details.get(role) or {}
+        if part.get("breakdown"):
+            answers_part(part, role)
+        else:
+            _confusions(part, role)
+            _worst(part, role)
         estimate_part(run)
     report = studio().runs.data_report(run.id)
     left, right = st.columns(2, gap="large") if results and report else (st.container(), st.container())
@@ -91,6 +96,7 @@ def _scores(metrics: Mapping[str, float], details: Mapping[str, Any], role: str)
     for name, value in (part.get("baseline") or {}).items():
         if f"{role}/{name}" in metrics and name == "strict_f1":
             cards.append(Card("Most frequent tag", metric_value(name, value), "a word's usual tag, no model"))
+    cards += answer_cards(part)
     if cards:
         card_row(cards, key="run_cards_scores")
 

@@ -10,6 +10,7 @@ from core.config import plan_to_yaml
 from core.runs.records import RunRecord, Status
 from pages.ui.components import empty_state
 from pages.ui.format import percent, plain
+from pages.ui.run_answers import ask_form
 from pages.ui.run_export import export_form, export_rows
 from pages.ui.studio import studio
 
@@ -33,7 +34,11 @@ def try_tab(run: RunRecord) -> None:
     """Predict a text of the person's own with the best weights."""
     if _no_model(run, "Trying the model needs its best weights."):
         return
-    tagging = run.plan.get("task", {}).get("kind") == "tagging"
+    kind = run.plan.get("task", {}).get("kind")
+    if kind == "question_answering":
+        ask_form(run)
+        return
+    tagging = kind == "tagging"
     with st.form("try_form", border=False):
         text = st.text_area(
             "Your text" if not tagging else "Your sentence",

@@ -10,6 +10,7 @@ from core.data.readers.base import Source, shown
 from core.data.readers.conll import looks_like_conll, looks_like_conllu, open_conll, open_conllu
 from core.data.readers.jsonl import open_jsonl
 from core.data.readers.parquet import open_parquet
+from core.data.readers.squad import looks_like_squad, open_squad
 from core.data.readers.tables import fitting, open_table
 from core.data.readers.text import TextFile, broken, inspect_file, regular_file
 from core.errors import DataError
@@ -33,6 +34,7 @@ _SUFFIXES = {
     ".bioes": "conll",
 }
 _COMPRESSED = {".gz", ".bz2", ".xz"}
+_MORE = {"tagging": ", CoNLL or CoNLL-U", "question_answering": ", or JSON as SQuAD writes it"}
 #: Files up to this size are told apart by their whole content, larger ones by size, time and both ends.
 _HASHED = 64_000_000
 _END = 1 << 20
@@ -132,6 +134,8 @@ def _open_text(file: TextFile, form: str, columns: Columns) -> Source:
         return open_conll(file)
     if form == "conllu":
         return open_conllu(file)
+    if form == "squad":
+        return open_squad(file)
     source = open_table(file, form)
     given = [column for column in columns.model_dump().values() if column]
     if given and all(column.isdecimal() and column not in source.columns for column in given):
@@ -148,6 +152,13 @@ def detect_format(file: TextFile, task: TaskConfig) -> str:
     DataError
         If it looks like no table.
     """
+    if looks_like_squad(file.head):
+        if task.kind != "question_answering":
+            raise DataError(
+                "The file holds questions about contexts, nested as SQuAD writes them.", where=shown(file.path.name),
+                expected=f"a table for {task.kind}", advice="Set task.kind to question_answering.",
+            )  # fmt: skip
+        return "squad"
     suffixes = [suffix.lower() for suffix in file.path.suffixes]
     if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
@@ -166,7 +177,7 @@ def detect_format(file: TextFile, task: TaskConfig) -> str:
     raise DataError(
         "This is not a table: no format fits its first lines.",
         where=shown(file.path.name),
-        expected="CSV, TSV, JSON lines, Parquet" + (", CoNLL or CoNLL-U" if task.kind == "tagging" else ""),
+        expected="CSV, TSV, JSON lines, Parquet" + _MORE.get(task.kind, ""),
         advice="Choose the format if it is one of these.",
     )
 

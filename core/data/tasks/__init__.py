@@ -13,13 +13,23 @@ from core.config import TaskConfig
 from core.data.tasks.base import Encoded, Evaluation, Prediction, Rows, Task
 from core.errors import ConfigError
 
-__all__ = ["REGISTRY", "Encoded", "Evaluation", "Prediction", "Rows", "Task", "task_for"]
+__all__ = ["REGISTRY", "Encoded", "Evaluation", "Prediction", "Rows", "Task", "example_labels", "task_for"]
 
 #: Kind of task → module and class.
 REGISTRY: dict[str, tuple[str, str]] = {
     "classification": ("core.data.tasks.classification", "Classification"),
     "tagging": ("core.data.tasks.tagging", "Tagging"),
+    "question_answering": ("core.data.tasks.question_answering", "QuestionAnswering"),
 }
+
+
+def example_labels(kind: str, count: int = 2) -> list[str]:
+    """Return labels that a task of a kind could have, where nobody has read the data: as many as `count`, about."""
+    if kind == "question_answering":
+        return ["start", "end"]
+    if kind == "tagging":
+        return ["O", *(f"{mark}-{number}" for number in range(max(1, count // 2)) for mark in "BI")]
+    return [f"label {number}" for number in range(max(2, count))]
 
 
 def task_for(config: TaskConfig, labels: Sequence[str]) -> Task:
@@ -30,7 +40,7 @@ def task_for(config: TaskConfig, labels: Sequence[str]) -> Task:
     config
         What is learnt.
     labels
-        Label names in the order of their indices; tagging: IOB2 tags, ``O`` first.
+        Label names in the order of their indices; tagging: IOB2 tags, ``O`` first; questions: ``start``, ``end``.
 
     Raises
     ------

@@ -42,6 +42,8 @@ class Encoded:
         Number of rows that were cut at the maximum length (always 0 for tagging: windows lose nothing).
     empty_words
         Tagging: number of words of which the tokeniser leaves nothing (they are answered with ``O``).
+    lost
+        Question answering: number of answers that no window holds whole; `cut` counts the questions that are cut.
     """
 
     features: list[dict[str, Any]]
@@ -49,6 +51,7 @@ class Encoded:
     owner: list[int]
     cut: int = 0
     empty_words: int = 0
+    lost: int = 0
 
 
 @dataclass
@@ -58,16 +61,22 @@ class Prediction:
     Parameters
     ----------
     text
-        The row's text.
+        The row's text; of a question the question itself.
     label
-        Classification: the label (multi-label: list of labels). Tagging: list of IOB2 tags, one a word.
+        Classification: the label (multi-label: list of labels). Tagging: list of IOB2 tags, one a word. Questions: the
+        answer, empty for "no answer".
     scores
-        Classification: probability by label. Tagging: list of the probability of each word's tag.
+        Classification: probability by label. Tagging: list of the probability of each word's tag. Questions: the
+        answer's probability among those that are listed.
     words
         Tagging: the words.
     entities
         Tagging: the entities that the tags spell, {"type", "text", "start", "end" (characters of ``text``),
         "first", "last" (words), "score" (mean probability of their tags)}.
+    answers
+        Questions: the best answers, {"text", "start", "end" (characters of the context; None for no answer), "score"}.
+    context
+        Questions: the context.
     """
 
     text: str
@@ -75,12 +84,16 @@ class Prediction:
     scores: Any
     words: list[str] | None = None
     entities: list[dict[str, Any]] | None = None
+    answers: list[dict[str, Any]] | None = None
+    context: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the prediction for JSON; ``words`` and ``entities`` only where the task has them."""
+        """Return the prediction for JSON; words and entities, answers and context only where the task has them."""
         found: dict[str, Any] = {"text": self.text, "label": self.label, "scores": self.scores}
         if self.words is not None:
             found.update(words=self.words, entities=self.entities)
+        if self.answers is not None:
+            found.update(answers=self.answers, context=self.context)
         return found
 
 
@@ -95,7 +108,8 @@ class Evaluation:
     details
         JSON-ready: ``intervals`` {metric: [low, high]} (95 %, bootstrap over rows, seeded), ``confusion``
         {"labels", "matrix" (gold × predicted)}, ``per_label`` [{"label", "precision", "recall", "f1", "support",
-        "interval"}] or ``entities`` [{"type", "precision", "recall", "f1", "support", "interval"}], ``worst``
+        "interval"}] or ``entities`` [{"type", "precision", "recall", "f1", "support", "interval"}] or ``breakdown``
+        [{"by", "value", "em", "f1", "support", "interval"}] of questions, ``worst``
         [{"row", "source", "text", "gold", "predicted", "loss", "confidence"}] (the 50 with the highest loss),
         ``majority`` (accuracy of always answering the most frequent label, where that has a meaning) with
         ``majority_label``, ``n``. Whoever has the training rows of a tagging run may add ``baseline``, the scores of
@@ -153,6 +167,10 @@ class Task(Protocol):
 
     def decode(self, logits: Sequence[Any], encoded: Encoded, rows: Rows) -> list[Prediction]:
         """Turn logits (one numpy array a feature, without padding) into one prediction a row."""
+        ...
+
+    def calibrate(self, logits: Sequence[Any], encoded: Encoded, rows: Rows) -> None:
+        """Choose, on gate rows, what is decided after training and kept with the model in ``config``; often nothing."""
         ...
 
     def baseline(self, train_rows: Rows, rows: Rows) -> dict[str, float]:

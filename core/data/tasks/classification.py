@@ -169,6 +169,9 @@ class Classification:
             return [self.labels[index] for index in np.flatnonzero(probabilities >= self.config.threshold)]
         return self.labels[int(probabilities.argmax())]
 
+    def calibrate(self, logits: Sequence[Any], encoded: Encoded, rows: Rows) -> None:
+        """Choose nothing: what is answered follows from the logits alone."""
+
     def baseline(self, train_rows: Rows, rows: Rows) -> dict[str, float]:
         """Return nothing: the share of the most frequent label is among the details of :meth:`evaluate`."""
         return {}

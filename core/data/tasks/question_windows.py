@@ -14,7 +14,17 @@ import numpy as np
 from core.data.tasks.windows import plan_windows
 from core.errors import ConfigError, ModelError
 
-__all__ = ["CutContext", "PairFrame", "answer_pieces", "cut_contexts", "cut_questions", "frame_of_pair", "windows_of"]
+__all__ = [
+    "CutContext",
+    "Cutting",
+    "PairFrame",
+    "Windows",
+    "answer_pieces",
+    "cut_contexts",
+    "cut_questions",
+    "frame_of_pair",
+    "windows_of",
+]
 
 
 @dataclass(frozen=True)
@@ -147,24 +157,25 @@ def windows_of(
     max_length
         Pieces that a window has at most.
     stride
-        Pieces of the context that neighbouring windows share at least.
+        Pieces of the context that neighbouring windows share at least; no more than half of a window's.
     most
-        Pieces that a question may have; a longer one is cut at its end (as by Devlin et al. 2019).
+        Pieces that a question may have, but no more than half of the window; a longer one is cut at its end (as by
+        Devlin et al. 2019).
 
     Raises
     ------
     ConfigError
-        If the question leaves no room for the context.
+        If the window has no room for anything but special pieces.
     """
-    question = question[:most]
-    room = max_length - frame.size - len(question)
-    if room < 1:
+    whole = max_length - frame.size
+    if whole < 2:
         raise ConfigError(
-            f"A window of {max_length} sub-words has no room for the context beside a question of {len(question)}.",
-            where="model.max_length", expected=f"more than {frame.size + len(question)}",
-            advice="Raise model.max_length, or lower task.longest_question.",
+            f"A window of {max_length} sub-words has no room for a question and its context.",
+            where="model.max_length", expected=f"at least {frame.size + 2}",
         )  # fmt: skip
-    for start, end in plan_windows(len(context.ids), room, min(stride, room - 1)):
+    question = question[: min(most, whole // 2)]
+    room = whole - len(question)
+    for start, end in plan_windows(len(context.ids), room, min(stride, room // 2)):
         yield question, start, end
 
 
@@ -176,3 +187,69 @@ def answer_pieces(context: CutContext, start: int, end: int) -> tuple[int, int] 
     first = int(np.searchsorted(context.ends, start, side="right"))
     last = int(np.searchsorted(context.starts, end, side="left")) - 1
     return (first, last) if first <= last else None
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """A question with its context in windows.
+
+    Parameters
+    ----------
+    question
+        Its pieces, cut.
+    context
+        The context's pieces.
+    spans
+        First piece of the context, and the one behind the last, of each window.
+    gold
+        First and last piece of the answer that is learnt; None without one.
+    lost
+        Whether there is an answer and no window holds it whole.
+    question_cut
+        Whether the question was cut.
+    """
+
+    question: Sequence[int]
+    context: CutContext
+    spans: list[tuple[int, int]]
+    gold: tuple[int, int] | None
+    lost: bool
+    question_cut: bool
+
+
+class Windows:
+    """Cuts rows of questions (columns ``question``, ``context``, and ``answers`` with ``starts`` where there is gold).
+
+    Parameters
+    ----------
+    backend
+        A tokenizer of the :mod:`tokenizers` library without truncation and padding.
+    max_length, stride, longest
+        See :func:`windows_of`.
+    empty
+        See :func:`frame_of_pair`.
+    """
+
+    def __init__(self, backend: Any, max_length: int, stride: int, longest: int, empty: int | None = None):
+        self._backend = backend
+        self._max_length, self._stride = max_length, stride
+        self.frame = frame_of_pair(backend, empty)
+        self.longest = min(longest, max(1, (max_length - self.frame.size) // 2))
+        self._known: dict[str, CutContext] = {}
+
+    def read(self, rows: Sequence[dict[str, Any]]) -> Iterator[Cutting]:
+        """Yield each row in windows. A context that the rows before had too is not cut again."""
+        contexts = cut_contexts(self._backend, (row["context"] for row in rows), self._known)
+        questions = cut_questions(self._backend, [row["question"] for row in rows])
+        for row, question in zip(rows, questions, strict=True):
+            context = contexts[row["context"]]
+            windows = list(windows_of(self.frame, question, context, self._max_length, self._stride, self.longest))
+            spans = [(start, end) for _, start, end in windows]
+            gold, lost = None, False
+            answers, starts = row.get("answers") or [], row.get("starts") or []
+            if answers:
+                # The first answer has a place whenever any has.
+                gold = answer_pieces(context, starts[0], starts[0] + len(answers[0])) if starts[0] >= 0 else None
+                lost = gold is None or not any(start <= gold[0] and gold[1] < end for start, end in spans)
+            yield Cutting(windows[0][0], context, spans, gold, lost, len(question) > len(windows[0][0]))
+        self._known = contexts  # rows about one context usually follow one another

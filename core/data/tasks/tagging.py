@@ -189,6 +189,9 @@ class Tagging:
             found.append(Prediction(" ".join(tokens), tags, shares, tokens, _entities(tokens, tags, shares)))
         return found
 
+    def calibrate(self, logits: Sequence[Any], encoded: Encoded, rows: Rows) -> None:
+        """Choose nothing: what is answered follows from the logits alone."""
+
     def baseline(self, train_rows: Rows, rows: Rows) -> dict[str, float]:
         """Return the scores of :func:`most_frequent_tagger`."""
         return most_frequent_tagger(train_rows, rows, self.labels)

@@ -77,15 +77,22 @@ def _why_one_class(segment: Segment, rate: float | None) -> tuple[str, tuple[Rem
     )
 
 
+_BASELINES = {
+    "classification": "always naming the most frequent label",
+    "tagging": "giving each word its most frequent tag",
+    "question_answering": "taking the words nearest to those of the question (or never answering)",
+}
+
+
 def at_baseline(run: Recorded) -> Iterator[Finding]:
     """The final score's 95 % interval reaches down to a baseline that needs no model."""
     results = run.results or {}
     details, metrics = results.get("details") or {}, results.get("metrics") or {}
     role = "test" if details.get("test") else "gate"
     part = details.get(role) or {}
-    tagging = run.plan.task.kind == "tagging"
-    metric = "strict_f1" if tagging else "accuracy"
-    base = (part.get("baseline") or {}).get("strict_f1") if tagging else part.get("majority")
+    kind = run.plan.task.kind
+    metric = {"tagging": "strict_f1", "question_answering": "f1"}.get(kind, "accuracy")
+    base = part.get("majority") if kind == "classification" else (part.get("baseline") or {}).get(metric)
     value = metrics.get(f"{role}/{metric}")
     if not isinstance(base, int | float) or not isinstance(value, int | float):
         return
@@ -93,7 +100,7 @@ def at_baseline(run: Recorded) -> Iterator[Finding]:
     low = float(interval[0]) if interval else float(value)
     if low > base:
         return
-    what = "giving each word its most frequent tag" if tagging else "always naming the most frequent label"
+    what = _BASELINES[kind]
     spread = f" (95 %: {_percent(interval[0])} to {_percent(interval[1])})" if interval else ""
     index = [stage.name for stage in run.plan.stages].index(run.plan.active[-1].name)
     stage = run.plan.stages[index]

@@ -136,6 +136,8 @@ class Segment:
         if self.stage.metric:
             return self.stage.metric
         task = self.run.plan.task
+        if task.kind == "question_answering":
+            return "f1"
         return "strict_f1" if task.kind == "tagging" else "micro_f1" if task.multi_label else "accuracy"
 
     @property

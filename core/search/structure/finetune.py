@@ -86,14 +86,14 @@ def _finetune(work: Work, candidate: Candidate) -> None:
 
 def _read(work: Work, candidate: Candidate, child: ChildContext) -> None:
     """Take over the scores, and record the end of the child."""
-    from core.data.tasks import task_for
+    from core.data.tasks import example_labels, task_for
 
     config = work.config.finetune
     assert config is not None
     results: dict[str, Any] = json.loads((child.folder / "results.json").read_text(encoding="utf-8"))
     metrics = {str(name): float(value) for name, value in results["metrics"].items() if isinstance(value, int | float)}
-    labels = ["O", "B-X"] if config.task.kind == "tagging" else ["a", "b"]  # the metric's name does not depend on them
-    candidate.metric = task_for(config.task, labels).primary_metric
+    # the metric's name does not depend on the labels
+    candidate.metric = task_for(config.task, example_labels(config.task.kind)).primary_metric
     candidate.score = metrics.get(f"gate/{candidate.metric}")
     candidate.test = {name.removeprefix("test/"): value for name, value in metrics.items() if name.startswith("test/")}
     child.finish("finished", metrics=metrics)

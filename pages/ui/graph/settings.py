@@ -23,6 +23,7 @@ __all__ = ["UNSHOWN", "encoder_facts", "settings"]
 #: Keys without a field: what a graph does not read, and what is always the same. They go through YAML and back.
 UNSHOWN = {
     "version", "kind", "corpus.columns.text_pair", "corpus.columns.label", "corpus.columns.tags", "model.dropout",
+    "corpus.columns.question", "corpus.columns.context", "corpus.columns.answers", "corpus.columns.start",
 }  # fmt: skip
 _BUILT = [kind for kind in EDGE_TYPES if kind != "gnn"]
 #: Universal parts of speech (de Marneffe et al. 2021).

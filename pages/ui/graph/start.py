@@ -176,7 +176,7 @@ def _kept(studio: Studio, file: Any) -> str | None:
 
 
 def _sample_or_file(studio: Studio, now: Form) -> Callable[[], GraphConfig] | None:
-    samples = {str(sample["name"]): sample for sample in studio.data.samples()}
+    samples = {str(sample["name"]): sample for sample in studio.data.samples() if not sample.get("derived")}
     uploads = {str(upload["path"]): upload for upload in studio.data.uploads()}
 
     def words(source: str) -> str:

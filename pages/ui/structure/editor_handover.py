@@ -151,7 +151,8 @@ def _distil(studio: Studio, subject: Subject, key: str) -> None:
 
 
 def _corpus(studio: Studio, key: str) -> str:
-    samples = {str(one["name"]): str(one["title"]) for one in studio.data.samples() if one["available"]}
+    known = [one for one in studio.data.samples() if one["available"] and not one.get("derived")]
+    samples = {str(one["name"]): str(one["title"]) for one in known}
     uploads = {str(one["path"]): str(one["name"]) for one in studio.data.uploads()}
     words = {**samples, **uploads}
     return st.selectbox(

@@ -40,7 +40,9 @@ _MOST_BYTES = 1_000_000
 UNSHOWN = {
     "version", "kind", "tags", "model.dropout", "model.revision", "corpus.subset",
     "corpus.revision", "corpus.split", "corpus.encoding", "corpus.columns.text", "corpus.columns.text_pair",
-    "corpus.columns.label", "corpus.columns.tokens", "corpus.columns.tags", "corpus.unit", "corpus.lowercase",
+    "corpus.columns.label", "corpus.columns.tokens", "corpus.columns.tags",
+    "corpus.columns.question", "corpus.columns.context", "corpus.columns.answers", "corpus.columns.start",
+    "corpus.unit", "corpus.lowercase",
     "corpus.max_words", "corpus.parts_of_speech", "corpus.stop_words", "corpus.language", "corpus.min_count",
     "model.source", "corpus.source", "finetune", "runtime.device",
 }  # fmt: skip
@@ -237,7 +239,8 @@ def _main(studio: Studio, now: SearchForm) -> None:
 
 
 def _texts(studio: Studio) -> dict[str, str]:
-    samples = {str(one["name"]): f"{one['title']} ({one['language']})" for one in studio.data.samples()}
+    known = [one for one in studio.data.samples() if not one.get("derived")]
+    samples = {str(one["name"]): f"{one['title']} ({one['language']})" for one in known}
     return {**samples, **{str(one["path"]): str(one["name"]) for one in studio.data.uploads()}}
 
 

@@ -96,7 +96,7 @@ def _demo(studio: Studio, now: Place, there: str | None, number: int) -> None:
 
 def _own(studio: Studio, now: Place, mine: Form) -> None:
     encoders = {str(model["source"]): model for model in studio.models.list()}
-    samples = {str(sample["name"]): sample for sample in studio.data.samples()}
+    samples = {str(sample["name"]): sample for sample in studio.data.samples() if not sample.get("derived")}
     uploads = {str(upload["path"]): upload for upload in studio.data.uploads()}
 
     def corpus_words(source: str) -> str:

@@ -84,7 +84,7 @@ def test_pieces_are_those_of_the_stock_tokenizer(tokenizer: Callable[[str], Any]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.sampled_from(WORDS[:50]), min_size=1, max_size=70), st.integers(20, 60), st.integers(0, 9))
+@given(st.lists(st.sampled_from(WORDS[:50]), min_size=1, max_size=70), st.integers(20, 60), st.integers(0, 7))
 def test_windows_are_those_of_the_tokenizers_overflow(
     tokenizer: Callable[[str], Any], words: list[str], max_length: int, stride: int
 ) -> None:
@@ -108,14 +108,15 @@ def test_windows_are_those_of_the_tokenizers_overflow(
     assert covered == set(range(len(cut.ids)))
 
 
-def test_a_long_question_is_cut_and_one_without_room_refused(tokenizer: Callable[[str], Any]) -> None:
+def test_a_long_question_is_cut_and_a_window_without_room_refused(tokenizer: Callable[[str], Any]) -> None:
     one = tokenizer("bert")
     backend = one.backend_tokenizer
     frame = frame_of_pair(backend)
     cut = cut_contexts(backend, ["the cat ran"], {})["the cat ran"]
-    assert next(windows_of(frame, list(range(90)), cut, 20, 0, 10))[0] == list(range(10))
-    with pytest.raises(ConfigError, match="no room for the context"):
-        list(windows_of(frame, list(range(90)), cut, 20, 0, 64))
+    assert next(windows_of(frame, list(range(90)), cut, 40, 0, 10))[0] == list(range(10))
+    assert next(windows_of(frame, list(range(90)), cut, 23, 0, 64))[0] == list(range(10))  # half of the window
+    with pytest.raises(ConfigError, match="no room for a question"):
+        list(windows_of(frame, list(range(90)), cut, 4, 0, 64))
 
 
 def test_a_tokenizer_without_special_pieces_is_refused() -> None:

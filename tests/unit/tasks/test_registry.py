@@ -9,7 +9,7 @@ from core.config import TaskConfig
 from core.data.tasks import REGISTRY, task_for
 from core.errors import ConfigError, DataError
 
-GOOD = {"classification": ["a", "b"], "tagging": ["O", "B-X", "I-X"]}
+GOOD = {"classification": ["a", "b"], "tagging": ["O", "B-X", "I-X"], "question_answering": ["start", "end"]}
 
 
 @pytest.mark.parametrize("kind", sorted(REGISTRY))

@@ -1,0 +1,76 @@
+"""Planner, first card: what is learnt, the columns that it reads, and what goes with a sample or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.data.readers.squad import looks_like_squad
+from pages.ui.planner_draft import Draft, put
+from pages.ui.planner_widgets import field
+
+__all__ = ["column_names", "forget_columns", "kind_of_file", "suit_task", "task_fields"]
+
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "classification": ("text", "label", "text_pair"),
+    "tagging": ("tokens", "tags"),
+    "question_answering": ("question", "context", "answers", "start"),
+}
+#: Settings of a task that go back to what they were when other rows are chosen.
+_SETTINGS: dict[str, Any] = {"no_answer": False, "no_answer_threshold": None, "answer_language": "en"}
+_HEAD = 4096
+
+
+def task_fields(draft: Draft) -> None:
+    """Draw the settings that stand beside the kind of task."""
+    kind = draft.state.get("task.kind")
+    if kind == "classification":
+        st.space("small")
+        field(draft, "task.multi_label")
+    elif kind == "question_answering":
+        field(draft, "task.answer_language")
+        field(draft, "task.no_answer")
+
+
+def column_names(kind: str) -> tuple[str, ...]:
+    """Return which columns a kind of task reads."""
+    return _COLUMNS.get(kind, ())
+
+
+def forget_columns() -> None:
+    """Let columns be found again: other rows have others."""
+    for names in _COLUMNS.values():
+        for name in names:
+            put(f"data.columns.{name}", None)
+
+
+def suit_task(draft: Draft, sample: Mapping[str, Any]) -> None:
+    """Set what of the task goes with a sample's rows."""
+    if draft.state["task.kind"] != "classification":
+        put("task.multi_label", False)
+    for name, value in {**_SETTINGS, **(sample.get("settings") or {})}.items():
+        put(f"task.{name}", value)
+
+
+def kind_of_file(path: Path) -> str | None:
+    """Return the only kind of task that a file can serve, by its name or its first characters; None where several can.
+
+    Parameters
+    ----------
+    path
+        A file that was uploaded.
+    """
+    ending = path.suffix.lower()
+    if ending in (".conll", ".conllu", ".bio", ".iob2"):
+        return "tagging"
+    if ending == ".json":
+        try:
+            with path.open(encoding="utf-8", errors="replace") as stream:
+                head = stream.read(_HEAD)
+        except OSError:
+            return None
+        return "question_answering" if looks_like_squad(head) else None
+    return None
