@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ import torch
 from core.data.tasks.base import Encoded, Rows, Task
 from core.data.tasks.tagging import IGNORED
 
-__all__ = ["answers_of", "counted", "halved", "spread", "unit_answers", "units"]
+__all__ = ["Places", "answers_of", "counted", "halved", "spread", "unit_answers", "units"]
 
 
 def counted(task: Task, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -46,7 +46,37 @@ def spread(task: Task, logits: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.zeros_like(logits), logits], dim=-1).reshape(-1, 2)
 
 
-def units(encoded: Encoded, rows: Rows) -> tuple[list[np.ndarray], int]:
+class Places(Sequence[np.ndarray]):
+    """The units of each feature's positions, without an object for each feature.
+
+    Parameters
+    ----------
+    places
+        For each feature the units of its positions, in their order.
+    """
+
+    def __init__(self, places: Iterable[np.ndarray]) -> None:
+        found = [np.asarray(one, dtype=np.int64) for one in places]
+        self._ends = np.cumsum([0, *(len(one) for one in found)])
+        self._flat = np.concatenate([np.empty(0, dtype=np.int64), *found])
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[np.ndarray]: ...
+    def __getitem__(self, index: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        return self._flat[self._ends[index] : self._ends[index + 1]]
+
+
+def units(encoded: Encoded, rows: Rows) -> tuple[Places, int]:
     """Return which unit of the rows each feature's positions are, and how many units the rows have.
 
     A unit is a text, or a word of a text: it is the same for every tokeniser and every length of windows.
@@ -59,10 +89,10 @@ def units(encoded: Encoded, rows: Rows) -> tuple[list[np.ndarray], int]:
         In standard columns.
     """
     if encoded.features and "words" not in encoded.features[0]:
-        return [np.asarray([owner]) for owner in encoded.owner], len(rows)
+        return Places(np.asarray([owner]) for owner in encoded.owner), len(rows)
     bounds = np.concatenate([[0], np.cumsum([len(tokens) for tokens in rows["tokens"]])]).astype(np.int64)
     pairs = zip(encoded.features, encoded.owner, strict=True)
-    return [bounds[owner] + np.asarray(feature["words"]) for feature, owner in pairs], int(bounds[-1])
+    return Places(bounds[owner] + np.asarray(feature["words"]) for feature, owner in pairs), int(bounds[-1])
 
 
 def answers_of(logits: np.ndarray, feature: dict[str, Any] | Sequence[Any]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ class Answers:
     """
 
     values: np.ndarray
-    places: list[np.ndarray]
+    places: Sequence[np.ndarray]
     rows: int = 0
     computed: int = 0
 
