@@ -19,19 +19,19 @@ ARMS: dict[str, dict[str, Any] | None] = {
     "differences": {"differences": 0.5},
     "harmful-dropped": {"harmful": "drop"},
 }
-#: Rows, batches and rates of each task. Steps of students are half as many again as their teacher's.
+#: Rows, batches and rates of each task, and the steps of a teacher and of its students.
 _TASKS: dict[str, dict[str, Any]] = {
     "reviews": {
         "task": {"kind": "classification"},
         "data": {"source": "reviews", "train_rows": 2000, "gate_rows": 300, "test_rows": 1000},
         "stage": {"lr": 1e-4, "head_lr": 1e-3, "batch_size": 32, "schedule": {"name": "linear", "warmup": 0.1}},
-        "steps": (80, 120), "max_length": 64,
+        "steps": (80, 240), "eval_every": 40, "max_length": 64,
     },
     "tweets": {
         "task": {"kind": "tagging"},
         "data": {"source": "tweets", "train_rows": 1500, "gate_rows": 300, "test_rows": 1000},
         "stage": {"lr": 3e-4, "head_lr": 1e-3, "batch_size": 16, "schedule": {"name": "linear", "warmup": 0.1}},
-        "steps": (160, 240), "max_length": 64,
+        "steps": (400, 400), "eval_every": 100, "max_length": 64,
     },
 }  # fmt: skip
 
@@ -64,7 +64,7 @@ def jobs() -> list[Job]:
 
 def teacher_plan(task: str, seed: int) -> Plan:
     """Return the plan of a teacher: the bundled encoder, fine-tuned."""
-    return _plan(task, seed, {"source": "bundled"}, {"steps": _TASKS[task]["steps"][0], "eval_every": 40})
+    return _plan(task, seed, {"source": "bundled"}, {"steps": _TASKS[task]["steps"][0]})
 
 
 def student_plan(job: Job, teacher: str) -> Plan:
@@ -78,7 +78,7 @@ def student_plan(job: Job, teacher: str) -> Plan:
         Folder of the trained teacher.
     """
     changes = ARMS[job.arm]
-    stage: dict[str, Any] = {"steps": _TASKS[job.task]["steps"][1], "eval_every": 40}
+    stage: dict[str, Any] = {"steps": _TASKS[job.task]["steps"][1]}
     if changes is not None:
         stage |= {"kind": "distil", "distil": {"teachers": [{"source": teacher}], **changes}}
     return _plan(job.task, job.seed, {"source": teacher, "keep_layers": job.layers}, stage)
@@ -89,7 +89,7 @@ def _plan(task: str, seed: int, model: dict[str, Any], stage: dict[str, Any]) ->
     return Plan.model_validate(
         {
             "task": given["task"], "data": given["data"], "model": {**model, "max_length": given["max_length"]},
-            "stages": [{**given["stage"], **stage}],
+            "stages": [{**given["stage"], "eval_every": given["eval_every"], **stage}],
             "runtime": {"seed": seed, "precision": "fp32", "log_every": 5},
         }
     )  # fmt: skip
