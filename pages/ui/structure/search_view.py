@@ -203,7 +203,12 @@ def _figures(view: Mapping[str, Any], run_id: str) -> None:
                 hypervolume_figure(view, look()), theme=None, config=CONFIG, key="search_volume_figure",
                 alt="Hypervolume of the front over candidates ranked and trained",
             )  # fmt: skip
-            st.caption("Within a box from nothing to what the parent costs and the mean predictor loses.")
+            words = "Within a box from nothing to what the parent costs and the mean predictor loses."
+            if "latency" in view["objectives"]:
+                words += (
+                    " At the end latencies are measured once more, in turns: the last point may fall or rise by that."
+                )
+            st.caption(words)
         else:
             st.caption(":material/info: The front begins with the first candidate that was trained.")
 
