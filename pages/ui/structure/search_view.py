@@ -206,7 +206,7 @@ def _figures(view: Mapping[str, Any], run_id: str) -> None:
             words = "Within a box from nothing to what the parent costs and the mean predictor loses."
             if "latency" in view["objectives"]:
                 words += (
-                    " At the end latencies are measured once more, in turns: the last point may fall or rise by that."
+                    " Latencies are measured once more at the end, in turns: the last point may fall by that."
                 )
             st.caption(words)
         else:
