@@ -57,7 +57,8 @@ class TaskConfig(Config):
         "more than this. Empty: chosen on the gate rows, and kept with the model.",
     )  # fmt: skip
     answer_language: Literal["en", "zh"] = Field(
-        "en", description="Questions only: how answers are compared. en: by words, as in SQuAD; zh: by characters."
+        "en",
+        description="Questions only: how answers are compared. en: by words, as in SQuAD; zh: by characters (Chinese).",
     )
     longest_answer: int = Field(
         30, ge=1, json_schema_extra=_ADVANCED, description="Questions only: sub-words that an answer may have."

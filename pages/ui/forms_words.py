@@ -290,7 +290,7 @@ WORDS: dict[str, dict[str, str]] = {
         "tagging": "Tagging",
         "question_answering": "Question answering",
     },
-    "task.answer_language": {"en": "By words (SQuAD)", "zh": "By characters (Chinese)"},
+    "task.answer_language": {"en": "By words", "zh": "By characters"},
     "runtime.backend": {"process": "Own process", "thread": "This process (thread)"},
     "runtime.device": {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"},
     "runtime.precision": {"auto": "Timed, faster stays", "fp32": "fp32", "bf16": "bf16"},

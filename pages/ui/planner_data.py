@@ -14,7 +14,7 @@ from core.errors import BertloomError
 from pages.ui.components import error_box, notice
 from pages.ui.format import bytes_text, count, plain
 from pages.ui.forms import subset
-from pages.ui.forms_fields import SECTIONS
+from pages.ui.forms_fields import SECTIONS, words_for
 from pages.ui.planner_draft import Draft, given, living, put, widget_key
 from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_task import column_names, forget_columns, kind_of_file, suit_task, task_fields
@@ -43,10 +43,8 @@ def data_section(draft: Draft, studio: Studio) -> Any:
     with card:
         with st.container():
             kind = _source(draft, studio, samples)
-        row = st.columns(2, gap="medium")
-        with row[0]:
-            field(draft, "task.kind")
-        with row[1]:
+        field(draft, "task.kind")
+        with st.container():
             task_fields(draft)
         with st.container():
             _preview(draft, studio, kind)
@@ -129,7 +127,7 @@ def _sample(draft: Draft, samples: Sequence[Mapping[str, Any]]) -> None:
     sample = by_name.get(str(source))
     if sample is None:
         return
-    tasks = " or ".join(sample["tasks"])
+    tasks = " or ".join(words_for("task.kind", task).lower() for task in sample["tasks"])
     badges = [
         f":blue-badge[{_LANGUAGES.get(sample['language'], sample['language'])}]",
         f":violet-badge[{plain(tasks)}]",

@@ -25,14 +25,17 @@ _HEAD = 4096
 
 
 def task_fields(draft: Draft) -> None:
-    """Draw the settings that stand beside the kind of task."""
+    """Draw the settings that stand below the kind of task."""
     kind = draft.state.get("task.kind")
     if kind == "classification":
-        st.space("small")
         field(draft, "task.multi_label")
     elif kind == "question_answering":
-        field(draft, "task.answer_language")
-        field(draft, "task.no_answer")
+        row = st.columns(2, gap="medium")
+        with row[0]:
+            field(draft, "task.answer_language")
+        with row[1]:
+            st.space("small")
+            field(draft, "task.no_answer")
 
 
 def column_names(kind: str) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def answer_cards(part: Mapping[str, Any]) -> list[Card]:
     if "f1" in baseline:
         cards.append(
             Card(
-                "Without a model", metric_value("f1", baseline["f1"]), "F1 of the words nearest to the question's",
+                "Without a model", metric_value("f1", baseline["f1"]), "F1 of nearest words",
                 help="The stretch of the usual length with most words of the question around it; or always 'no answer' "
                 "where most training questions have none.",
             )

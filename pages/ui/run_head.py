@@ -112,7 +112,8 @@ def _actions(run: RunRecord) -> None:
                 "Export", icon=":material/download:", type="primary", key=keys.PRIMARY, disabled=not run.has_model
             ):
                 ask("export", run.id)
-            if st.button(
+            asks = run.plan.get("task", {}).get("kind") == "question_answering"  # nothing learns from these yet
+            if not asks and st.button(
                 "Distil a student", icon=":material/school:", key="action_distil", disabled=not run.has_model,
                 help="Opens the planner with a smaller model that learns from this one, on the same rows."
                 if run.has_model else "Its weights were deleted.",
