@@ -148,7 +148,8 @@ def tell_windows(
         report.add(
             "warning" if len(cut) > 0.01 * count else "note", "questions_cut",
             f"{len(cut):,} questions are longer than {found.longest} sub-words and are cut at their end.",
-            _rows(cut), "Raise task.longest_question (half of a window at most).",
+            _rows(cut), "Raise task.longest_question." if found.longest == task.longest_question
+            else "A question has half of a window at most: raise model.max_length.",
         )  # fmt: skip
 
 

@@ -342,6 +342,10 @@ def test_the_check_counts_windows_and_what_they_lose(
     assert report.lengths["windows"] > 30
     assert "row 2 (id wide)" in found["answers_lost"].where
     assert "row 3 (id endless)" in found["questions_cut"].where
+    assert "raise model.max_length" in found["questions_cut"].advice  # half of 48, not task.longest_question, cuts it
+    shorter = ASK.model_copy(update={"longest_question": 5})
+    again = {one.code: one for one in check(whole(path), shorter, small_model, 48, cache=cache).findings}
+    assert "Raise task.longest_question" in again["questions_cut"].advice
     assert found["windows"].message.startswith("75.0% of the questions need several windows of 48")
     json.dumps(report.as_dict())
 
