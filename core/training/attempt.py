@@ -216,7 +216,8 @@ class Attempt:
         run, index, budget = self.owner.run, self.owner.index, self.owner.stage.budget_s
         pace = (now - self._clock) / max(1, self.own - self._first)
         left = [(steps, None if budget is None else max(0.0, budget - self.elapsed()))]
-        later = zip(run.planned[index + 1 :], run.active[index + 1 :], strict=True)
+        # A trial of a search has planned no other stage: what comes after it is not its time.
+        later = zip(run.planned[index + 1 :], run.active[index + 1 :], strict=False)
         left += [(planned, stage.budget_s) for planned, stage in later]
         return sum(pace * number if most is None else min(pace * number, most) for number, most in left)
 

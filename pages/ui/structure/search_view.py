@@ -205,9 +205,7 @@ def _figures(view: Mapping[str, Any], run_id: str) -> None:
             )  # fmt: skip
             words = "Within a box from nothing to what the parent costs and the mean predictor loses."
             if "latency" in view["objectives"]:
-                words += (
-                    " Latencies are measured once more at the end, in turns: the last point may fall by that."
-                )
+                words += " Latencies are measured once more at the end, in turns: the last point may fall by that."
             st.caption(words)
         else:
             st.caption(":material/info: The front begins with the first candidate that was trained.")
