@@ -22,7 +22,7 @@ from pages.ui.planner_distil import CSS as DISTIL_CSS
 from pages.ui.planner_distil import teacher_outlook
 from pages.ui.planner_distil_known import distil_objections, teacher_jobs
 from pages.ui.planner_distil_pairs import PAIRS
-from pages.ui.planner_draft import Draft, draft, load, objections, starter_plan, sync
+from pages.ui.planner_draft import Draft, draft, drawn, load, objections, starter_plan, sync
 from pages.ui.planner_estimate import known_estimate
 from pages.ui.planner_facts import known_parameters, objections_of
 from pages.ui.planner_findings import hints_of, plan_check_part
@@ -103,6 +103,7 @@ def _page() -> None:
         yaml_part(now)
     jobs = ["preview", "check", "steps", "estimate", "describe", "parameters", "plan_check", JOB]
     watch([*jobs, ALIKE, PAIRS, *teacher_jobs(now)])
+    drawn()
 
 
 def _header(now: Draft, desk: Studio) -> None:

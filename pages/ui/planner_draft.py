@@ -35,14 +35,38 @@ from pages.ui.forms_stages import (
 )
 
 __all__ = [
-    "Draft", "add_row", "anew", "draft", "given", "living", "load", "objections", "once", "put", "replace_stages",
-    "row_action", "starter_plan", "switch_part", "sync", "turn_card", "widget_key",
+    "Draft", "add_row", "anew", "draft", "drawn", "given", "living", "load", "objections", "once", "put",
+    "replace_stages", "row_action", "starter_plan", "switch_part", "sync", "turn_card", "widget_key",
 ]  # fmt: skip
 
 _SLOT = "planner_draft"
 #: Seconds within which an action that comes again is the same click.
 SAME_CLICK = 1.0
+#: Seconds after a change by code within which the browser may still tell what it held before.
+ON_ITS_WAY = 1.5
 _ROW = re.compile(r"^(groups|search\.space|search\.objectives|distil\.teachers|distil\.states)\.")
+
+
+@dataclass
+class Told:
+    """A value that code has put into a widget, until the browser is sure to have it.
+
+    Parameters
+    ----------
+    value
+        What the widget holds now.
+    before
+        What it held before, of which the browser may still tell one.
+    at
+        When it was put, in seconds of a clock that never goes back.
+    drawn
+        Whether a run of the page has been drawn to its end since.
+    """
+
+    value: Any
+    before: list[Any]
+    at: float
+    drawn: bool = False
 
 
 @dataclass
@@ -103,6 +127,8 @@ class Draft:
     loose: list[str] = field(default_factory=list)
     #: What each widget starts with, by its key.
     given: dict[str, Any] = field(default_factory=dict)
+    #: What code has put into widgets a moment ago, by their keys.
+    told: dict[str, Told] = field(default_factory=dict)
     #: How often the rows of a list have changed their places, by the number of the stage and the list's name.
     versions: dict[tuple[int, str], int] = field(default_factory=dict)
     #: How often the widgets of a field outside of the stages were drawn anew.
@@ -146,7 +172,7 @@ def load(plan: Plan, *, origin: str = "", parent: str | None = None) -> Draft:
     now.state = state_from_plan(plan)
     now.good = dict(now.state)
     now.generation += 1
-    now.given, now.versions, now.shelf, now.objections, now.turns = {}, {}, {}, {}, {}
+    now.given, now.versions, now.shelf, now.objections, now.turns, now.told = {}, {}, {}, {}, {}, {}
     now.order, now.open = list(range(len(plan.stages))), set()
     now.origin, now.parent = origin, parent
     _validate(now)
@@ -164,6 +190,7 @@ def sync() -> Draft:
     for path in shown_paths(before):
         key = widget_key(path)
         if key in st.session_state:
+            _hold(now, key)
             store(now.state, path, from_widget(path, st.session_state[key]))
     _follow_names(now, before)
     _validate(now)
@@ -176,8 +203,14 @@ def put(path: str, value: object) -> None:
     store(now.state, path, value)
     key = widget_key(path)
     if key in st.session_state:
-        st.session_state[key] = now.given[key] = to_widget(path, value)
+        _tell(now, key, to_widget(path, value))
     _validate(now)
+
+
+def drawn() -> None:
+    """Note down that the page is drawn to its end: what code has put into widgets is on its way to the browser."""
+    for told in draft().told.values():
+        told.drawn = True
 
 
 def anew(path: str) -> None:
@@ -335,6 +368,34 @@ def widget_key(path: str) -> str:
     return f"plan{now.generation}_stages_{number}_{mark}{name.replace('.', '_')}"
 
 
+def _tell(now: Draft, key: str, value: Any) -> None:
+    """Put a value into a widget, and remember that the browser does not know it yet."""
+    held = st.session_state[key]
+    last = now.told.get(key)
+    before = [held] if last is None or held != last.value else [*last.before, held]
+    st.session_state[key] = now.given[key] = value
+    now.told[key] = Told(value, [one for one in before if one != value], time.monotonic())
+
+
+def _hold(now: Draft, key: str) -> None:
+    """Put a value into a widget again that the browser has not been told, or could not have been told in time.
+
+    A value reaches the browser with one run of the page. When another run takes that one's place before the widget was
+    drawn, or was asked for before the browser had the answer, the browser tells the old value, as if a person had
+    chosen it.
+    """
+    told = now.told.get(key)
+    if told is None:
+        return
+    if told.drawn and time.monotonic() - told.at > ON_ITS_WAY:
+        del now.told[key]
+    elif st.session_state[key] in told.before:
+        st.session_state[key] = now.given[key] = told.value
+        told.drawn = False
+    elif st.session_state[key] != told.value:  # a person has changed it since
+        del now.told[key]
+
+
 def _follow_names(now: Draft, before: State) -> None:
     """Let the stages that name another one follow when that gets another name."""
     for index in range(stage_count(now.state)):
@@ -349,7 +410,7 @@ def _follow_names(now: Draft, before: State) -> None:
                     now.state[path] = becomes
                     key = widget_key(path)
                     if key in st.session_state:
-                        st.session_state[key] = now.given[key] = becomes
+                        _tell(now, key, becomes)
 
 
 def _validate(now: Draft) -> None:
