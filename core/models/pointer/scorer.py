@@ -1,0 +1,154 @@
+"""Scores of pointers over the words of a sentence and an empty slot, and the memory that is read through them.
+
+Both parts know nothing of a task: what the empty slot means ("no entity", "no answer", the root of a tree) and how
+scores become answers is the business of whoever builds on them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+__all__ = ["DEVIATION", "NULL", "PointerMemory", "PointerScorer", "pointer_shares"]
+
+#: Where the empty slot stands among what can be pointed to; word i stands at 1 + i.
+NULL = 0
+#: Standard deviation of fresh weights, as in BERT.
+DEVIATION = 0.02
+
+
+class PointerScorer(nn.Module):
+    """Scores of every word for pointing to every word, or to the empty slot.
+
+    Parameters
+    ----------
+    width
+        Size of the words' states.
+    size
+        Dimension d of queries and keys.
+    reach
+        Distance from which on all distances count as one. None: without a score of the distance, and the module then
+        has no parameter for it.
+
+    Notes
+    -----
+    s_{t,i} = (W_q h_t)ᵀ(W_k h_i) / √d + r(clip(i − t, −reach, reach)) + uᵀh_i + b, and for the empty slot
+    s_{t,0} = (W_q h_t)ᵀk₀ / √d with a learned key k₀. Additive attention over the input is the pointer of Vinyals et
+    al. (2015, Pointer Networks); scores of clipped distances are those of Shaw et al. (2018) as one number a distance
+    (Raffel et al. 2020); uᵀh_i, how likely a word is to be pointed to by any other, is the second term of Dozat &
+    Manning (2017), equation 6. b alone would change nothing among words: it is what a word has over the empty slot.
+
+    Examples
+    --------
+    >>> scorer = PointerScorer(8, 4, reach=2)
+    >>> scores = scorer(torch.zeros(1, 3, 8), torch.tensor([[True, True, False]]))
+    >>> scores.shape, pointer_shares(scores)[0, 0].tolist()[3]
+    (torch.Size([1, 3, 4]), 0.0)
+    """
+
+    def __init__(self, width: int, size: int, *, reach: int | None = None):
+        super().__init__()
+        self.size = size
+        self.reach = reach
+        self.query = nn.Linear(width, size, bias=False)
+        self.key = nn.Linear(width, size, bias=False)
+        self.bias = nn.Linear(width, 1)
+        self.null = nn.Parameter(torch.empty(size))
+        self.distance = None if reach is None else nn.Parameter(torch.empty(2 * reach + 1))
+        self.reset()
+
+    def reset(self, deviation: float = DEVIATION) -> None:
+        """Initialise anew from the ambient random state; distances and biases begin at zero."""
+        for weight in (self.query.weight, self.key.weight, self.bias.weight, self.null):
+            nn.init.normal_(weight, std=deviation)
+        nn.init.zeros_(self.bias.bias)
+        if self.distance is not None:
+            nn.init.zeros_(self.distance)
+
+    def forward(self, states: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """Score the words of a batch of sentences.
+
+        Parameters
+        ----------
+        states
+            The words' states, shape (batch, words, width); what stands at places that are not valid does not count,
+            as long as it is finite.
+        valid
+            True where a word stands; shape (batch, words).
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (batch, words, 1 + words), float32: the empty slot, then the words. Places that are not valid have
+            the lowest finite number, so that their share is exactly 0; the empty slot is always valid.
+        """
+        batch, words, _ = states.shape
+        queries = self.query(states) * (1.0 / math.sqrt(self.size))
+        keys = self.key(states)
+        null = self.null.to(keys.dtype).expand(batch, 1, -1)
+        scores = torch.matmul(queries, torch.cat([null, keys], dim=1).transpose(1, 2)).float()
+        scores = scores + functional.pad(self.bias(states).squeeze(-1).float(), (1, 0))[:, None, :]
+        if self.distance is not None:
+            scores = scores + functional.pad(self._distances(words), (1, 0))
+        blocked = functional.pad(~valid, (1, 0), value=False)
+        return scores.masked_fill(blocked[:, None, :], torch.finfo(torch.float32).min)
+
+    def _distances(self, words: int) -> torch.Tensor:
+        """Return the score of the distance i − t, shape (words, words)."""
+        assert self.distance is not None
+        assert self.reach is not None
+        places = torch.arange(1 - words, words, device=self.distance.device).clamp(-self.reach, self.reach)
+        line = self.distance[places + self.reach]
+        # Row t is the line from 1 - words + (words - 1 - t) on: all rows are views of it.
+        return line.unfold(0, words, 1).flip(0)
+
+
+def pointer_shares(scores: torch.Tensor) -> torch.Tensor:
+    """Return A: the softmax over what can be pointed to, of the shape of the scores, in float32."""
+    return functional.softmax(scores.float(), dim=-1)
+
+
+class PointerMemory(nn.Module):
+    """What a pointer reads: m_t = A_{t,0} v₀ + Σ_i A_{t,i} W_v h_i, with a learned v₀ for the empty slot.
+
+    Parameters
+    ----------
+    width
+        Size of the words' states.
+    size
+        Size of the memory.
+    """
+
+    def __init__(self, width: int, size: int):
+        super().__init__()
+        self.size = size
+        self.value = nn.Linear(width, size, bias=False)
+        self.null = nn.Parameter(torch.empty(size))
+        self.reset()
+
+    def reset(self, deviation: float = DEVIATION) -> None:
+        """Initialise anew from the ambient random state."""
+        nn.init.normal_(self.value.weight, std=deviation)
+        nn.init.normal_(self.null, std=deviation)
+
+    def forward(self, shares: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """Read the words' states.
+
+        Parameters
+        ----------
+        shares
+            A of shape (batch, queries, 1 + words), the empty slot first; see :func:`pointer_shares`.
+        states
+            Shape (batch, words, width); finite also where no word stands.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (batch, queries, size), in the precision of the values.
+        """
+        values = self.value(states)
+        null = self.null.to(values.dtype).expand(len(values), 1, -1)
+        return torch.matmul(shares.to(values.dtype), torch.cat([null, values], dim=1))
