@@ -6,13 +6,10 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from core.errors import TrainingDiverged
 from core.training.device import memory_mb
-from core.training.evaluation import distinct_predictions, entropy_share
 from core.training.gates import GateWatch, Raising, capped
-from core.training.guards import BestKeeper, LossGuard, SingleClassGuard, judge_entropy
+from core.training.guards import BestKeeper, SingleClassGuard, judge_entropy
 from core.training.schedules import Plateau, rate_function
 from core.training.session import Scored
 from core.training.window import Window
@@ -56,7 +53,7 @@ class Attempt:
         self.last: dict[str, Any] | None = None
         on_plateau = stage.schedule.name == "reduce_lr_on_plateau"
         self.plateau = Plateau.from_config(stage.schedule, maximise=self.keeper.maximise) if on_plateau else None
-        self.loss_guard = LossGuard(stage.guards)
+        self.loss_guard = owner.session.loss_guard(stage.guards)
         self.class_guard = SingleClassGuard(stage.guards.single_class)
         self.raising = Raising(stage.raise_if) if stage.raise_if is not None else None
         self.watch = GateWatch(stage.gate) if stage.gate is not None else None
@@ -159,7 +156,7 @@ class Attempt:
             self._evaluate()
         self._log(force=True)
 
-    def _one_step(self, batch: np.ndarray, factor: float) -> float:
+    def _one_step(self, batch: Any, factor: float) -> float:
         owner = self.owner
         rates = {name: base * factor * self.scale for name, base in self.rates.items()}
         taken = owner.session.step(batch, self.own + 1, rates)
@@ -290,16 +287,14 @@ class Attempt:
 
     def _guard(self, scored: Scored, value: float) -> None:
         owner, run = self.owner, self.owner.run
-        encoded = owner.session.prepared.encoded["gate"]
-        rows = len(owner.session.prepared.roles.gate)
-        if sum(count > 0 for count in owner.session.prepared.task.label_counts(encoded)) > 1:
-            distinct = distinct_predictions(scored.logits, run.plan.task)
-            warning = self.class_guard.observe(run.step, distinct, str(rows))
+        found = owner.session.distinct(scored)
+        if found is not None:
+            warning = self.class_guard.observe(run.step, *found)
             # A warning is told once, not at each evaluation.
             if warning and (self.class_guard.count == 1 or self.class_guard.limit is not None):
                 run.event("guard", warning, step=run.step)
         if owner.stage.guards.entropy is not None:
-            share = entropy_share(scored.logits, encoded, run.plan.task)
+            share = owner.session.entropy(scored)
             judge_entropy(owner.stage.guards, run.step, share, better=owner.above_majority(value))
 
     def _lower(self, value: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import core.training.stage  # noqa: F401  (a waiting worker imports this module so that training begins at once)
@@ -11,10 +10,8 @@ from core.errors import TrainingDiverged
 from core.training.context import Outcome, Request, RunContext
 from core.training.device import exclusive, reading_errors
 from core.training.distil.controls import FILE as CHANGES
-from core.training.evaluation import score_roles
 from core.training.files import recover, remove, sweep, write_json
 from core.training.kinds import executor
-from core.training.material import load_material
 from core.training.results import environment, load_best, write_results
 from core.training.run import Run, Stopped
 from core.training.state import restore
@@ -22,7 +19,7 @@ from core.training.state import restore
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["train"]
+__all__ = ["execute", "train"]
 
 
 def train(plan: Plan, context: RunContext, *, resume: bool = True) -> Outcome:
@@ -48,10 +45,11 @@ def train(plan: Plan, context: RunContext, *, resume: bool = True) -> Outcome:
         If data, model or plan cannot be used, the memory does not suffice, or a guard holds.
     """
     with reading_errors(), exclusive(deterministic=plan.runtime.deterministic):
-        return _execute(Run(plan, context), resume=resume)
+        return execute(Run(plan, context), resume=resume)
 
 
-def _execute(run: Run, *, resume: bool) -> Outcome:
+def execute(run: Run, *, resume: bool) -> Outcome:
+    """Take a run from its loading to its results; the process must be its own (:func:`train` sees to that)."""
     try:
         if resume and (run.folder / "results.json").exists():
             run.event("info", "This run is already finished.")  # the end came between results and the record
@@ -82,7 +80,7 @@ def _set_up(run: Run, resume: bool) -> None:
     sweep(run.folder)
     recover(run.folder / "best")
     run.points.tidy()
-    material = load_material(run.plan, Path(run.context.cache), check=run.check, phase=run.phase)
+    material = run.load()
     run.begin_material(material)
     report = material.roles.report
     if report:
@@ -174,6 +172,7 @@ def _finish(run: Run) -> None:
         "best": run.best_dict(),
         "seconds": round(run.elapsed(), 2),
         "rows": {role: len(getattr(run.material.roles, role)) for role in run.material.encoded},
+        "features": {role: len(encoded.features) for role, encoded in run.material.encoded.items()},
     }  # fmt: skip
     if run.plan.runtime.keep == "all":
         run.save()
@@ -181,8 +180,8 @@ def _finish(run: Run) -> None:
         run.folder,
         {"metrics": metrics, "details": details, "choices": run.choices, "training": training,
          "stages": run.all_entries(), "decisions": run.decisions, **({"teachers": teachers} if teachers else {}),
-         "environment": environment(run.material.device, run.choices)},
-        run.material.task,
+         **run.told(), "environment": environment(run.material.device, run.choices)},
+        run.material,
     )  # fmt: skip
     run.points.clear()
     if run.plan.runtime.keep != "all":
@@ -211,7 +210,8 @@ def _test(
     # Weights that another stage left do not belong to the activations in this one's cache.
     foreign = current is None or (run.best_index is not None and run.best_index != current.index)
     if foreign:
-        session.engine.feeds.clear()
+        for engine in session.engines:
+            engine.feeds.clear()
     last = run.copies() if foreign else session.weights.take()
 
     def put_back() -> None:
@@ -228,7 +228,7 @@ def _test(
 
     try:
         load_best(run.material, run.best.folder)
-        found = score_roles(session.engine, check, keep)
+        found = session.score_roles(check, keep)
         put_back()
         return found
     finally:

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.config import Plan
+from core.config import Plan, Stage
 from core.data.tasks.base import Encoded, Task
 from core.errors import DataError
+from core.training.batches import total_steps
 from core.training.device import pick_device
+from core.training.groups import GroupSpec, resolve
 from core.training.rows import UsedRows
 
 __all__ = ["ROLES", "Material", "encode_roles", "load_material", "load_rows", "parameter_units", "top_names"]
@@ -83,6 +85,19 @@ class Material:
         """Return the path in the plan of the stage that is executed as number `index`, from 0."""
         places = [place for place, stage in enumerate(self.plan.stages) if stage.enabled]
         return f"stages.{places[index]}" if index < len(places) else "stages"
+
+    def places(self, folder: Path) -> list[tuple[str, Material, Path]]:
+        """Return what the best weights are kept as: name of the task (empty where there is one), model, folder."""
+        return [("", self, folder)]
+
+    def steps_of(self, stage: Stage, seed: int) -> tuple[int, int]:
+        """Return the optimiser steps of a stage and of its first epoch."""
+        return total_steps(self.encoded["train"].lengths, stage, seed)
+
+    def groups_of(self, stage: Stage, where: str) -> tuple[list[GroupSpec], list[str]]:
+        """Return the groups that a stage trains, and the names of frozen parameters."""
+        shapes = ((name, parameter.ndim) for name, parameter in self.model.named_parameters())
+        return resolve(shapes, self.units, len(self.layers), stage, where=where)
 
     @contextlib.contextmanager
     def whole(self) -> Iterator[None]:
@@ -198,6 +213,7 @@ def load_material(
     *,
     check: Callable[[], None] = lambda: None,
     phase: Callable[[str], None] = lambda name: None,
+    roles: Any = None,
 ) -> Material:
     """Load rows and model, and tokenise.
 
@@ -211,6 +227,8 @@ def load_material(
         Called between pieces of work; may raise to stop.
     phase
         Told what is being done: ``data``, ``model``, ``tokenising``.
+    roles
+        The rows, if they were read already.
 
     Raises
     ------
@@ -222,9 +240,10 @@ def load_material(
     from core.training.demands import check_metrics, check_model
 
     device = pick_device(plan.runtime.device)
-    phase("data")
-    check()
-    roles = load_rows(plan, cache)
+    if roles is None:
+        phase("data")
+        check()
+        roles = load_rows(plan, cache)
     task = task_for(plan.task, roles.labels)
     check_metrics(plan, task, gate_rows=len(roles.gate) if roles.gate is not None else 0)
     phase("model")

@@ -12,9 +12,9 @@ import torch
 
 from core.config import Plan, Stage
 from core.data.tasks.base import Encoded, Task
-from core.training.batches import stage_seed, total_steps
+from core.training.batches import stage_seed
 from core.training.demands import check_labels, check_length, located
-from core.training.groups import GroupSpec, resolve
+from core.training.groups import GroupSpec
 from core.training.material import Material, load_material, top_names
 from core.training.rows import UsedRows, used_ids
 from core.training.schedules import rate_function
@@ -214,11 +214,8 @@ def prepare_stage(material: Material, stage: Stage, index: int, *, fresh: bool =
         raise RuntimeError("another stage is built on this model")
     where = material.where(index)
     model, seed = material.model, stage_seed(stage, index, material.plan.runtime.seed)
-    groups, frozen = resolve(
-        ((name, parameter.ndim) for name, parameter in model.named_parameters()),
-        material.units, len(material.layers), stage, where=where,
-    )  # fmt: skip
-    steps, per_epoch = total_steps(material.encoded["train"].lengths, stage, seed)
+    groups, frozen = material.groups_of(stage, where)
+    steps, per_epoch = material.steps_of(stage, seed)
     check_length(stage, steps, where)
     with located(where):
         rate_function(stage.schedule, steps, stage.lr)

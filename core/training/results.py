@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from core.data.tasks.base import Task
 from core.training.files import atomic_folder, write_json
 from core.training.material import Material
 from core.training.prepare import Prepared
+from core.training.rows import UsedRows
 
 __all__ = ["environment", "fingerprint", "load_best", "save_best", "write_results"]
 
@@ -46,14 +46,21 @@ def save_best(material: Material, folder: Path, metrics: dict[str, float]) -> No
 
     need = sum(parameter.numel() * parameter.element_size() for parameter in material.model.parameters())
     with atomic_folder(folder, need=need) as partial:
-        save_model(
-            partial, material.model, material.tokenizer, material.task, max_length=material.plan.model.max_length,
-            plan=material.plan.model_dump(mode="json"), metrics=metrics,
-        )  # fmt: skip
+        for name, one, place in material.places(partial):
+            place.mkdir(exist_ok=True)
+            save_model(
+                place, one.model, one.tokenizer, one.task, max_length=one.plan.model.max_length,
+                plan=one.plan.model_dump(mode="json"), metrics=_of_task(metrics, name),
+            )  # fmt: skip
 
 
 def load_best(material: Material, folder: Path) -> None:
     """Put the weights of the best folder into the model."""
+    for _, one, place in material.places(folder):
+        _load(one, place, material.rows)
+
+
+def _load(material: Material, folder: Path, rows: UsedRows | None) -> None:
     tensors: dict[str, torch.Tensor] = {}
     for path in sorted(folder.glob("*.safetensors")):
         tensors.update(load_file(path))
@@ -63,8 +70,8 @@ def load_best(material: Material, folder: Path) -> None:
     with torch.no_grad():
         for name, parameter in parameters.items():
             value = tensors[name]
-            if material.rows is not None and parameter is material.rows.rows:
-                value = value[material.rows.ids.cpu()]
+            if rows is not None and parameter is rows.rows:
+                value = value[rows.ids.cpu()]
             parameter.copy_(value)
 
 
@@ -88,13 +95,24 @@ def environment(device: torch.device, choices: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def write_results(folder: Path, results: dict[str, Any], task: Task | None = None) -> None:
-    """Write results.json, and the metrics (and what the task chose on gate) into the best folder's bertloom.json."""
-    card = folder / "best" / "bertloom.json"
-    if card.exists():
-        content = json.loads(card.read_text(encoding="utf-8"))
-        content["metrics"] = results["metrics"]
-        if task is not None:
-            content["task"] = task.config.model_dump(mode="json")
-        write_json(card, content)
+def write_results(folder: Path, results: dict[str, Any], material: Material | None = None) -> None:
+    """Write results.json, and metrics and what tasks chose on gate into the best folder's bertloom.json."""
+    for name, one, place in material.places(folder / "best") if material is not None else ():
+        card = place / "bertloom.json"
+        if card.exists():
+            content = json.loads(card.read_text(encoding="utf-8"))
+            content["metrics"] = _of_task(results["metrics"], name)
+            content["task"] = one.task.config.model_dump(mode="json")
+            write_json(card, content)
     write_json(folder / "results.json", results)
+
+
+def _of_task(metrics: dict[str, float], name: str) -> dict[str, float]:
+    """Return the metrics of one of several tasks, ``role/metric`` in place of ``role/task/metric``."""
+    if not name:
+        return metrics
+    split = {key: key.split("/", 1) for key in metrics}
+    return {
+        f"{role}/{rest.removeprefix(f'{name}/')}": metrics[key]
+        for key, (role, rest) in split.items() if rest.startswith(f"{name}/")
+    }  # fmt: skip

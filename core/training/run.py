@@ -13,7 +13,7 @@ import torch
 
 from core.config import EarlyStopping, Plan, Stage
 from core.errors import ModelError
-from core.training.batches import stage_seed, total_steps
+from core.training.batches import stage_seed
 from core.training.best import BestModel
 from core.training.checkpoints import Checkpoints, Loaded
 from core.training.choices import Choice, choose
@@ -21,10 +21,9 @@ from core.training.context import Outcome, Request, RunContext
 from core.training.decisions import decision
 from core.training.demands import check_length
 from core.training.device import set_threads
-from core.training.engine import Engine
 from core.training.guards import BestKeeper
 from core.training.kinds import StageOutcome
-from core.training.material import Material
+from core.training.material import Material, load_material
 from core.training.restore import RestorePoints
 from core.training.session import Session
 from core.training.snapshot import Snapshot
@@ -147,13 +146,24 @@ class Run:
 
     # ---- stages ----------------------------------------------------------------------------------------------------
 
+    def load(self) -> Material:
+        """Load rows and model, and tokenise."""
+        return load_material(self.plan, Path(self.context.cache), check=self.check, phase=self.phase)
+
+    def build(self, stage: Stage, index: int, *, fresh: bool) -> Session:
+        """Build a stage on the model."""
+        return Session(self.material, stage, index, fresh=fresh)
+
+    def told(self) -> dict[str, Any]:
+        """Return what results.json holds beside that which every run leaves."""
+        return {}
+
     def begin_material(self, material: Material) -> None:
         """Take the loaded model; nothing may have been trained on it yet."""
         self.material = material
         self.origin = material.origin()
-        lengths = material.encoded["train"].lengths
         self.planned = [
-            total_steps(lengths, stage, stage_seed(stage, index, self.plan.runtime.seed))[0]
+            material.steps_of(stage, stage_seed(stage, index, self.plan.runtime.seed))[0]
             if stage.trains else 0
             for index, stage in enumerate(self.active)
         ]  # fmt: skip
@@ -175,10 +185,10 @@ class Run:
 
     def open(self, stage: Stage, index: int, *, fresh: bool = True) -> Session:
         """Build a stage on the model, and execute as was chosen; the first one to be built is timed for that."""
-        session = Session(self.material, stage, index, fresh=fresh)
+        session = self.build(stage, index, fresh=fresh)
         try:
             if self.choices:
-                self.apply(session.engine)
+                self.apply(session)
             else:
                 self._choose(session, index)
         except BaseException:
@@ -186,10 +196,10 @@ class Run:
             raise
         return session
 
-    def apply(self, engine: Engine) -> None:
+    def apply(self, session: Session) -> None:
         """Execute as was chosen."""
         chosen = self.choices
-        _apply(Choice(chosen["threads"], chosen["precision"], chosen["path"]), engine)
+        _apply(Choice(chosen["threads"], chosen["precision"], chosen["path"]), session)
 
     def fill_caches(self, session: Session) -> None:
         """Compute the activations of a session's frozen lower part, or find them in the cache."""
@@ -202,7 +212,7 @@ class Run:
         cached = prepared.depth == len(prepared.layers) and stage.cache_activations
         steps = min(prepared.steps, prepared.steps_per_epoch) if cached else prepared.steps
         choice, timings = choose(session.engine, steps=steps + self.later_steps(index), check=self.check)
-        _apply(choice, session.engine)
+        _apply(choice, session)
         chosen = {
             **choice.as_dict(), "device": str(prepared.device), "deterministic": self.plan.runtime.deterministic,
             "timings": timings, "trained_rows": None if prepared.rows is None else int(prepared.rows.rows.shape[0]),
@@ -422,7 +432,8 @@ class Run:
                 parameter.copy_(copies[name])
 
 
-def _apply(choice: Choice, engine: Engine) -> None:
+def _apply(choice: Choice, session: Session) -> None:
     set_threads(choice.threads)
-    engine.precision = choice.precision
-    engine.use_path(choice.path)
+    for engine in session.engines:
+        engine.precision = choice.precision
+        engine.use_path(choice.path)

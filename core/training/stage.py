@@ -17,7 +17,7 @@ from core.training.checkpoints import Loaded, restore_random_state
 from core.training.distil.maps import GROUP
 from core.training.gates import Decision, better, passes
 from core.training.guards import BestKeeper
-from core.training.intervals import majority_score, score_of
+from core.training.intervals import score_of
 from core.training.kinds import StageOutcome
 from core.training.session import Scored
 from core.training.verdict import conclude
@@ -181,6 +181,7 @@ class StageRun:
         self.best, self.gate = state["best"], state["gate"]
         self.gate_seconds, self.seconds = state["gate_seconds"], state["seconds"]
         self._taught = state.get("teaching")
+        self.session.load_state_dict(state.get("session") or {})
         if state["done"] is not None:
             self.done = StageOutcome(**state["done"])
         restore_random_state(loaded.random, loaded.state["random"])
@@ -197,7 +198,7 @@ class StageRun:
             "begun_again": self.begun_again, "repeating": self.repeating, "attempts": self.attempts,
             "start": self.start, "began_with": self.began_with, "keeper": self.keeper.state_dict(),
             "best": self.best, "gate": self.gate, "gate_seconds": self.gate_seconds, "seconds": self.elapsed(),
-            "done": done, "alike": self.session.alike,
+            "done": done, "alike": self.session.alike, "session": self.session.state_dict(),
             "teaching": None if self.teaching is None else self.teaching.state_dict(),
         }  # fmt: skip
 
@@ -296,10 +297,9 @@ class StageRun:
 
     def majority(self, metric: str) -> float | None:
         """Return what a method without a model scores on the gate rows."""
-        prepared = self.session.prepared
         known = self.run.majorities
         if metric not in known:
-            known[metric] = majority_score(prepared.task, metric, prepared.roles, prepared.encoded["gate"])
+            known[metric] = self.session.majority(metric)
         return known[metric]
 
     def above_majority(self, value: float, metric: str | None = None) -> bool:
