@@ -14,24 +14,22 @@ from core.api import Studio
 from core.config.statistics import StatisticsConfig
 from core.settings import Home
 from tests.e2e.conftest import Server
+from tests.unit.search.structure.made import material
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 #: Milliseconds that a worker may take on a busy machine.
 PATIENCE = 240_000
-SMALL = StatisticsConfig.model_validate(
-    {
-        "name": "small", "words": 300, "draws": 0, "probe": False, "runtime": {"threads": 1},
-        "corpus": {"source": "reviews", "max_sentences": 400},
-    }
-)  # fmt: skip
 
 
 @pytest.fixture
-def measured(home: Home) -> str:
-    """The id of a measurement that waits in the queue: the server's workers make it."""
+def measured(home: Home, tmp_path: Path) -> str:
+    """The id of a measurement that waits in the queue: the server's workers make it, of a tiny parent."""
+    small = StatisticsConfig.model_validate(
+        {**material(tmp_path), "name": "small", "words": 220, "draws": 0, "probe": False, "runtime": {"threads": 1}}
+    )
     with Studio(home, watch=False) as studio:
-        return studio.runs.submit(SMALL, kind="stats", now=True)
+        return studio.runs.submit(small, kind="stats", now=True)
 
 
 def fill(page: Page, label: str, value: str) -> None:
@@ -71,7 +69,7 @@ def test_from_statistics_to_a_candidate_and_its_training(
     page.get_by_text("More settings").click()
     for label, value in (
         ("Numbers of layers", "2"), ("Candidates", "2"), ("Enter training", "2"), ("Steps of the rungs", "4"),
-        ("Sub-words a step", "256"), ("Sentences, at most", "300"), ("Budget (share of the parent)", "0.2"),
+        ("Sub-words a step", "256"), ("Sentences, at most", "150"), ("Budget (share of the parent)", "0.6"),
     ):  # fmt: skip
         fill(page, label, value)
     expect(page.locator(".st-key-search_outlook")).to_contain_text("rungs of 4 steps")
