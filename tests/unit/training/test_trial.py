@@ -64,9 +64,9 @@ def test_a_stage_in_its_own_right_is_the_stage_of_a_plan(
     alone = MemoryContext(tmp_path / "alone", shared_cache)
     plan = make_plan(stage=STAGE, runtime={"keep": "all"})
     # It has a run of its own, so it cannot execute while this one holds the process: only its numbers are compared.
-    from core.training.loop import _execute
+    from core.training.loop import execute
 
-    assert _execute(Run(plan, alone), resume=False) is Outcome.FINISHED
+    assert execute(Run(plan, alone), resume=False) is Outcome.FINISHED
     assert child.series("train/loss") == alone.series("train/loss")
     assert child.series("gate/loss") == alone.series("gate/loss")
     trained = last_weights(alone)
