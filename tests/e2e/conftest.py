@@ -34,16 +34,30 @@ ARGUMENTS = [
 ]
 
 # Machines that do other things beside are slow, not broken.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=45_000)
+
+#: Files that take longest, longest first: begun last, one would keep a single process busy at the end.
+LONGEST = ("planner_stages", "live_plot", "planner_form", "distillation", "graph_explorer", "start_to_export")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem.removeprefix("test_")
+        return LONGEST.index(name) if item.path.parent == Path(__file__).parent and name in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
 
 
 class Server:
     """`streamlit run app.py` on a port of its own; it can be stopped, killed and started again."""
 
-    def __init__(self, home: Home, log: Path, *options: str) -> None:
+    def __init__(self, home: Home, log: Path, *options: str, **environment: str) -> None:
         self.home = home
         self.log = log
         self.options = options
+        self.environment = environment
         self.port = _free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -59,6 +73,7 @@ class Server:
             **os.environ,
             "BERTLOOM_HOME": str(self.home.root),
             "BERTLOOM_WARM": os.environ.get("BERTLOOM_WARM", "0"),
+            **self.environment,
         }
         with self.log.open("ab") as stream:
             self.process = subprocess.Popen(
@@ -134,6 +149,17 @@ def server(stopped_server: Server) -> Server:
     return stopped_server.start()
 
 
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server for those tests of a file that need no home of their own."""
+    folder = tmp_path_factory.mktemp("shared")
+    server = Server(Home(folder / "home").ensure(), folder / "server.log")
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = next(
@@ -165,7 +191,7 @@ class Guard:
         page.on("request", self._request)
         page.on("websocket", lambda socket: self._address(socket.url))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
 
     def _request(self, request: Request) -> None:
         self._address(request.url)

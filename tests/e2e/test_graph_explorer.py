@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +29,28 @@ class GraphServer(Server):
         return [sys.executable, "-m", "streamlit", "run", app, "--server.port", str(self.port)]
 
 
-@pytest.fixture
-def graphs(request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> Iterator[Server]:
-    """A server whose desk holds one graph, none (``empty``), or one with hostile words (``hostile``)."""
-    kind = getattr(request, "param", "ready")
-    before = os.environ.get("BERTLOOM_TEST_GRAPHS")
-    os.environ["BERTLOOM_TEST_GRAPHS"] = kind
-    server = GraphServer(home, tmp_path / "server.log")
-    try:
-        yield server.start()
-    finally:
+@pytest.fixture(scope="module")
+def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """Running servers by what their desk holds, each started once: tests look at it and leave it as it is."""
+    started: dict[str, Server] = {}
+
+    def get(kind: str) -> Server:
+        if kind not in started:
+            folder = tmp_path_factory.mktemp("desk")
+            home = Home(folder / "home").ensure()
+            started[kind] = GraphServer(home, folder / "server.log", BERTLOOM_TEST_GRAPHS=kind)
+            started[kind].start()
+        return started[kind]
+
+    yield get
+    for server in started.values():
         server.stop()
-        if before is None:
-            os.environ.pop("BERTLOOM_TEST_GRAPHS")
-        else:
-            os.environ["BERTLOOM_TEST_GRAPHS"] = before
+
+
+@pytest.fixture
+def graphs(request: pytest.FixtureRequest, desks: Callable[[str], Server]) -> Server:
+    """A server whose desk holds one graph, none (``empty``, for one test), or one with hostile words (``hostile``)."""
+    return desks(getattr(request, "param", "ready"))
 
 
 def open_explorer(page: Page, server: Server, query: str = "") -> Locator:
