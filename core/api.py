@@ -38,11 +38,15 @@ from core.runs.student_desk import StudentDesk
 from core.runs.teachers import list_teachers
 from core.settings import Home
 from core.settings import home as default_home
+from core.studies.comparing.desk import ComparisonDesk
 from core.studies.desk import ClaimDesk
 
 _Dicts = list[dict[str, Any]]  # classes below have a method of the name list
 
-__all__ = ["ClaimDesk", "DataDesk", "GraphDesk", "ModelDesk", "RunDesk", "StructureDesk", "StudentDesk", "Studio"]
+__all__ = [
+    "ClaimDesk", "ComparisonDesk", "DataDesk", "GraphDesk", "ModelDesk", "RunDesk", "StructureDesk", "StudentDesk",
+    "Studio",
+]  # fmt: skip
 
 
 class Studio:
@@ -77,6 +81,7 @@ class Studio:
         self.runs = RunDesk(self._store, self._helper, submitter)
         self.graphs = GraphDesk(self._store, self._helper, submitter)
         self.claims = ClaimDesk(self._store, self.runs, self.estimate)
+        self.comparisons = ComparisonDesk(self._store, self.runs, self.estimate, self.predict)
         self.structures = StructureDesk(self._store, self.runs)
         self.students = StudentDesk(self._store, self._helper, self.runs)
         self.presets = Presets(self.home)

@@ -1,6 +1,7 @@
 """Configs that form, YAML file, command line and run record share."""
 
 from core.config.claims import ClaimConfig
+from core.config.comparison import Comparison
 from core.config.files import apply_sets, load_plan, plan_from_dict, plan_from_yaml, plan_to_yaml, problems
 from core.config.graph import (
     EDGE_TYPES,
@@ -49,6 +50,7 @@ __all__ = [
     "Backend",
     "ClaimConfig",
     "Columns",
+    "Comparison",
     "CoocEdges",
     "CorpusConfig",
     "DataConfig",

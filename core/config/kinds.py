@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from core.config.claims import ClaimConfig
+from core.config.comparison import Comparison
 from core.config.distil import DistilConfig
 from core.config.files import apply_sets, mapping_from_yaml, read_text, validated
 from core.config.graph import GraphConfig, LinkConfig, ProbeConfig
+from core.config.joint import JointPlan
 from core.config.plan import Plan
 from core.config.statistics import StatisticsConfig
 from core.config.structure import StructureConfig
@@ -19,7 +21,9 @@ __all__ = ["RunConfig", "config_from_dict", "kind_of", "load_config", "title_of_
 
 RunConfig: TypeAlias = (
     Plan | GraphConfig | ProbeConfig | LinkConfig | ClaimConfig | StatisticsConfig | DistilConfig | StructureConfig
-)
+    | Comparison
+    | JointPlan
+)  # fmt: skip
 
 _CONFIGS: dict[str, type[RunConfig]] = {
     "train": Plan,
@@ -27,14 +31,17 @@ _CONFIGS: dict[str, type[RunConfig]] = {
     "probe": ProbeConfig,
     "link": LinkConfig,
     "claim": ClaimConfig,
+    "compare": Comparison,
     "stats": StatisticsConfig,
     "distil": DistilConfig,
     "structure": StructureConfig,
+    "joint": JointPlan,
 }
 _TITLES = {
     "train": "Training", "graph": "Word graph", "probe": "Structural probe", "link": "Graph network",
     "claim": "Claim", "stats": "Statistics of layers", "distil": "Distilled student",
-    "structure": "Structure search",
+    "structure": "Structure search", "compare": "Comparison",
+    "joint": "Joint training",
 }  # fmt: skip
 
 

@@ -22,11 +22,12 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7
 
 
 def has_checkpoint(run: Path | str) -> bool:
-    """Whether there is something to resume from: a complete checkpoint, recorded runs of a claim, ranked candidates.
+    """Whether there is something to resume from: a complete checkpoint, runs of a claim or comparison, candidates.
 
     Temporary names are incomplete ones.
     """
-    for name, complete in (("checkpoints", str.isdigit), ("arms", _is_record), ("candidates", _is_record)):
+    records = [(name, _is_record) for name in ("arms", "compared", "candidates")]
+    for name, complete in (("checkpoints", str.isdigit), *records):
         try:
             with os.scandir(os.path.join(run, name)) as entries:
                 if any(complete(entry.name) for entry in entries):

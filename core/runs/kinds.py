@@ -21,9 +21,11 @@ KINDS: dict[str, str] = {
     "probe": "core.graph.probe.run:run",
     "link": "core.graph.link.run:run",
     "claim": "core.studies.run:run",
+    "compare": "core.studies.comparing.run:run",
     "stats": "core.search.statistics_run:run",
     "distil": "core.search.distil_run:run",
     "structure": "core.search.structure.run:run",
+    "joint": "core.training.joint:train",
 }
 
 #: ``name=module:function`` pairs for the project's own tests; modules outside of ``tests`` are not taken.

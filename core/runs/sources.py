@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from core.config import ClaimConfig, DataConfig, LinkConfig, Plan, RunConfig, Stage
+from core.config import ClaimConfig, Comparison, DataConfig, LinkConfig, Plan, RunConfig, Stage
 from core.config.distil import DistilConfig
+from core.config.joint import JointPlan
 from core.config.structure import StructureConfig
 from core.data.samples import sample_names
 from core.errors import StorageError
@@ -20,7 +21,7 @@ __all__ = [
 
 #: Signs that files bear by custom, like ``rows (1).csv``, and that a name of ours does without.
 _HARMLESS = str.maketrans(dict.fromkeys("()[]{},;+&@=~!#%'$", "_"))
-_FIELDS = ("source", "gate_source", "test_source")
+_FIELDS = ("source", "gate_source", "test_source", "finetuning_source")
 _Config = TypeVar("_Config", bound=RunConfig)
 
 
@@ -28,6 +29,8 @@ def names_hub(plan: Mapping[str, Any]) -> bool:
     """Whether a plan, as plain data, names a hub model or data set."""
     data, model, corpus = (plan.get(part) or {} for part in ("data", "model", "corpus"))
     named = [data.get(field) for field in _FIELDS] + [model.get("source"), corpus.get("source")]
+    for task in plan.get("tasks") or []:
+        named += [(task.get("data") or {}).get(field) for field in _FIELDS]
     for stage in plan.get("stages") or []:
         named += [one.get("source") for one in (stage.get("distil") or {}).get("teachers") or []]
     return any(isinstance(source, str) and source.startswith("hub:") for source in named)
@@ -48,7 +51,7 @@ def absolute_data(data: DataConfig) -> DataConfig:
     """Return the config with relative paths of files that exist made absolute: the worker's folder may be another."""
     changes = {field: _absolute(getattr(data, field)) for field in _FIELDS}
     if data.source.startswith("hub:"):  # gate_source and test_source are splits then
-        changes = {"source": data.source}
+        changes = {"source": data.source, "finetuning_source": _absolute(data.finetuning_source)}
     return data.model_copy(update=changes)
 
 
@@ -72,7 +75,9 @@ def absolute_sources(plan: _Config, home: Home | None = None) -> _Config:
         changes["finetune"] = plan.finetune.model_copy(update={"data": data})
     if isinstance(plan, Plan):
         changes["stages"] = [_absolute_teachers(stage, home) for stage in plan.stages]
-    if isinstance(plan, Plan | ClaimConfig):
+    if isinstance(plan, Comparison | JointPlan):
+        changes["tasks"] = [task.model_copy(update={"data": absolute_data(task.data)}) for task in plan.tasks]
+    elif isinstance(plan, Plan | ClaimConfig):
         changes["data"] = absolute_data(plan.data)
     elif isinstance(plan, LinkConfig):
         changes["graph"] = _absolute(plan.graph)

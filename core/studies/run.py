@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from core.config import RunConfig
 from core.config.claims import ClaimConfig, Part
 from core.errors import DeviceError, TrainingDiverged
 from core.runs import folder
@@ -17,7 +15,8 @@ from core.studies.arms import plan_of
 from core.studies.records import ArmRun, key_of, read_records, record_of, write_record
 from core.studies.shelf import Arm, Claim, claim_named
 from core.studies.verdicts import judge
-from core.training.context import ChildContext, Outcome, Request, RunContext, Wish
+from core.studies.watched import Watched
+from core.training.context import Outcome, Request, RunContext
 
 __all__ = ["Job", "jobs_of", "run", "train_job"]
 
@@ -111,7 +110,7 @@ def train_job(
     """Train one arm with one seed as a part of the run; no record where a person stopped it."""
     plan = plan_of(config, job.part, job.arm, job.seed)
     child = context.child(job.key, name=plan.name, plan=plan, tags=(config.claim,))
-    watched = _Watched(child)
+    watched = Watched(child)
     started = time.monotonic()
     failed = ""
     try:
@@ -205,45 +204,3 @@ class _Clock:
         if any(job.part not in self._taken for job in jobs):
             return None
         return round(sum(sum(taken) / len(taken) for job in jobs if (taken := self._taken[job.part])), 1)
-
-
-class _Watched:
-    """A part's context that also keeps the points, for the record."""
-
-    def __init__(self, child: ChildContext) -> None:
-        self._child = child
-        self.points: dict[str, list[tuple[int, float]]] = {}
-
-    @property
-    def folder(self) -> Path:
-        return self._child.folder
-
-    @property
-    def cache(self) -> Path:
-        return self._child.cache
-
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self.points.setdefault(name, []).append((int(step), float(value)))
-        self._child.metrics(step, values)
-
-    def event(self, kind: str, message: str, *, step: int | None = None, data: Mapping[str, Any] | None = None) -> None:
-        self._child.event(kind, message, step=step, data=data)
-
-    def progress(self, **values: Any) -> None:
-        self._child.progress(**values)
-
-    def request(self) -> Request:
-        return self._child.request()
-
-    def wishes(self) -> Sequence[Wish]:
-        return self._child.wishes()
-
-    def took(self, number: int) -> None:
-        self._child.took(number)
-
-    def flush(self) -> None:
-        self._child.flush()
-
-    def child(self, key: str, *, name: str, plan: RunConfig, tags: Any = ()) -> ChildContext:
-        return self._child.child(key, name=name, plan=plan, tags=tags)

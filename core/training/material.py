@@ -19,6 +19,7 @@ from core.training.batches import total_steps
 from core.training.device import pick_device
 from core.training.groups import GroupSpec, resolve
 from core.training.rows import UsedRows
+from core.training.sharing import encoded_once, rows_once
 
 __all__ = ["ROLES", "Material", "encode_roles", "load_material", "load_rows", "parameter_units", "top_names"]
 
@@ -171,7 +172,7 @@ def load_rows(plan: Plan, cache: Path) -> Any:
     """Load the roles of a plan (see :mod:`core.data.roles`)."""
     from core.data.roles import load_roles
 
-    return load_roles(plan.data, plan.task, cache=cache)
+    return rows_once(plan, cache, lambda: load_roles(plan.data, plan.task, cache=cache))
 
 
 def encode_roles(
@@ -253,7 +254,9 @@ def load_material(
     units = parameter_units(shape.parts)
     check_model(plan, model, units, len(shape.layers), labels=list(roles.labels))
     phase("tokenising")
-    encoded = encode_roles(roles, task, tokenizer, plan.model.max_length, check)
+    encoded = encoded_once(
+        plan, roles.fingerprint, lambda: encode_roles(roles, task, tokenizer, plan.model.max_length, check)
+    )
     model.to(device)
     return Material(plan, roles, task, model, tokenizer, encoded, list(shape.layers), shape.encoder, units, device)
 
