@@ -73,6 +73,15 @@ class JointTask(Config):
             raise ValueError(f"a task cannot be called {value!r}: a series has that name")
         return value
 
+    @field_validator("metric")
+    @classmethod
+    def _larger(cls, value: str | None) -> str | None:
+        if value is not None and value.endswith("loss"):
+            raise ValueError(
+                f"the metrics of all tasks are averaged, so each must be better when it is larger: {value}"
+            )
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _one_tokeniser(cls, data: Any) -> Any:

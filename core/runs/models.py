@@ -22,7 +22,7 @@ _MADE = {"pruned": "(pruned)", "random": "(random weights)"}
 
 
 def find_model_folder(store: Store, source: str) -> Path:
-    """Return the model folder that a run (id, beginning, name) or a path names.
+    """Return the model folder that a run (id, beginning, name), RUN/TASK of a joint run, or a path names.
 
     Raises
     ------
@@ -41,6 +41,9 @@ def find_model_folder(store: Store, source: str) -> Path:
     try:
         record = store.runs.find(source)
     except RunNotFound:
+        part = _of_task(store, source)
+        if part is not None:
+            return part
         if is_folder:
             raise ModelError(
                 "The folder holds no model.",
@@ -54,6 +57,12 @@ def find_model_folder(store: Store, source: str) -> Path:
 def model_of(store: Store, record: RunRecord) -> Path:
     """Return the folder with the best weights of a run."""
     best = store.home.run(record.id) / "best"
+    tasks = _tasks(best)
+    if tasks:
+        raise ModelError(
+            f"The run {record.name!r} has a model for each of its tasks.", where=f"run {record.id}",
+            expected=" or ".join(f"{record.id}/{name}" for name in tasks),
+        )  # fmt: skip
     if not folder.has_model(best.parent):
         why = (
             "its weights were deleted"
@@ -65,6 +74,31 @@ def model_of(store: Store, record: RunRecord) -> Path:
             expected="a run that was evaluated at least once and keeps its best weights (runtime.keep)",
         )  # fmt: skip
     return best
+
+
+def _of_task(store: Store, source: str) -> Path | None:
+    """Return the folder that RUN/TASK names; None where it names no run."""
+    name, _, task = source.rpartition("/")
+    try:
+        record = store.runs.find(name) if name and task else None
+    except RunNotFound:
+        return None
+    if record is None:
+        return None
+    best = store.home.run(record.id) / "best"
+    known = _tasks(best)
+    if task not in known:
+        raise ModelError(
+            f"The run {record.name!r} has no model for a task {task!r}.", where=f"run {record.id}",
+            expected=" or ".join(f"{record.id}/{one}" for one in known) or "a joint run that has been evaluated",
+        )  # fmt: skip
+    return best / task
+
+
+def _tasks(best: Path) -> list[str]:
+    """Return the tasks of a joint run that have a model of their own; none of other runs."""
+    one = not best.is_dir() or (best / "config.json").is_file()
+    return [] if one else sorted(path.parent.name for path in best.glob("*/config.json"))
 
 
 def list_models(store: Store, describe: Callable[..., Any]) -> list[dict[str, Any]]:

@@ -44,7 +44,8 @@ def save_best(material: Material, folder: Path, metrics: dict[str, float]) -> No
     """
     from core.models import save_model
 
-    need = sum(parameter.numel() * parameter.element_size() for parameter in material.model.parameters())
+    kept = [one.model for _, one, _ in material.places(folder)]
+    need = sum(parameter.numel() * parameter.element_size() for model in kept for parameter in model.parameters())
     with atomic_folder(folder, need=need) as partial:
         for name, one, place in material.places(partial):
             place.mkdir(exist_ok=True)

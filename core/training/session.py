@@ -149,7 +149,13 @@ class Session:
         return Step(loss, norm, len(batch), tokens, time.perf_counter() - started, told)
 
     def _backward(
-        self, engine: Engine, batch: np.ndarray, own: int, *, scale: torch.Tensor | None = None, first: int = 0
+        self,
+        engine: Engine,
+        batch: np.ndarray,
+        own: int,
+        *,
+        scale: Callable[[], torch.Tensor | None] | None = None,
+        first: int = 0,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Add the gradients of a batch to those that are there.
 
@@ -162,7 +168,7 @@ class Session:
         own
             The stage's own step, which seeds dropout.
         scale
-            What the loss is multiplied by, shape (); None for 1.
+            Gives what the loss is multiplied by, shape (), anew for each micro-batch; None for 1.
         first
             Number of the first micro-batch, which seeds dropout too.
 
@@ -184,7 +190,8 @@ class Session:
             if len(parts) == 1:
                 weight = weight.clamp(min=1e-12)
                 total = total / weight
-            (total if scale is None else total * scale).backward()
+            factor = None if scale is None else scale()
+            (total if factor is None else total * factor).backward()
             loss_sum = total.detach() if loss_sum is None else loss_sum + total.detach()
             weight_sum = weight if weight_sum is None else weight_sum + weight
         assert loss_sum is not None

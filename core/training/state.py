@@ -9,6 +9,7 @@ import torch
 from core.errors import BertloomError
 from core.training.checkpoints import Loaded, restore_random_state
 from core.training.distil.maps import PREFIX
+from core.training.joint.weighting import PREFIX as WEIGHTS
 
 if TYPE_CHECKING:
     from core.training.run import Run
@@ -79,7 +80,7 @@ def restore(run: Run, loaded: Loaded) -> None:
     middle = state["stage"] is not None
     whole = {
         name.removesuffix(_BASE): tensor for name, tensor in loaded.tensors.items()
-        if name + _BASE not in loaded.tensors and not name.startswith(PREFIX)
+        if name + _BASE not in loaded.tensors and not name.startswith((PREFIX, WEIGHTS))
     }  # fmt: skip
     material.put(whole, skip_other_shapes=middle)
     material.touched = set(state["touched_before"] if middle else state["touched"])
