@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -351,28 +348,3 @@ def test_the_address_of_a_run_does_not_stay_behind(open_planner: Callable[..., A
 def wait_for_answers(app: AppTest) -> None:
     for job in app.session_state["planner_jobs"].values():
         job.future.exception(timeout=10)
-
-
-def test_neither_home_nor_planner_brings_torch_into_the_dashboard(tmp_path: Path) -> None:
-    code = (
-        "import sys\n"
-        "from streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({str(ROUTER)!r}, default_timeout=60).run()\n"
-        "app.switch_page('../stage_planner.py').run()\n"
-        "assert not app.exception, app.exception\n"
-        "assert any(box.label == 'Learning rate' for box in app.number_input)\n"
-        "heavy = [name for name in ('torch', 'transformers', 'datasets') if name in sys.modules]\n"
-        "from pages.ui.studio import close\n"
-        "close()\n"
-        "assert not heavy, heavy\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, "BERTLOOM_HOME": str(tmp_path / "home")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
