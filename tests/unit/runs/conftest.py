@@ -44,7 +44,7 @@ def studio(home: Home) -> Iterator[Studio]:
     for record in made.runs.list(status="active"):
         made._manager._grace = 0.0  # type: ignore[union-attr]
         made.runs.cancel(record.id)
-        made.runs.wait(record.id, 20)
+        made.runs.wait(record.id, 60)
     made.close()
 
 
@@ -85,7 +85,7 @@ def keeper(home: Home) -> Iterator[Callable[[], Keeper]]:
             one.end()
 
 
-def until(studio: Any, run_id: str, test: Callable[[RunRecord], bool], seconds: float = 20.0) -> RunRecord:
+def until(studio: Any, run_id: str, test: Callable[[RunRecord], bool], seconds: float = 60.0) -> RunRecord:
     """Wait until a run's record passes a test."""
     end = time.monotonic() + seconds
     while True:

@@ -103,11 +103,11 @@ def test_pausing_the_whole_stops_its_part_and_resuming_goes_on_with_the_same_run
 
     until(studio, run, at_step(1))
     studio.runs.pause(run)
-    assert studio.runs.wait(run, 20).status is Status.PAUSED
+    assert studio.runs.wait(run, 60).status is Status.PAUSED
     before = {record.id: record.status for record in studio.runs.list(part_of=run)}
     assert Status.RUNNING not in before.values()
     studio.runs.resume(run)
-    assert studio.runs.wait(run, 20).status is Status.FINISHED
+    assert studio.runs.wait(run, 60).status is Status.FINISHED
     after = {record.id: record.status for record in studio.runs.list(part_of=run)}
     assert set(before) <= set(after)
     assert len(after) == 3

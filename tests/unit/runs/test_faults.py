@@ -47,7 +47,7 @@ def test_a_killed_worker_is_interrupted_and_loses_no_metric_older_than_a_second(
     assert "killed (SIGKILL)" in studio.runs.events(run)[-1].message
     seen = len(times)
     studio.runs.resume(run)
-    record = studio.runs.wait(run, 30)
+    record = studio.runs.wait(run, 60)
     complete(studio, run, 150)
     assert record.seconds > 1.5
     assert seen < 150
@@ -84,16 +84,16 @@ def test_when_both_are_killed_the_next_dashboard_says_so_at_once(home: Home, kee
             record = until(studio, run, lambda record: record.status is Status.INTERRUPTED, 5)
             assert time.time() - begun < 5
             assert moment - studio.runs.series(run).series["train/loss"]["times"][-1] < 1.0
-            assert studio.runs.wait(waiting, 20).status is Status.FINISHED
+            assert studio.runs.wait(waiting, 60).status is Status.FINISHED
             studio.runs.resume(run)
-            studio.runs.wait(run, 30)
+            studio.runs.wait(run, 60)
             complete(studio, run, 150)
 
 
 def test_a_worker_that_dies_while_nobody_watches_but_its_old_parent_is_found(home: Home, keeper: Keep) -> None:
     first = keeper()
     with Studio(home, watch=False) as reader:
-        run = reader.runs.submit(plan_of(1000, 0.02), kind="count")
+        run = reader.runs.submit(plan_of(10_000, 0.02), kind="count")
         record = until(reader, run, at_step(5))
         assert record.pid is not None
         first.kill()
@@ -108,16 +108,16 @@ def test_a_worker_that_dies_while_nobody_watches_but_its_old_parent_is_found(hom
 def test_an_adopted_worker_is_paused_and_cancelled_as_any_other(home: Home, keeper: Keep) -> None:
     first = keeper()
     with Studio(home, watch=False) as reader:
-        run = reader.runs.submit(plan_of(1000, 0.02), kind="count")
+        run = reader.runs.submit(plan_of(10_000, 0.02), kind="count")
         until(reader, run, at_step(5))
         first.kill()
         with Studio(home) as studio:
             studio.runs.pause(run)
-            assert studio.runs.wait(run, 10).status is Status.PAUSED
+            assert studio.runs.wait(run, 60).status is Status.PAUSED
             studio.runs.resume(run)
             until(studio, run, lambda record: record.status is Status.RUNNING)
             studio.runs.cancel(run)
-            assert studio.runs.wait(run, 10).status is Status.CANCELLED
+            assert studio.runs.wait(run, 60).status is Status.CANCELLED
 
 
 def test_two_dashboards_on_one_home_start_no_run_twice_and_never_two_at_once(home: Home, keeper: Keep) -> None:
@@ -141,11 +141,11 @@ def test_two_dashboards_on_one_home_start_no_run_twice_and_never_two_at_once(hom
 
 
 def test_a_worker_asked_to_end_writes_a_checkpoint_and_is_interrupted(studio: Studio) -> None:
-    run = studio.runs.submit(plan_of(1000, 0.02), kind="count")
+    run = studio.runs.submit(plan_of(10_000, 0.02), kind="count")
     record = until(studio, run, at_step(7))
     assert record.pid is not None
     os.kill(record.pid, signal.SIGTERM)
-    record = studio.runs.wait(run, 10)
+    record = studio.runs.wait(run, 60)
     assert record.status is Status.INTERRUPTED
     step = studio.runs.series(run).series["train/loss"]["steps"][-1]
     assert (studio.home.run(run) / "checkpoints" / str(step)).is_dir()
@@ -162,7 +162,7 @@ def test_a_worker_that_was_given_up_and_wakes_again_writes_nothing(studio: Studi
     time.sleep(0.1)
     before = studio.runs.series(run).cursor
     process.resume()
-    process.wait(10)
+    process.wait(60)
     assert studio.runs.series(run).cursor == before
 
 
@@ -173,7 +173,7 @@ def test_a_run_that_does_not_hear_is_stopped(studio: Studio) -> None:
     record = until(studio, run, lambda record: record.status is Status.RUNNING)
     assert record.pid is not None
     studio.runs.cancel(run)
-    record = studio.runs.wait(run, 10)
+    record = studio.runs.wait(run, 60)
     assert record.status is Status.CANCELLED
     assert record.error is None
     assert studio.runs.series(run).series["train/loss"]["values"] == [1.0]
@@ -191,7 +191,7 @@ def test_a_run_that_does_not_hear_is_stopped(studio: Studio) -> None:
 )
 def test_every_bad_end_is_told(studio: Studio, kind: str, status: Status, said: str) -> None:
     run = studio.runs.submit(plan_of(), kind=kind)
-    record = studio.runs.wait(run, 30)
+    record = studio.runs.wait(run, 60)
     assert record.status is status
     assert record.error is not None
     assert said in record.error["message"]
@@ -214,7 +214,7 @@ def test_a_worker_that_asks_for_too_much_memory_fails_with_advice(studio: Studio
 
 def test_a_chatty_worker_never_blocks_and_its_log_is_shown(studio: Studio) -> None:
     run = studio.runs.submit(plan_of(), kind="chatter")
-    assert studio.runs.wait(run, 30).status is Status.FINISHED
+    assert studio.runs.wait(run, 60).status is Status.FINISHED
     lines = studio.runs.log(run, 3).split("\n")
     assert len(lines) == 3
     assert lines[1] == "last line"
@@ -226,7 +226,7 @@ def test_the_folder_of_a_run_that_vanished_does_not_stop_anything(studio: Studio
     import shutil
 
     run = studio.runs.submit(plan_of(3), kind="count")
-    studio.runs.wait(run, 20)
+    studio.runs.wait(run, 60)
     shutil.rmtree(studio.home.run(run))
     record = studio.runs.get(run)
     assert (record.has_checkpoint, record.has_model) == (False, False)
@@ -260,7 +260,7 @@ def test_a_store_that_vanishes_is_told_and_the_manager_lives_on(
     assert "disk is full" in studio.problem
     fail.clear()
     run = studio.runs.submit(plan_of(2), kind="count")
-    assert studio.runs.wait(run, 20).status is Status.FINISHED
+    assert studio.runs.wait(run, 60).status is Status.FINISHED
     assert studio.problem is None
 
 
@@ -279,13 +279,13 @@ def test_low_disk_keeps_a_run_from_starting_with_advice(studio: Studio, monkeypa
 
     monkeypatch.setattr(manager, "FLOOR_BYTES", 10**18)
     run = studio.runs.submit(plan_of(2), kind="count")
-    record = studio.runs.wait(run, 10)
+    record = studio.runs.wait(run, 60)
     assert record.status is Status.FAILED
     assert record.error is not None
     assert record.error["error"] == "StorageError"
     monkeypatch.setattr(manager, "FLOOR_BYTES", 0)
     studio.runs.resume(run)
-    assert studio.runs.wait(run, 20).status is Status.FINISHED
+    assert studio.runs.wait(run, 60).status is Status.FINISHED
 
 
 def test_an_end_that_could_not_be_stored_is_read_from_the_folder(studio: Studio) -> None:

@@ -57,7 +57,7 @@ def record(line: Line, **options: Any) -> Recorder:
     return Recorder(line, Path("run"), Path("cache"), **options)
 
 
-def wait(test: Any, seconds: float = 5.0) -> None:
+def wait(test: Any, seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not test():
         assert time.monotonic() < end

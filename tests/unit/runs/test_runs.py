@@ -26,7 +26,7 @@ BACKENDS = pytest.mark.parametrize("backend", ["process", "thread"])
 def test_a_run_finishes_with_metrics_events_and_its_folder(studio: Studio, backend: str) -> None:
     seen: list[RunRecord] = []
     run = studio.runs.submit(plan_of(20, 0.02, runtime={"backend": backend}, tags=["t"]), kind="count")
-    record = studio.runs.wait(run, 30, seen.append)
+    record = studio.runs.wait(run, 60, seen.append)
     assert record.status is Status.FINISHED
     assert {one.status for one in seen} >= {Status.QUEUED, Status.FINISHED}
     assert record.metrics == {"test/accuracy": 0.75, "steps": 20.0}
@@ -57,16 +57,16 @@ def test_pause_resume_save_and_cancel(studio: Studio, backend: str) -> None:
     until(studio, run, lambda record: record.has_checkpoint)
     until(studio, run, lambda _: [event.kind for event in studio.runs.events(run)] == ["checkpoint"])
     studio.runs.pause(run)
-    record = studio.runs.wait(run, 10)
+    record = studio.runs.wait(run, 60)
     assert record.status is Status.PAUSED
     assert record.has_checkpoint
     paused_at = record.progress["step"]
     studio.runs.resume(run)
     until(studio, run, at_step(paused_at + 3))
     studio.runs.cancel(run)
-    assert studio.runs.wait(run, 10).status is Status.CANCELLED
+    assert studio.runs.wait(run, 60).status is Status.CANCELLED
     studio.runs.resume(run)
-    record = studio.runs.wait(run, 30)
+    record = studio.runs.wait(run, 60)
     assert record.status is Status.FINISHED
     assert studio.runs.series(run).series["train/loss"]["steps"] == list(range(1, 401))
     assert [log for log in ("attempt 1", "attempt 2", "attempt 3", "attempt 4") if log in studio.runs.log(run)] == [
@@ -75,7 +75,7 @@ def test_pause_resume_save_and_cancel(studio: Studio, backend: str) -> None:
 
 
 def test_cancelling_a_queued_run_is_immediate_and_frees_the_queue(studio: Studio) -> None:
-    first = studio.runs.submit(plan_of(1000, 0.02), kind="count")
+    first = studio.runs.submit(plan_of(10_000, 0.02), kind="count")
     second = studio.runs.submit(plan_of(2), kind="count")
     third = studio.runs.submit(plan_of(2), kind="count")
     until(studio, first, lambda record: record.status is Status.RUNNING)
@@ -83,11 +83,11 @@ def test_cancelling_a_queued_run_is_immediate_and_frees_the_queue(studio: Studio
     studio.runs.cancel(second)
     assert studio.runs.get(second).status is Status.CANCELLED
     urgent = studio.runs.submit(plan_of(2), kind="count", now=True)
-    assert studio.runs.wait(urgent, 20).status is Status.FINISHED
+    assert studio.runs.wait(urgent, 60).status is Status.FINISHED
     assert studio.runs.get(first).status is Status.RUNNING
     assert studio.runs.get(third).status is Status.QUEUED
     studio.runs.cancel(first)
-    assert studio.runs.wait(third, 20).status is Status.FINISHED
+    assert studio.runs.wait(third, 60).status is Status.FINISHED
 
 
 def test_waiting_has_an_end(studio: Studio) -> None:
@@ -106,7 +106,7 @@ def test_a_run_in_a_thread_stops_with_its_studio_and_goes_on_in_the_next(home: H
         assert record.has_checkpoint
         step = record.progress["step"]
         second.runs.resume(run)
-        record = second.runs.wait(run, 20)
+        record = second.runs.wait(run, 60)
         assert record.status is Status.FINISHED
         assert step < 300
         assert second.runs.series(run).series["train/loss"]["steps"] == list(range(1, 301))
@@ -137,7 +137,7 @@ def test_closing_leaves_no_thread_and_twice_is_once(home: Home) -> None:
     before = set(threading.enumerate())
     studio = Studio(home)
     run = studio.runs.submit(plan_of(2), kind="count")
-    studio.runs.wait(run, 20)
+    studio.runs.wait(run, 60)
     studio.close()
     studio.close()
     left = [thread for thread in set(threading.enumerate()) - before if thread.is_alive()]
@@ -150,15 +150,15 @@ def test_the_warm_worker_waits_is_used_and_ends_with_its_parent(home: Home, monk
         assert studio._manager is not None
         backend = studio._manager.backends["process"]
         assert isinstance(backend, ProcessBackend)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while (pid := backend.warm_pid) is None:
             assert time.monotonic() < end
             time.sleep(0.05)
-        run = studio.runs.submit(plan_of(1000, 0.01), kind="count")
+        run = studio.runs.submit(plan_of(10_000, 0.01), kind="count")
         record = until(studio, run, lambda record: record.status is Status.RUNNING, 60)
         assert record.pid == pid
         studio.runs.cancel(run)
-        studio.runs.wait(run, 10)
+        studio.runs.wait(run, 60)
         while (second := backend.warm_pid) in (None, pid):
             assert time.monotonic() < end + 60
             time.sleep(0.05)
@@ -182,7 +182,7 @@ def test_a_warm_worker_whose_parent_was_killed_ends_by_itself(home: Home) -> Non
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -198,7 +198,7 @@ def test_a_warm_worker_that_died_is_replaced(studio: Studio) -> None:
     process.kill()
     process.wait()
     run = studio.runs.submit(plan_of(2), kind="count")
-    assert studio.runs.wait(run, 20).status is Status.FINISHED
+    assert studio.runs.wait(run, 60).status is Status.FINISHED
 
 
 def test_workers_stay_offline_unless_the_plan_names_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +217,7 @@ def test_a_module_in_the_working_folder_is_not_imported_by_workers(
     monkeypatch.chdir(tmp_path)
     with Studio(home) as studio:
         run = studio.runs.submit(plan_of(2), kind="count")
-        assert studio.runs.wait(run, 20).status is Status.FINISHED
+        assert studio.runs.wait(run, 60).status is Status.FINISHED
 
 
 def test_unknown_kinds_and_kinds_from_elsewhere_are_refused(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

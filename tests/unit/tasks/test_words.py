@@ -40,9 +40,9 @@ def test_no_character_but_white_space_is_lost(text: str) -> None:
 
 def test_a_long_text_is_split_in_linear_time() -> None:
     for text in ("a" * 300_000, "1,1" * 100_000, "a-" * 150_000, "--" * 150_000):
-        started = time.perf_counter()
+        started = time.process_time()
         split_words(text)
-        assert time.perf_counter() - started < 3
+        assert time.process_time() - started < 3
 
 
 @given(st.lists(st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"]), max_size=14))
