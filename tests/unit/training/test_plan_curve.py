@@ -303,7 +303,7 @@ def test_a_plan_of_all_the_rest_of_a_day_is_drawn_at_once() -> None:
 
     plan = Plan(stages=[{"name": f"s{number}", "steps": 100_000, "layer_decay": 0.9} for number in range(20)])
     given_steps = [{"name": stage.name, "steps": 100_000, "steps_per_epoch": 500} for stage in plan.stages]
-    started = time.perf_counter()
+    started = time.process_time()
     found = plan_curve(plan, given_steps, layers=12)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
     assert math.isclose(found["steps"], 2_000_000)
