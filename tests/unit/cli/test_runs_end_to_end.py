@@ -114,12 +114,12 @@ def one_object(text: str) -> dict[str, Any]:
     return value
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 90) -> tuple[int, dict[str, Any], str]:
+def ended(process: subprocess.Popen[str], seconds: float = 150) -> tuple[int, dict[str, Any], str]:
     out, error = process.communicate(timeout=seconds)
     return process.returncode, one_object(out), error
 
 
-def until(home: Path, name: str, test: Callable[[RunRecord], bool], seconds: float = 30) -> RunRecord:
+def until(home: Path, name: str, test: Callable[[RunRecord], bool], seconds: float = 90) -> RunRecord:
     """Wait until the newest run of a name passes a test, as a second shell sees it."""
     end = time.monotonic() + seconds
     while not (home / "bertloom.sqlite").exists():
@@ -289,7 +289,7 @@ def test_ctrl_c_twice_leaves_the_run_to_itself(shell: Shell) -> None:
     process.send_signal(signal.SIGINT)
     until(shell.home, "plan.yaml", lambda one: one.status is Status.CANCELLING)
     process.send_signal(signal.SIGINT)
-    code, value, error = ended(process, 20)
+    code, value, error = ended(process, 60)
     assert (code, value["id"], value["status"]) == (130, record.id, "cancelling")
     assert "left to itself" in " ".join(error.split())
     worker.resume()
@@ -321,18 +321,8 @@ def test_data_check_answers_by_its_exit_status(shell: Shell) -> None:
         assert "Traceback" not in error
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "new\nline.csv",
-        "quo\"te'.csv",
-        "-dash.csv",
-        "ünï–😀.csv",
-        "esc\x1b[31m.csv",
-        "rtl\u202egpj.csv",
-        "x" * 251 + ".csv",
-    ],
-)
+# Every process takes seconds: one name is hostile in all ways that fit together.
+@pytest.mark.parametrize("name", ["-dash new\nline quo\"te' ünï–😀 esc\x1b[31m rtl\u202egpj.csv", "x" * 251 + ".csv"])
 def test_hostile_file_names_are_read_and_shown_escaped(shell: Shell, name: str) -> None:
     shell.rows("rows.csv")
     (shell.folder / "rows.csv").rename(shell.folder / name)
@@ -397,7 +387,7 @@ def test_a_read_only_home_is_told_and_left_alone(shell: Shell, tmp_path: Path) -
         for parent in modes:
             parent.chmod(0o755)
         done = subprocess.run(
-            [sys.executable, "-P", "-c", script], env=shell.environment(), capture_output=True, text=True, timeout=30,
+            [sys.executable, "-P", "-c", script], env=shell.environment(), capture_output=True, text=True, timeout=120,
             cwd=shell.folder,
         )  # fmt: skip
     finally:
