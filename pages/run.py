@@ -10,6 +10,7 @@ from core.errors import BertloomError, RunError
 from core.runs.records import RunRecord
 from pages.ui import keys
 from pages.ui.claims_view import claim_view
+from pages.ui.comparer.view import comparison_view
 from pages.ui.components import empty_state, error_box, paint_header, status_markdown
 from pages.ui.format import plain
 from pages.ui.live import live_plot
@@ -83,7 +84,7 @@ def _tabs(run: RunRecord) -> None:
     if has_teacher(run):
         draws = (draws[0], teacher_tab, teaching_tab, *draws[1:])
         titles = (titles[0], _TEACHER, _TEACHING, *titles[1:])
-    if run.kind == "claim":
+    if run.kind in ("claim", "compare"):
         draws, titles = (plan_tab, log_tab), (_TABS[2], _TABS[3])
     elif run.kind != "train":
         draws, titles = (figures_tab, plan_tab, log_tab), (_TABS[0], _TABS[2], _TABS[3])
@@ -121,6 +122,8 @@ def main() -> None:
         happened(run)  # nothing is learnt in the run itself, so there are no curves
     elif run.kind == "claim":
         claim_view(run)
+    elif run.kind == "compare":
+        comparison_view(run)
     else:
         live_plot(run, metric=primary_metric(run))
     _tabs(run)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from core.cli import compare_runs
 from core.cli.output import JsonOption, answer, errors, note, visible
 from core.errors import ConfigError
 from core.runs.compare.results import TableVerdict
@@ -19,6 +20,8 @@ from core.runs.compare.words import sentence
 __all__ = ["app"]
 
 app = typer.Typer(help="Compare strategies over seeds and test rows.", no_args_is_help=True)
+
+compare_runs.register(app)
 
 _LOOKS = {"a": "bold green", "b": "bold green", "equivalent": "bold cyan"}
 

@@ -9,15 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
-from core.config.plan import DataConfig, ModelConfig, Plan, RuntimeConfig, TaskConfig
+from core.config.plan import DataConfig, ModelConfig, RuntimeConfig, TaskConfig
 from core.config.stage_parts import GuardConfig, ScheduleConfig
 from core.config.stages import Stage
 
-__all__ = ["Budget", "Comparison", "ComparisonTask", "Strategy", "changed_stage", "preset", "presets"]
+__all__ = [
+    "Budget",
+    "Comparison",
+    "ComparisonTask",
+    "Strategy",
+    "changed_stage",
+    "comparison_yaml",
+    "preset",
+    "presets",
+]
 
 #: More runs in one comparison are a mistake.
 MOST_RUNS = 2000
@@ -41,8 +51,15 @@ class Strategy(Config):
     """One way to train: what tasks share, which head they have, and whether the encoder learns."""
 
     name: _Name = Field(description="What the strategy is called.")
-    sharing: Literal["single"] = Field("single", description="single: a copy of the encoder for each task.")
-    head: Literal["linear"] = Field("linear", description="linear: one linear layer, as the task has it.")
+    sharing: Literal["single", "joint"] = Field(
+        "single",
+        description="single: a copy of the encoder for each task. joint: one encoder that learns all tasks at once.",
+    )
+    head: Literal["linear", "pointer"] = Field(
+        "linear",
+        description="linear: one linear layer, as the task has it. pointer: words that point to words; tasks that "
+        "cannot point keep the linear head.",
+    )
     encoder: Literal["full", "frozen"] = Field(
         "full", description="full: a new head and the whole encoder are trained. frozen: the head only."
     )
@@ -51,7 +68,25 @@ class Strategy(Config):
         description="Fields of the training stage that are different for this strategy, like lr: 0.01.",
     )
 
+    task: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Fields of the tasks that are different for this strategy, like pointer: {memory: false}.",
+    )
+    mixing: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Only with joint sharing: how tasks share the steps, as in a joint plan (alpha, weights, pcgrad).",
+    )
+
     _check_name = field_validator("name")(_named)
+
+    @model_validator(mode="after")
+    def _parts(self) -> Strategy:
+        if self.mixing and self.sharing != "joint":
+            raise ValueError("mixing belongs to joint sharing")
+        own = [name for name in ("kind", "head") if name in self.task]
+        if own:
+            raise ValueError(f"task.{own[0]} is said elsewhere: the kind by the tasks, the head by the strategy")
+        return self
 
 
 class ComparisonTask(Config):
@@ -85,6 +120,9 @@ class ComparisonTask(Config):
     def score(self) -> str:
         """Name of the score that strategies are compared by, without a role."""
         usual = {"tagging": "strict_f1", "question_answering": "f1"}
+        if self.metric is None and self.task.kind == "dependency":
+            names = ("las", "uas") if self.task.tree else ("labelled_accuracy", "pointer_accuracy")
+            return names[0] if self.task.relations else names[1]
         return self.metric or usual.get(self.task.kind, "accuracy")
 
 
@@ -180,12 +218,35 @@ class Comparison(Config):
                         f"tasks.{at} ({one.name}) has no {role} rows, and runs are {why}: data.{role}_share is 0 and "
                         f"there is no {role}_source"
                     )
-            length = one.max_length or self.model.max_length
-            Plan(task=one.task, data=one.data, model=self.model.model_copy(update={"max_length": length}))
+            if getattr(one.task, "head", "linear") != "linear":
+                raise ValueError(f"tasks.{at} ({one.name}): the strategies say which head it has; leave task.head out")
+        self._plans()
         runs = len(self.strategies) * len(self.tasks) * self.seeds
         if runs > MOST_RUNS:
             raise ValueError(f"these are {runs:,} runs; {MOST_RUNS:,} are the most in one comparison")
         return self
+
+    def _plans(self) -> None:
+        """Make every plan once, so that what does not fit is told here."""
+        from core.config.compared import can_point, joint_plan, single_plan  # it builds on this module
+
+        for at, strategy in enumerate(self.strategies):
+            where = f"strategies.{at} ({strategy.name})"
+            if strategy.head == "pointer" and not any(can_point(task.task) for task in self.tasks):
+                raise ValueError(f"{where}: none of the tasks can point; tagging and question answering can")
+            try:
+                if strategy.sharing == "joint" or self.budget.rule == "examples":
+                    joint_plan(self, strategy, self.tasks, {}, "joint")
+                else:
+                    for task in self.tasks:
+                        single_plan(self, strategy, task, {}, "single")
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = ".".join(str(part) for part in first["loc"])
+                said = str(first["msg"]).removeprefix("Value error, ")
+                raise ValueError(f"{where}: {f'{place}: ' if place else ''}{said}") from error
+            except ValueError as error:
+                raise ValueError(f"{where}: {error}") from error
 
     @property
     def seed_list(self) -> list[int]:
@@ -220,9 +281,25 @@ def _check_budget(stage: Stage, where: str) -> None:
         raise ValueError(f"{where}.schedule.warmup is a share of the steps here (below 1): runs differ in their steps")
 
 
+def comparison_yaml(config: Comparison) -> str:
+    """Return a comparison as a short YAML file: what differs from the defaults, and what it is about."""
+    kept = {
+        "kind": "compare", "name": config.name, **config.model_dump(mode="json", exclude_defaults=True),
+        "seeds": config.seeds, "margin": config.margin, "budget": config.budget.model_dump(mode="json"),
+    }  # fmt: skip
+    kept.setdefault("stage", config.stage.model_dump(mode="json", exclude_defaults=True))
+    for told, one in zip(kept["strategies"], config.strategies, strict=True):
+        told.update(sharing=one.sharing, head=one.head, encoder=one.encoder)
+    for told, task in zip(kept["tasks"], config.tasks, strict=True):
+        told["task"] = {"kind": task.task.kind, **(told.get("task") or {})}
+        told["data"] = {"source": task.data.source, **(told.get("data") or {})}
+    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=120)
+
+
 def presets() -> Sequence[str]:
     """Return the names of ready strategies: sharing and head, with ``-frozen`` where only the head learns."""
-    return list(_PRESETS)
+    points = "head" in TaskConfig.model_fields
+    return [name for name, way in _PRESETS.items() if points or way.get("head") != "pointer"]
 
 
 def preset(name: str) -> Strategy:
@@ -236,8 +313,13 @@ def preset(name: str) -> Strategy:
     return Strategy.model_validate({"name": name, **_PRESETS[name]})
 
 
+_WAYS: dict[str, dict[str, Any]] = {
+    "single": {}, "joint": {"sharing": "joint"}, "pointer": {"head": "pointer"},
+    "joint-pointer": {"sharing": "joint", "head": "pointer"},
+}  # fmt: skip
 #: A head alone bears a much larger rate than an encoder does.
+_FROZEN: dict[str, Any] = {"encoder": "frozen", "stage": {"lr": 1e-2}}
 _PRESETS: dict[str, dict[str, Any]] = {
-    "single": {},
-    "single-frozen": {"encoder": "frozen", "stage": {"lr": 1e-2}},
+    **_WAYS,
+    **{f"{name}-frozen": {**way, **_FROZEN} for name, way in _WAYS.items()},
 }

@@ -15,7 +15,7 @@ RUN_CARD = "run_card"
 LIVE_PLOT = "live_plot"
 #: The strips of pinned sentences below it.
 STRIPS = "strips"
-#: Session state: the pages by name (runs, run, planner, explorer, structure, claims), for links and switches.
+#: Session state: the pages by name (runs, run, planner, explorer, structure, claims, comparer), for links and switches.
 PAGES = "_pages"
 #: Query parameter of the run page.
 RUN_ID = "id"

@@ -64,11 +64,17 @@ def _navigation() -> st.Page:
         url_path="structure_search",
     )  # fmt: skip
     claims = st.Page(_PAGES / "claims.py", title="Claims", icon=":material/science:", url_path="claims")
+    comparer = st.Page(
+        _PAGES / "strategy_comparer.py", title="Strategy comparer", icon=":material/balance:",
+        url_path="strategy_comparer",
+    )  # fmt: skip
     st.session_state[keys.PAGES] = {
         "runs": home, "run": run, "planner": planner, "explorer": explorer, "structure": structure, "claims": claims,
+        "comparer": comparer,
     }  # fmt: skip
     return st.navigation(
-        {"Runs": [home, run], "Explore": [explorer, structure], "Plan": [planner, claims]}, position="sidebar"
+        {"Runs": [home, run], "Explore": [explorer, structure], "Plan": [planner, comparer, claims]},
+        position="sidebar",
     )
 
 

@@ -17,7 +17,10 @@ _PART = {
 }
 
 #: What the runs are called that are parts of a run of some kind.
-_PARTS = {"train": ("trial", "trials"), "claim": ("run of an arm", "runs of its arms")}
+_PARTS = {
+    "train": ("trial", "trials"), "claim": ("run of an arm", "runs of its arms"),
+    "compare": ("run of a strategy", "runs of its strategies"),
+}  # fmt: skip
 
 
 def parts_words(kind: str | None, count: int) -> str:

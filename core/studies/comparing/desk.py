@@ -8,7 +8,6 @@ from typing import Any
 
 from core.config import Comparison, Plan
 from core.errors import BertloomError, ConfigError, RunError
-from core.runs import folder
 from core.runs.desk import RunDesk
 from core.runs.records import Status
 from core.runs.store import Store
@@ -138,12 +137,11 @@ class ComparisonDesk:
             ``parts`` [{"name", "runs", "steps", "seconds_low", "seconds_high", "memory_mb"}].
         """
         parts = []
-        for plan, seeds in estimated_plans(config):
-            assert isinstance(plan, Plan)
+        for name, plan, seeds in estimated_plans(config):
             found = self._estimate(plan)
             parts.append(
                 {
-                    "name": plan.name.rpartition(" · ")[0], "runs": seeds, "steps": found["steps"],
+                    "name": name, "runs": seeds, "steps": found["steps"],
                     "memory_mb": found["memory_mb"],
                     "seconds_low": round(seeds * float(found["seconds_low"]), 1),
                     "seconds_high": round(seeds * (float(found["seconds_high"]) + _LOADING_SECONDS), 1),
@@ -154,15 +152,14 @@ class ComparisonDesk:
         return {"runs": self.count(config), **total, "memory_mb": memory, "parts": parts}
 
     def models(self, run_id: str) -> _Dicts:
-        """Return the kept weights: ``strategy``, ``tasks``, ``seed``, ``folder``; those of the first seed, usually."""
+        """Return the kept weights: ``strategy``, ``task``, ``seed``, ``folder``; those of the first seed, usually."""
         place = self._store.home.run(self._runs.get(run_id).id)
         found = []
         for one in self.children(run_id):
-            kept = (place / one.best).resolve() if one.best else None
-            if kept is not None and folder.has_model(kept.parent):
-                found.append(
-                    {"strategy": one.strategy, "tasks": list(one.tasks), "seed": one.seed, "folder": str(kept)}
-                )  # fmt: skip
+            for task, result in one.tasks.items():
+                kept = (place / result.model).resolve() if result.model else None
+                if kept is not None and (kept / "config.json").is_file():
+                    found.append({"strategy": one.strategy, "task": task, "seed": one.seed, "folder": str(kept)})
         return found
 
     def predict(self, run_id: str, task: str, text: Any) -> _Dicts:
@@ -185,7 +182,7 @@ class ComparisonDesk:
         found = []
         seen: set[str] = set()
         for one in self.models(run_id):
-            if task not in one["tasks"] or one["strategy"] in seen:
+            if task != one["task"] or one["strategy"] in seen:
                 continue
             seen.add(one["strategy"])
             try:

@@ -100,6 +100,9 @@ def _shown(task: ComparisonTask, row: Mapping[str, Any], labels: Sequence[str]) 
         tokens = list(row["tokens"])
         tags = [labels[tag] for tag in row["tags"]]
         return {**told, "text": " ".join(tokens[:_SHOWN_WORDS]), "gold": entities_of(tokens, tags), "input": tokens}
+    if task.task.kind == "dependency":
+        tokens = list(row["tokens"])
+        return {**told, "text": " ".join(tokens[:_SHOWN_WORDS]), "gold": list(row["heads"]), "input": tokens}
     if task.task.kind == "question_answering":
         asked = [row["question"], row["context"]]
         return {
@@ -123,7 +126,7 @@ def _cut(text: str) -> str:
 
 def row_lengths(task: ComparisonTask, rows: Rows) -> list[int]:
     """Return the words (in Chinese: characters) of each row: of its text, or of a question's context."""
-    if task.task.kind == "tagging":
+    if task.task.kind in ("tagging", "dependency"):
         return [len(tokens) for tokens in rows["tokens"]]
     column = "context" if task.task.kind == "question_answering" else "text"
     return [len(split_words(text)) for text in rows[column]]

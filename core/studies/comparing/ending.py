@@ -62,12 +62,12 @@ def results_of(
 def brief(child: ChildRun) -> dict[str, Any]:
     """Return a run without its curves and answers."""
     scores = {
-        name: {"score": one.score, "gate": one.gate_score, "metric": one.metric} for name, one in child.tasks.items()
+        name: {"score": one.score, "gate": one.gate_score, "metric": one.metric, "model": one.model}
+        for name, one in child.tasks.items()
     }
     return {
         "key": child.key, "strategy": child.strategy, "seed": child.seed, "tasks": scores, "failed": child.failed,
         "steps": child.steps, "seconds": child.seconds, "memory_mb": child.memory_mb, "run": child.run_id,
-        "model": child.best,
     }  # fmt: skip
 
 
@@ -91,8 +91,9 @@ def _looked_at(
     sizes = {task.name: row_lengths(task, rows[task.name][0]) for task in config.tasks}
 
     def predict(strategy: str, task: str, texts: Sequence[Any]) -> list[Any] | None:
-        found = next((one for one in children if one.strategy == strategy and task in one.tasks and one.best), None)
-        return None if found is None else _answers(context.folder / found.best, texts, context)
+        own = [one.tasks[task].model for one in children if one.strategy == strategy and task in one.tasks]
+        found = next(filter(None, own), None)
+        return None if found is None else _answers(context.folder / found, texts, context)
 
     return scores_by_length(config, children, sizes), disagreements(config, children, rows, predict)
 
@@ -108,7 +109,10 @@ def _answers(place: Path, texts: Sequence[Any], context: RunContext) -> list[Any
         return None
     told: list[Any] = []
     for one in found:
-        if one.entities is not None:
+        heads = getattr(one, "heads", None)
+        if heads is not None:
+            told.append(list(heads))
+        elif one.entities is not None:
             told.append([{"type": each["type"], "text": each["text"]} for each in one.entities])
         else:
             told.append(one.label)

@@ -7,15 +7,12 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from core.config import Plan, RunConfig, Stage
-from core.config.comparison import Comparison, ComparisonTask, Strategy, changed_stage
+from core.config import Plan, RunConfig
+from core.config.compared import joint_plan, single_plan
+from core.config.comparison import Comparison, ComparisonTask, Strategy
 
-__all__ = ["Job", "digest_of", "examples_seen", "jobs_of", "plan_of", "spent", "stage_of", "steps_of"]
-
-#: Evaluations on gate in one run: enough for a curve, few enough to cost little.
-_EVALUATIONS = 12
+__all__ = ["Job", "digest_of", "estimated_plans", "examples_seen", "jobs_of", "plan_of"]
 
 
 @dataclass(frozen=True)
@@ -51,26 +48,12 @@ def jobs_of(config: Comparison) -> list[Job]:
     found = []
     for seed in config.seed_list:
         for at, strategy in enumerate(config.strategies):
+            if strategy.sharing == "joint":
+                found.append(Job(strategy, tuple(config.tasks), seed, f"{at}-all-{seed}"))
+                continue
             for place, task in enumerate(config.tasks):
                 found.append(Job(strategy, (task,), seed, f"{at}-{place}-{seed}"))
     return found
-
-
-def steps_of(config: Comparison, strategy: Strategy, task: ComparisonTask) -> int:
-    """Return the optimiser steps that a strategy makes for a task.
-
-    Rule *steps*: as the budget says, whatever a step holds. Rule *examples*: as many as the examples need, at so many
-    examples a step.
-    """
-    if config.budget.rule == "steps":
-        return task.steps or config.budget.steps
-    stage = changed_stage(config.stage, strategy.stage, "stage")
-    return math.ceil((task.examples or config.budget.examples) / stage.batch_size)
-
-
-def spent(config: Comparison, strategy: Strategy) -> int:
-    """Return the optimiser steps that a strategy makes with one seed, over all tasks."""
-    return sum(steps_of(config, strategy, task) for task in config.tasks)
 
 
 def examples_seen(examples: int, batch: int, steps: int) -> int:
@@ -87,22 +70,6 @@ def examples_seen(examples: int, batch: int, steps: int) -> int:
     """
     whole, rest = divmod(steps, math.ceil(examples / batch))
     return whole * examples + min(rest * batch, examples)
-
-
-def stage_of(config: Comparison, strategy: Strategy, task: ComparisonTask) -> Stage:
-    """Return the training stage of a strategy for one task."""
-    stage = changed_stage(config.stage, strategy.stage, "stage")
-    steps = steps_of(config, strategy, task)
-    own_head = "head_lr" in strategy.stage
-    every = stage.eval_every or max(1, steps // _EVALUATIONS)
-    changes: dict[str, Any] = {"name": "train", "steps": steps, "epochs": None, "eval_every": every}
-    if task.head_lr is not None and not own_head:
-        changes["head_lr"] = task.head_lr
-    if strategy.encoder == "frozen":
-        # Only the head is trained: a rate that the strategy names is the head's.
-        rate = stage.lr if "lr" in strategy.stage and not own_head else changes.get("head_lr", stage.head_lr)
-        changes |= {"freeze_encoder": True, "lr": rate or stage.lr, "head_lr": None}
-    return Stage.model_validate({**stage.model_dump(mode="json"), **changes})
 
 
 def plan_of(config: Comparison, job: Job, threads: int | None = None) -> RunConfig:
@@ -123,15 +90,11 @@ def plan_of(config: Comparison, job: Job, threads: int | None = None) -> RunConf
     runtime = config.runtime.model_dump(mode="json") | {"seed": job.seed}
     if threads is not None and config.runtime.threads == "auto":
         runtime["threads"] = threads
+    # Quotas count examples one by one, whatever a pass's last step holds: so single runs have them too.
+    if job.strategy.sharing == "joint" or config.budget.rule == "examples":
+        return joint_plan(config, job.strategy, job.tasks, runtime, job.title)
     (task,) = job.tasks
-    model = config.model.model_dump(mode="json") | {"max_length": task.max_length or config.model.max_length}
-    return Plan.model_validate(
-        {
-            "name": job.title[:120], "tags": list(config.tags), "task": task.task.model_dump(mode="json"),
-            "data": task.data.model_dump(mode="json"), "model": model, "runtime": runtime,
-            "stages": [stage_of(config, job.strategy, task).model_dump(mode="json")],
-        }
-    )  # fmt: skip
+    return single_plan(config, job.strategy, task, runtime, job.title)
 
 
 def digest_of(plan: RunConfig) -> str:
@@ -143,7 +106,14 @@ def digest_of(plan: RunConfig) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
 
-def estimated_plans(config: Comparison) -> Sequence[tuple[RunConfig, int]]:
-    """Return one plan for each strategy and task, and how many runs cost as much: all seeds."""
-    first = [job for job in jobs_of(config) if job.seed == config.first_seed]
-    return [(plan_of(config, job), config.seeds) for job in first]
+def estimated_plans(config: Comparison) -> Sequence[tuple[str, Plan, int]]:
+    """Return what has to be tried to estimate the time: name, plan, and how many runs cost as much.
+
+    A joint run costs what its single runs cost together, so these stand for it.
+    """
+    runtime = config.runtime.model_dump(mode="json") | {"seed": config.first_seed}
+    return [
+        (f"{strategy.name} · {task.name}", single_plan(config, strategy, task, runtime, task.name), config.seeds)
+        for strategy in config.strategies
+        for task in config.tasks
+    ]

@@ -18,6 +18,12 @@ from core.studies.records import reduced
 
 __all__ = ["ChildRun", "TaskResult", "documents_of", "read_children", "record_of", "write_child"]
 
+#: Scores that are known row by row, and how rows make them up.
+_BY_ROWS = {
+    "accuracy": "mean", "em": "mean",
+    **dict.fromkeys(("strict_f1", "las", "uas", "labelled_accuracy", "pointer_accuracy"), "f1"),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class TaskResult:
@@ -45,6 +51,8 @@ class TaskResult:
         Training examples that were seen; None where steps are filled with sub-words.
     fingerprint
         Of the rows.
+    model
+        Folder of the best weights for the task, from the comparison's folder on; empty where they are not kept.
     """
 
     metric: str
@@ -58,6 +66,7 @@ class TaskResult:
     rows: dict[str, int] = field(default_factory=dict)
     examples: int | None = None
     fingerprint: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,8 +85,6 @@ class ChildRun:
         Optimiser steps, seconds of training and scoring, largest memory of the process meanwhile.
     parameters, encoder_parameters
         Of the trained model, and of those the encoder's.
-    best
-        Folder of its best weights within the comparison's folder, where they are kept.
     digest
         Of its plan, see :func:`core.studies.comparing.plans.digest_of`.
     run_id
@@ -98,7 +105,6 @@ class ChildRun:
     memory_mb: float | None = None
     parameters: int | None = None
     encoder_parameters: int | None = None
-    best: str = ""
     digest: str = ""
     run_id: str = ""
     environment: dict[str, Any] = field(default_factory=dict)
@@ -150,7 +156,11 @@ def record_of(
     """
     results = results or {}
     memory = [value for _, value in points.get("train/memory_mb", ())]
-    tasks = {task.name: _task_result(task, points, results, failed=bool(failed)) for task in job.tasks}
+    together = "shared_parameters" in results
+    tasks = {
+        task.name: _task_result(task, points, results, failed=bool(failed), prefix=f"{task.name}/" if together else "")
+        for task in job.tasks
+    }
     choices = results.get("choices") or {}
     return ChildRun(
         job.key, job.strategy.name, job.seed, tasks, failed=failed, steps=steps, seconds=round(seconds, 2),
@@ -160,24 +170,37 @@ def record_of(
 
 
 def _task_result(
-    task: ComparisonTask, points: Mapping[str, Sequence[tuple[int, float]]], results: Mapping[str, Any], *, failed: bool
+    task: ComparisonTask,
+    points: Mapping[str, Sequence[tuple[int, float]]],
+    results: Mapping[str, Any],
+    *,
+    failed: bool,
+    prefix: str,
 ) -> TaskResult:
+    """Return a task's result; in a joint run its numbers stand under its name."""
     metric = task.score
-    metrics, details = results.get("metrics") or {}, results.get("details") or {}
-    test = details.get("test") or {}
-    names = ("train/loss", "gate/loss", f"gate/{metric}")
+    metrics = results.get("metrics") or {}
+    found = (results.get("details") or {}).get("test") or {}
+    test = found.get(task.name) or {} if prefix else found
     documents = dict(test.get("documents") or {})
     if documents:
         documents["n"] = test.get("n", 0)
-    training = results.get("training") or {}
     baseline = test.get("baseline") or {}
+    own = next((one for one in results.get("tasks") or () if one["name"] == task.name), None) if prefix else None
+    curves = {}
+    for role, name in (("train", "loss"), ("gate", "loss"), ("gate", metric)):
+        series = points.get(f"{role}/{prefix}{name}")
+        if series:
+            curves[f"{role}/{name}"] = reduced(series)
+    begin = f"test/{prefix}"
     return TaskResult(
-        metric, score=None if failed else metrics.get(f"test/{metric}"),
-        gate_score=None if failed else metrics.get(f"gate/{metric}"),
+        metric, score=None if failed else metrics.get(f"{begin}{metric}"),
+        gate_score=None if failed else metrics.get(f"gate/{prefix}{metric}"),
         majority=baseline.get(metric, test.get("majority") if metric == "accuracy" else None),
-        metrics={name.removeprefix("test/"): value for name, value in metrics.items() if name.startswith("test/")},
-        curves={name: reduced(points[name]) for name in names if points.get(name)}, documents=documents,
-        classes=_classes(test), rows=dict(training.get("rows") or {}),
+        metrics={name.removeprefix(begin): value for name, value in metrics.items() if name.startswith(begin)},
+        curves=curves, documents=documents, classes=_classes(test),
+        rows=dict((own or results.get("training") or {}).get("rows") or {}),
+        examples=own["examples"] if own else None,
     )  # fmt: skip
 
 
@@ -185,6 +208,9 @@ def _classes(test: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = [("label", one["label"], one["f1"], one["support"]) for one in test.get("per_label") or ()]
     found += [("entity type", one["type"], one["f1"], one["support"]) for one in test.get("entities") or ()]
     found += [(one["by"], one["value"], one["f1"], one["support"]) for one in test.get("breakdown") or ()]
+    for one in test.get("arcs") or ():
+        score = one["heads"] if one["labelled"] is None else one["labelled"]
+        found.append((one["by"], one["value"], score, one["support"]))
     return [{"by": by, "value": str(value), "score": score, "support": support} for by, value, score, support in found]
 
 
@@ -201,9 +227,8 @@ def documents_of(result: TaskResult) -> np.ndarray | None:
     if result.metric == "f1" and isinstance(told.get("f1"), list):
         found = np.asarray(told["f1"], dtype=np.float64)[:, None]
     else:
-        kinds = {"accuracy": "mean", "em": "mean", "strict_f1": "f1"}
         each = answered(told, int(told.get("n") or 0))
-        if each is None or kinds.get(result.metric) != each[0]:
+        if each is None or _BY_ROWS.get(result.metric) != each[0]:
             return None
         found = each[1]
     return found if result.score is not None and abs(_score(found) - result.score) < 1e-4 else None

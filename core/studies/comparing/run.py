@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -136,19 +137,18 @@ def train_job(
         return outcome, None
     seconds = time.monotonic() - started
     results = {} if failed else folder.read_json(child.folder / "results.json") or {}
-    kept = _kept(config, job, child.folder) if not failed else None
-    sizes = _sizes(child.folder / "best") if not failed else (None, None)
+    sizes = _sizes(child.folder / "best", results) if not failed else (None, None)
     record = record_of(
         config, job, watched.points, results, failed=failed, seconds=seconds, run_id=child.id,
         steps=max((step for step, _ in watched.points.get("train/loss", ())), default=0), parameters=sizes[0],
         encoder_parameters=sizes[1], digest=digest_of(plan),
-        best="" if kept is None else os.path.relpath(kept, context.folder),
     )  # fmt: skip
+    stays = not failed and _stays(config, job)
     if not failed:
-        _complete(record, plan, results, child.folder)
+        _complete(record, plan, results, child.folder, context.folder if stays else None)
         _check_metric(job, record)
         child.finish("finished", metrics=results.get("metrics"))
-    for name in ("checkpoints", "restore", *(() if kept is not None else ("best",))):
+    for name in ("checkpoints", "restore", *(() if stays else ("best",))):
         shutil.rmtree(child.folder / name, ignore_errors=True)
     return outcome, record
 
@@ -159,39 +159,46 @@ def _trainer(plan: RunConfig) -> Trainer:
     return resolve(kind_of(plan))
 
 
-def _kept(config: Comparison, job: Job, place: Path) -> Path | None:
-    """Return the folder of a run's best weights if they are to stay: those of the first seed, or all."""
+def _stays(config: Comparison, job: Job) -> bool:
+    """Whether a run's best weights are kept: those of the first seed, or all."""
     keep = config.runtime.keep
-    stays = keep == "all" or (keep == "best" and job.seed == config.first_seed)
-    return place / "best" if stays and (place / "best" / "config.json").is_file() else None
+    return keep == "all" or (keep == "best" and job.seed == config.first_seed)
 
 
-def _sizes(best: Path) -> tuple[int | None, int | None]:
-    """Return the parameters of a model folder, and of those the encoder's, from the headers of its weights."""
+def _sizes(best: Path, results: dict[str, Any]) -> tuple[int | None, int | None]:
+    """Return the parameters of a run's model, and of those the encoder's."""
     from core.models.weights import read_headers, weight_files
 
+    if "shared_parameters" in results:
+        shared = int(results["shared_parameters"])
+        return shared + sum(int(one["parameters"]) for one in results["tasks"]), shared
     by_part: dict[str, int] = {}
     for file in weight_files(best) if best.is_dir() else ():
         for name, header in read_headers(file).items():
-            size = 1
-            for each in header.shape:
-                size *= each
             part = name.partition(".")[0]
-            by_part[part] = by_part.get(part, 0) + size
+            by_part[part] = by_part.get(part, 0) + math.prod(header.shape)
     return (sum(by_part.values()), max(by_part.values())) if by_part else (None, None)
 
 
-def _complete(record: ChildRun, plan: RunConfig, results: dict[str, Any], place: Path) -> None:
-    """Add what the results do not say of a task: the rows' fingerprint, and how many examples were seen."""
+def _complete(
+    record: ChildRun, plan: RunConfig, results: dict[str, Any], place: Path, whole: Path | None
+) -> None:  # fmt: skip
+    """Add what the results do not say of a task: the rows' fingerprint, examples seen, where its weights are kept."""
     report = folder.read_json(place / "data_report.json") or {}
     features = (results.get("training") or {}).get("features") or {}
-    if isinstance(plan, Plan):
-        stage = plan.stages[0]
-        for name, result in record.tasks.items():
-            seen = None
+    for name, result in record.tasks.items():
+        best, told, seen = place / "best", report, result.examples
+        if isinstance(plan, Plan):
+            stage = plan.stages[0]
             if stage.batch_tokens is None and features.get("train"):
                 seen = examples_seen(int(features["train"]), stage.batch_size, record.steps)
-            record.tasks[name] = replace(result, fingerprint=str(report.get("fingerprint") or ""), examples=seen)
+        else:
+            best, told = best / name, (report.get("tasks") or {}).get(name) or {}
+        kept = whole is not None and (best / "config.json").is_file()
+        record.tasks[name] = replace(
+            result, fingerprint=str(told.get("fingerprint") or ""), examples=seen,
+            model=os.path.relpath(best, whole) if kept else "",
+        )  # fmt: skip
 
 
 def _check_metric(job: Job, record: ChildRun) -> None:

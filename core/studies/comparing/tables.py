@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from core.config.compared import spent, steps_of
 from core.config.comparison import Comparison
-from core.studies.comparing.plans import spent, steps_of
 from core.studies.comparing.records import ChildRun, TaskResult, documents_of
 from core.studies.comparing.verdicts import results_by
 

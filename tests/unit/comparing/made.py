@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 
 from core.config import Comparison, RunConfig
-from core.config.comparison import Strategy
+from core.config.joint import JointPlan
 from core.errors import TrainingDiverged
-from core.training.context import Outcome, RunContext
+from core.runs.records import Status
+from core.runs.store import Store
+from core.settings import Home
+from core.studies.comparing.run import run
+from core.training.context import MemoryContext, Outcome, RunContext
 
-__all__ = ["ROWS", "Trainer", "comparison"]
+__all__ = ["ROWS", "Trainer", "comparison", "execute", "learns"]
 
 ROWS = 200
 #: Plan → accuracy, or None for a run that diverges.
@@ -34,9 +38,11 @@ def comparison(**changes: Any) -> Comparison:
     return Comparison.model_validate(fields | changes)
 
 
-def strategy(name: str, **fields: Any) -> Strategy:
-    """A strategy."""
-    return Strategy.model_validate({"name": name, **fields})
+def learns(plan: Any) -> float:
+    """Say what a run reaches: a large rate does better, several tasks together do worse."""
+    if isinstance(plan, JointPlan):
+        return 0.6
+    return 0.9 if plan.stages[0].lr > 1e-4 else 0.7
 
 
 class Trainer:
@@ -56,19 +62,53 @@ class Trainer:
         context.metrics(1, {"train/loss": 0.7, "train/memory_mb": 300.0})
         if accuracy is None:
             raise TrainingDiverged("The loss is nan at step 3.", where="step 3")
+        rows = {"train": 100, "test": ROWS}
+        results: dict[str, Any] = {"metrics": {}, "details": {"test": {}}, "choices": {"threads": 1}}
+        if isinstance(plan, JointPlan):
+            names = [one.name for one in plan.tasks]
+            told = [{"name": name, "parameters": 10, "examples": 77, "rows": rows} for name in names]
+            results |= {"tasks": told, "shared_parameters": 1000}
+            for name in names:
+                test = results["details"]["test"].setdefault(name, {})
+                self._learn(context, results, plan, accuracy, f"{name}/", test)
+        else:
+            results["training"] = {"rows": rows, "features": {"train": 100}}
+            self._learn(context, results, plan, accuracy, "", results["details"]["test"])
+        (context.folder / "results.json").write_text(json.dumps(results))
+        return Outcome.FINISHED
+
+    def _learn(
+        self,
+        context: RunContext,
+        results: dict[str, Any],
+        plan: Any,
+        accuracy: float,
+        prefix: str,
+        test: dict[str, Any],
+    ) -> None:
         for step in (12, 24):
-            context.metrics(step, {"train/loss": 0.4, "gate/accuracy": accuracy * step / 24, "gate/loss": 0.5})
+            context.metrics(step, {"train/loss": 0.4, f"gate/{prefix}accuracy": accuracy * step / 24})
         hard = np.random.default_rng(9).random(ROWS)
-        luck = np.random.default_rng([plan.runtime.seed, int(1e6 * plan.stages[0].lr)]).normal(0, 0.01, ROWS)
+        lr = plan.training.lr if isinstance(plan, JointPlan) else plan.stages[0].lr
+        luck = np.random.default_rng([plan.runtime.seed, int(1e6 * lr)]).normal(0, 0.01, ROWS)
         right = hard + luck < accuracy
-        test = {
+        test |= {
             "n": ROWS, "majority": 0.5, "documents": {"score": "mean", "bits": np.packbits(right).tobytes().hex()},
             "per_label": [{"label": name, "f1": accuracy, "support": ROWS // 2} for name in ("pos", "neg")],
         }  # fmt: skip
-        results = {
-            "metrics": {"test/accuracy": float(right.mean()), "gate/accuracy": accuracy},
-            "details": {"test": test, "gate": {"n": 50}}, "choices": {"threads": 1},
-            "training": {"rows": {"train": 100, "test": ROWS}, "features": {"train": 100}},
-        }  # fmt: skip
-        (context.folder / "results.json").write_text(json.dumps(results))
-        return Outcome.FINISHED
+        results["metrics"] |= {f"test/{prefix}accuracy": float(right.mean()), f"gate/{prefix}accuracy": accuracy}
+
+
+def execute(home: Home, run_id: str, of: Comparison, trainer: Trainer) -> None:
+    """Claim the next queued run of a home, which is this one, and execute it as a worker does."""
+    store = Store(home)
+    try:
+        store.claims.beat("test")
+        claimed = store.claims.claim("test")
+        assert claimed is not None
+        assert claimed.id == run_id
+        store.claims.begin(run_id, claimed.token)
+        outcome = run(of, MemoryContext(home.run(run_id), home.cache), trainer=trainer)
+        store.claims.end(run_id, claimed.token, Status.FINISHED if outcome is Outcome.FINISHED else Status.PAUSED)
+    finally:
+        store.close()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from core.config import Plan, load_config, plan_to_yaml
+from core.config.compared import spent, stage_of, steps_of
 from core.config.comparison import Comparison, preset, presets
 from core.config.files import validated
+from core.config.joint import JointPlan
 from core.errors import ConfigError
 from core.runs.sources import absolute_sources, names_hub
-from core.studies.comparing.plans import digest_of, examples_seen, jobs_of, plan_of, spent, stage_of, steps_of
+from core.studies.comparing.plans import digest_of, examples_seen, jobs_of, plan_of
 from tests.unit.comparing.made import comparison
 
 
@@ -56,7 +58,8 @@ def test_the_last_step_of_a_pass_holds_what_is_left_of_it(examples: int, batch: 
 def test_plans_of_one_seed_differ_in_what_the_strategy_says_only() -> None:
     config = comparison(runtime={"precision": "fp32", "threads": "auto"})
     slow, fast = (plan_of(config, job, threads=3) for job in jobs_of(config) if job.key in ("0-0-0", "1-0-0"))
-    assert isinstance(slow, Plan) and isinstance(fast, Plan)
+    assert isinstance(slow, Plan)
+    assert isinstance(fast, Plan)
     apart = {
         key for key, value in slow.stages[0].model_dump().items() if value != fast.stages[0].model_dump()[key]
     }  # fmt: skip
@@ -78,6 +81,46 @@ def test_a_frozen_encoder_is_trained_by_its_head_alone_at_its_own_rate() -> None
     assert (every.freeze_encoder, every.lr, every.head_lr) == (False, 1e-4, 2e-3)
     assert (head.freeze_encoder, head.lr, head.head_lr) == (True, 2e-3, None)
     assert quick.lr == 0.02
+
+
+def _sharing(rule: str) -> Comparison:
+    return comparison(
+        strategies=[{"name": "apart"}, {"name": "together", "sharing": "joint", "mixing": {"alpha": 1}}],
+        budget={"rule": rule, "steps": 40, "examples": 320},
+        seeds=2,
+    )
+
+
+def test_a_joint_run_makes_the_steps_of_its_single_runs_together() -> None:
+    config = _sharing("steps")
+    jobs = jobs_of(config)
+    assert [job.title for job in jobs[:3]] == [
+        "apart · reviews · seed 0", "apart · moods · seed 0", "together · reviews + moods · seed 0",
+    ]  # fmt: skip
+    assert len(jobs) == 2 * 3
+    singles, joint = [plan_of(config, job) for job in jobs[:2]], plan_of(config, jobs[2])
+    assert isinstance(joint, JointPlan)
+    assert sum(one.stages[0].steps for one in singles) == joint.training.steps == 80
+    assert joint.mixing.alpha == 1
+    assert [one.name for one in joint.tasks] == ["reviews", "moods"]
+    for at, single in enumerate(singles):
+        alone = joint.plan_of(at)
+        assert (alone.data, alone.task, alone.model) == (single.data, single.task, single.model)
+        assert (alone.stages[0].lr, alone.stages[0].schedule) == (single.stages[0].lr, single.stages[0].schedule)
+
+
+def test_equal_examples_are_quotas_for_all_strategies() -> None:
+    config = _sharing("examples")
+    plans = [plan_of(config, job) for job in jobs_of(config)[:3]]
+    assert [[one.quota for one in plan.tasks] for plan in plans] == [[320], [320], [320, 320]]
+    assert all(plan.training.steps is None for plan in plans)
+
+
+def test_a_field_that_means_nothing_for_several_tasks_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"together.*reinit_top_n means nothing where tasks are learnt together"):
+        validated(Comparison, _sharing("steps").model_dump(mode="json") | {
+            "strategies": [{"name": "a"}, {"name": "together", "sharing": "joint", "stage": {"reinit_top_n": 1}}],
+        }, where="x")  # fmt: skip
 
 
 def test_a_hash_tells_runs_apart_by_what_decides_their_result() -> None:
@@ -126,6 +169,10 @@ def test_files_of_tasks_are_made_absolute_and_hub_data_is_noticed(tmp_path, monk
         ({"strategies": [{"name": "a", "stage": {"budget_s": 9}}, {"name": "b"}]}, r"strategies\.0\.stage\.budget_s"),
         ({"strategies": [{"name": "a", "stage": {"steps": 9}}, {"name": "b"}]}, "said by the comparison itself"),
         ({"strategies": [{"name": "a", "stage": {"warp": 9}}, {"name": "b"}]}, "no field 'warp'"),
+        ({"strategies": [{"name": "a", "head": "pointer"}, {"name": "b"}]}, "none of the tasks can point"),
+        ({"strategies": [{"name": "a", "mixing": {"alpha": 1}}, {"name": "b"}]}, "mixing belongs to joint"),
+        ({"strategies": [{"name": "a", "task": {"head": "pointer"}}, {"name": "b"}]}, r"task\.head is said elsewhere"),
+        ({"strategies": [{"name": "a", "task": {"warp": 1}}, {"name": "b"}]}, "a task has no field 'warp'"),
         ({"budget": {"rule": "examples"}, "stage": {"batch_tokens": 512}}, "batch_tokens does not say"),
         ({"seeds": 100, "strategies": [{"name": str(n)} for n in range(12)]}, "2,400 runs"),
         ({"margin": 0}, "margin.*greater than 0"),

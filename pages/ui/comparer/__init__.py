@@ -1,0 +1,1 @@
+"""The strategy comparer: setting up, watching and reading a comparison."""

@@ -1,0 +1,177 @@
+"""A closer look at a finished comparison: scores by class and length, rows on which strategies disagree, the report."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.config.comparison import comparison_yaml
+from core.errors import BertloomError
+from core.render.comparison_page import html_report, markdown_report
+from core.render.comparison_report import answer_words, blocks
+from pages.ui import keys
+from pages.ui import studio as desk
+from pages.ui.components import error_box, notice, run_url
+from pages.ui.format import plain
+
+__all__ = ["closer"]
+
+
+def closer(view: Mapping[str, Any]) -> None:
+    """Draw what only a finished comparison has."""
+    _breakdown(view)
+    _disagreements(view)
+    _try(view)
+    _report(view)
+    _more(view)
+
+
+def _breakdown(view: Mapping[str, Any]) -> None:
+    rows = [*view["classes"], *view["lengths"]]
+    groups = list(dict.fromkeys((one["task"], one["by"]) for one in rows))
+    if not groups:
+        return
+    names = [one["name"] for one in view["config"]["strategies"]]
+    with st.container(border=True, gap="small", key="comparison_breakdown"):
+        st.markdown("##### Where they differ")
+        words = {f"{task}: by {by}": (task, by) for task, by in groups}
+        chosen = st.selectbox(
+            "Scores by", list(words), key="comparison_by", format_func=lambda name: plain(name, 80), width=360
+        )  # fmt: skip
+        shown = [one for one in rows if (one["task"], one["by"]) == words[chosen]]
+        st.dataframe(
+            [
+                {
+                    "Group": one["value"], "Rows": one["support"],
+                    **{name: f"{100 * one['scores'][name]:.1f} %" if name in one["scores"] else "" for name in names},
+                }
+                for one in shown
+            ],
+            hide_index=True, width="stretch", key="comparison_groups",
+        )  # fmt: skip
+
+
+def _disagreements(view: Mapping[str, Any]) -> None:
+    rows = view["disagreements"]
+    if not rows:
+        return
+    with st.container(border=True, gap="small", key="comparison_rows"):
+        st.markdown("##### Test rows on which strategies disagree")
+        groups = list(dict.fromkeys((one["task"], one["a"], one["b"]) for one in rows))
+        words = {f"{task}: {a} and {b}": (task, a, b) for task, a, b in groups}
+        chosen = st.selectbox(
+            "Strategies", list(words), key="comparison_pair", format_func=lambda name: plain(name, 80), width=360
+        )  # fmt: skip
+        task, a, b = words[chosen]
+        shown = [one for one in rows if (one["task"], one["a"], one["b"]) == (task, a, b)]
+        for at, one in enumerate(shown):
+            _row(one, f"comparison_row_{at}")
+
+
+def _row(one: Mapping[str, Any], key: str) -> None:
+    better = one["a"] if one["scores"][one["a"]] > one["scores"][one["b"]] else one["b"]
+    head = f"{plain(one['text'], 90)} :small[:gray[{plain(better, 40)} does better]]"
+    with st.expander(head, key=key):
+        st.markdown(plain(one["text"], 700))
+        if one.get("context"):
+            st.caption(plain(one["context"], 700))
+        st.markdown(f"**Gold**&ensp;{plain(answer_words(one['gold']), 300)}")
+        for name, score in one["scores"].items():
+            said = answer_words(one["answers"][name]) if name in one["answers"] else "not kept"
+            st.markdown(
+                f"**{plain(name, 40)}**&ensp;{plain(said, 300)}&ensp;:small[:gray[{100 * score:.0f} % right over all "
+                "seeds]]"
+            )
+
+
+def _try(view: Mapping[str, Any]) -> None:
+    studio = desk.studio()
+    models = studio.comparisons.models(view["id"])
+    kinds = {one["name"]: one["task"]["kind"] for one in view["config"]["tasks"]}
+    tasks = [name for name in kinds if any(name == one["task"] for one in models)]
+    if not tasks:
+        return
+    with st.container(border=True, gap="small", key="comparison_try"):
+        st.markdown("##### Ask all of them")
+        with st.form("comparison_ask", border=False):
+            task = st.selectbox("Task", tasks, key="comparison_ask_task", width=280)
+            question = kinds[task] == "question_answering"
+            text = st.text_area("Text", key="comparison_ask_text", height=80, max_chars=5000)
+            asked = ""
+            if any(kinds[name] == "question_answering" for name in tasks):
+                asked = st.text_input("Question (for answers in a text)", key="comparison_ask_question", max_chars=400)
+            sent = st.form_submit_button("Ask", icon=":material/send:")
+        if not sent or not text.strip():
+            return
+        if question and not asked.strip():
+            st.info("This task needs a question about the text.", icon=":material/info:")
+            return
+        try:
+            with st.spinner("Asking …"):
+                found = studio.comparisons.predict(view["id"], task, [asked, text] if question else text)
+        except BertloomError as error:
+            error_box(error)
+            return
+        for one in found:
+            said = one["error"] if "error" in one else _said(one["answer"])
+            st.markdown(f"**{plain(one['strategy'], 40)}**&ensp;{plain(said, 500)}")
+
+
+def _said(answer: Mapping[str, Any]) -> str:
+    return answer_words(answer["entities"] if answer.get("entities") is not None else answer.get("label"))
+
+
+def _more(view: Mapping[str, Any]) -> None:
+    """Offer further seeds; the runs that are there are taken over."""
+    there = int(view["config"]["seeds"])
+    if there >= 100:
+        return
+    with st.container(border=True, gap="small", key="comparison_more"):
+        st.markdown("##### More seeds")
+        st.caption(
+            "A new comparison takes over the runs that are there and makes those that are missing. Decide on the "
+            "number beforehand: who adds seeds until somebody wins finds winners where there are none."
+        )
+        row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
+        seeds = row.number_input(
+            "Seeds altogether", there + 1, 100, min(100, max(5, there + 3)), key="comparison_seeds", width=160
+        )
+        if row.button("Add them", icon=":material/add:", key="comparison_add"):
+            studio = desk.studio()
+            request = st.session_state.setdefault("comparison_request", uuid.uuid4().hex)
+            try:
+                config = studio.comparisons.with_seeds(view["id"], int(seeds))
+                run_id = studio.comparisons.submit(config, request_id=request)
+            except BertloomError as error:
+                error_box(error, title="The comparison was not started")
+                return
+            st.session_state.pop("comparison_request", None)
+            notice(f"{config.name} is in the queue.")
+            st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
+
+
+def _report(view: Mapping[str, Any]) -> None:
+    with st.container(border=True, gap="small", key="comparison_report"):
+        st.markdown("##### Report")
+        st.caption(
+            "Verdicts, figures, costs, hashes of the data, the plan, the environment, and the commands that repeat it, "
+            "in one file that needs no other."
+        )
+        plan = comparison_yaml(desk.studio().comparisons.config(view["id"]))
+        row = st.container(horizontal=True, gap="small")
+        kinds = (
+            ("HTML", ":material/html:", html_report, "html", "text/html"),
+            ("Markdown", ":material/description:", markdown_report, "md", "text/markdown"),
+        )
+        for label, icon, write, ending, mime in kinds:
+            row.download_button(
+                label, lambda write=write: write(blocks(view, plan)), f"comparison-{view['id']}.{ending}", mime,
+                icon=icon, key=f"comparison_{ending}", on_click="ignore",
+            )  # fmt: skip
+        row.download_button(
+            "Plan", plan, "comparison.yaml", "application/yaml", icon=":material/settings:", type="tertiary",
+            key="comparison_plan", on_click="ignore",
+        )  # fmt: skip
