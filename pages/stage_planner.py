@@ -31,6 +31,7 @@ from pages.ui.planner_making import JOB, choose_source, settle
 from pages.ui.planner_model import model_section
 from pages.ui.planner_origin import CSS as ORIGIN_CSS
 from pages.ui.planner_presets import presets_part
+from pages.ui.planner_sets import checks_itself
 from pages.ui.planner_side import outlook, yaml_part
 from pages.ui.planner_stage_list import CSS as STAGES_CSS
 from pages.ui.planner_stage_list import stages_section
@@ -88,7 +89,7 @@ def _page() -> None:
         language = language_of(now, desk.data.samples())
         mismatch = isinstance(about, dict) and language_mismatch(language, about.get("language_hint"))
         with card:
-            check_part(now, desk, mismatch=mismatch)
+            check_part(now, desk, mismatch=mismatch or checks_itself(now))
         model_section(now, desk, language)
         stages_section(now, layers=layers, parameters=parameters)
         with section(4, "Runtime", "Where the run executes. The defaults fit most machines.", key="planner_runtime"):

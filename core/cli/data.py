@@ -1,4 +1,4 @@
-"""``bertloom data …``: checking a file before training."""
+"""``bertloom data …``: checking a file before training; :mod:`core.cli.data_derive` makes finetuning sets."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from core.cli import data_derive
 from core.cli.output import DONE, FAILED, USAGE, JsonOption, answer, console, errors, fail, visible
 from core.config import plan_from_dict
 from core.errors import BertloomError, DataError
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look at data before training.", no_args_is_help=True)
+app = typer.Typer(help="Look at data before training; make finetuning sets.", no_args_is_help=True)
+data_derive.register(app)
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -38,6 +40,12 @@ def check(
     multi_label: Annotated[bool, typer.Option("--multi-label", help="A text may have several labels.")] = False,
     format: Annotated[str, typer.Option(help="csv, tsv, jsonl, parquet, conll, conllu, squad or auto.")] = "auto",
     encoding: Annotated[str, typer.Option(help="Text encoding, or auto.")] = "auto",
+    finetuning: Annotated[
+        str | None, typer.Option(help="A finetuning set (`data derive` makes one), held against the file.")
+    ] = None,
+    training: Annotated[
+        str, typer.Option(help="What would be learnt from: original, finetuning or together.")
+    ] = "original",
     model: Annotated[str, typer.Option(help="Encoder whose tokenizer cuts the texts.")] = "bundled",
     max_length: Annotated[int, typer.Option(min=8, help="Sub-words a text may have.")] = 128,
     as_json: bool = JsonOption,
@@ -56,7 +64,14 @@ def check(
         plan = plan_from_dict(
             {
                 "task": {"kind": kind, "multi_label": multi_label, **settings},
-                "data": {"source": file, "format": format, "encoding": encoding, "columns": columns},
+                "data": {
+                    "source": file,
+                    "format": format,
+                    "encoding": encoding,
+                    "columns": columns,
+                    "finetuning_source": finetuning,
+                    "training": training,
+                },
                 "model": {"source": model, "max_length": max_length},
             },
             where="data check",

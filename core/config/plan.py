@@ -109,6 +109,29 @@ class DataConfig(Config):
     test_source: str | None = Field(
         None, description="A file (or hub split) with the test rows. Empty: they are carved out of the training rows."
     )
+    finetuning_source: str | None = Field(
+        None,
+        description="A second set of training rows, the finetuning set: a file (`bertloom data derive` makes one), a "
+        "sample, or hub:NAME. The rows of data.source are then the original set.",
+    )
+    training: Literal["original", "finetuning", "together"] = Field(
+        "original",
+        description="What is learnt from. original: the original set. finetuning: the finetuning set. together: both. "
+        "Gate and test stay the same.",
+    )
+    fit_warn: float = Field(
+        0.1, ge=0, le=1, json_schema_extra=_ADVANCED,
+        description="Warn when labels or lengths of the finetuning set are shifted by more than this (Jensen-Shannon "
+        "divergence, 0 to 1; its whole interval lies above).",
+    )  # fmt: skip
+    fit_refuse: float | None = Field(
+        0.5, ge=0, le=1, json_schema_extra=_ADVANCED,
+        description="Refuse to train on a finetuning set that is shifted by more than this. Empty: never.",
+    )  # fmt: skip
+    fit_labels: Literal["equal", "within"] = Field(
+        "equal", json_schema_extra=_ADVANCED,
+        description="equal: both sets must have the same labels. within: labels may be missing in the finetuning set.",
+    )  # fmt: skip
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "conll", "conllu", "squad"] = Field(
         "auto", description="File format; auto: by the file's name and first lines."
     )
@@ -117,7 +140,10 @@ class DataConfig(Config):
     )
     encoding: str = Field("auto", json_schema_extra=_ADVANCED, description="Text encoding of the file; auto: detected.")
     columns: Columns = Field(default_factory=Columns, description="Column mapping.")
-    train_rows: int | None = Field(None, ge=1, description="Use at most this many training rows (sampled, stratified).")
+    train_rows: int | None = Field(
+        None, ge=1,
+        description="Use at most this many training rows (sampled, stratified); of a finetuning set all are used.",
+    )  # fmt: skip
     gate_share: float = Field(0.1, ge=0, lt=1, description="Share of the rows carved out as gate, if none is given.")
     test_share: float = Field(0.1, ge=0, lt=1, description="Share of the rows carved out as test, if none is given.")
     gate_rows: int | None = Field(
@@ -130,6 +156,12 @@ class DataConfig(Config):
     drop_duplicates: bool = Field(
         False, description="Drop repeated texts (the first stays) instead of refusing texts that occur in two roles."
     )
+
+    @model_validator(mode="after")
+    def _sets(self) -> DataConfig:
+        if self.training != "original" and not self.finetuning_source:
+            raise ValueError(f"training is {self.training}, and there is no finetuning_source")
+        return self
 
     @model_validator(mode="after")
     def _shares(self) -> DataConfig:

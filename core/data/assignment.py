@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import DataConfig, TaskConfig
 from core.data.carving import carve, first_of_each, rarest, sample_rows
+from core.data.finetuning import Finetuning, Known, read_finetuning
 from core.data.readers.base import shown
 from core.data.reading import NAMED
 from core.data.table import Table, read_table
@@ -36,6 +37,17 @@ class Assignment:
     #: Texts that stand in two roles: {"text", "roles": {role: row}}, at most 20, and how many there are.
     leaks: list[dict[str, Any]]
     leaking: int
+    finetuning: Finetuning | None = None
+    #: original, finetuning or together.
+    training: str = "original"
+
+    def parts(self, role: str) -> list[tuple[Table, np.ndarray]]:
+        """Return the tables that make a role, with its rows in each: two where both sets are learnt from."""
+        own = (self.tables.get(role, self.tables["train"]), self.indices[role])
+        if role != "train" or self.finetuning is None or self.training == "original":
+            return [own]
+        more = (self.finetuning.table, self.finetuning.indices)
+        return [more] if self.training == "finetuning" else [own, more]
 
 
 def leak_rows(found: Assignment) -> str:
@@ -92,6 +104,13 @@ def assign(data: DataConfig, task: TaskConfig, cache: Path) -> Assignment:
     for role in shares:
         keys[role], strata[role], groups[role] = keys["train"], strata["train"], groups["train"]
     leaks, leaking = _leaks(tables, indices, groups)
+    finetuning = None
+    if data.finetuning_source:
+        known = {
+            name: Known(tables.get(role, tables["train"]), indices[role], groups[role])
+            for name, role in (("original", "train"), ("gate", "gate"), ("test", "test"))
+        }
+        finetuning = read_finetuning(data, task, cache, known)
     for role, limit in (("train", data.train_rows), ("gate", data.gate_rows), ("test", data.test_rows)):
         if limit is not None:
             rows = indices[role]
@@ -105,6 +124,8 @@ def assign(data: DataConfig, task: TaskConfig, cache: Path) -> Assignment:
         dropped,
         leaks,
         leaking,
+        finetuning,
+        data.training,
     )
 
 

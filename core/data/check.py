@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.config import DataConfig, TaskConfig
-from core.data.assignment import assign
+from core.data.assignment import Assignment, assign
 from core.data.findings import describe
+from core.data.finetuning import finetuning_data
 from core.data.pieces import Pieces, count_pieces, load_tokenizer
 from core.data.question_findings import tell_windows
 from core.data.readers.base import UnusableData, shown
 from core.data.readers.open import open_source
 from core.data.reading import NAMED
 from core.data.report import DataReport, histogram
-from core.data.table import Table
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
 __all__ = ["check"]
 
@@ -59,6 +60,8 @@ def check(
         if named:
             # Raises for what cannot be opened at all; what follows can only be unusable.
             open_source(data, task, role)
+    if data.finetuning_source:
+        finetuning_data(data, task)
     try:
         found = assign(data, task, cache)
     except UnusableData as error:
@@ -66,8 +69,16 @@ def check(
         report.add("error", "unusable", error.what, error.where or "", _advice(error))
         return report
     report = describe(found, data, task, max_length)
-    _tell_texts(report, found.tables["train"], task, model_folder)
+    _tell_texts(report, _learnt(found), task, model_folder)
     return report
+
+
+def _learnt(found: Assignment) -> pa.Table:
+    """Return the rows of the sources that are learnt from: all roles of the original set, and the finetuning set."""
+    import pyarrow as pa
+
+    sets = [table.arrow() for table, _ in found.parts("train")]
+    return sets[0] if len(sets) == 1 else pa.concat_tables(sets)
 
 
 def _advice(error: UnusableData) -> str:
@@ -76,10 +87,9 @@ def _advice(error: UnusableData) -> str:
     )
 
 
-def _tell_texts(report: DataReport, table: Table, task: TaskConfig, model_folder: Path | None) -> None:
+def _tell_texts(report: DataReport, arrow: pa.Table, task: TaskConfig, model_folder: Path | None) -> None:
     import numpy as np
 
-    arrow = table.arrow()
     chosen = np.unique(np.linspace(0, arrow.num_rows - 1, min(arrow.num_rows, _TOKENISED)).astype(np.int64))
     part = arrow.take(chosen)
     asks = task.kind == "question_answering"

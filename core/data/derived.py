@@ -9,7 +9,7 @@ show that everything works, and how methods compare, not how good a model is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from core.data.readers.base import RawRow
@@ -36,7 +36,11 @@ _QUESTIONS: dict[str, dict[str, str]] = {
 
 
 def entity_questions(
-    rows: Iterable[tuple[int, Sequence[str], Sequence[str]]], language: str, *, joint: str
+    rows: Iterable[tuple[int, Sequence[str], Sequence[str]]],
+    language: str,
+    *,
+    joint: str,
+    asking: Mapping[str, str] | None = None,
 ) -> Iterator[RawRow]:
     """Ask for the names of each type that a sentence has, and in every second such sentence for a type that it lacks.
 
@@ -48,6 +52,8 @@ def entity_questions(
         ``en`` or ``zh``: of the questions, which also says which types are asked for.
     joint
         What stands between words: a space, or nothing.
+    asking
+        Entity type to its question; None: those of the bundled samples.
 
     Yields
     ------
@@ -55,7 +61,7 @@ def entity_questions(
         Columns :data:`COLUMNS`. All names of the type are right answers, in the order of their places. An id is the
         sentence's number and the type.
     """
-    questions = _QUESTIONS[language]
+    questions = asking or _QUESTIONS[language]
     number = sentences = 0
     for row, words, tags in rows:
         starts = [0]

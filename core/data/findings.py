@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from core.config import DataConfig, TaskConfig
 from core.data.assignment import ROLES, Assignment, leak_rows, unknown_labels
 from core.data.carving import first_of_each
+from core.data.finetuning_findings import tell_finetuning
 from core.data.question_findings import REASONS, tell_answers, tell_unanswered
 from core.data.readers.base import shown
 from core.data.reading import NAMED
@@ -46,6 +48,7 @@ def describe(found: Assignment, data: DataConfig, task: TaskConfig, max_length: 
     _tell_sources(report, found, task)
     _tell_labels(report, found, task)
     _tell_roles(report, found, data)
+    tell_finetuning(report, found.finetuning, data, task, len(found.indices["train"]))
     _tell_duplicates(report, found.tables["train"], data)
     return report
 
@@ -194,23 +197,26 @@ def _tell_labels(report: DataReport, found: Assignment, task: TaskConfig) -> Non
 def _role_counts(found: Assignment, role: str, task: TaskConfig) -> dict[str, int]:
     import numpy as np
 
-    table = found.tables.get(role, found.tables["train"])
-    names = table.reading.labels
-    # take() copies the label column of the role's rows only.
-    column = table.arrow().column(table.label_column).take(found.indices[role])
-    counts = np.zeros(len(names), dtype=np.int64)
-    for chunk in column.chunks:
-        flat = chunk if table.label_column == "label" else chunk.flatten()
-        counts += np.bincount(flat.to_numpy(zero_copy_only=False), minlength=len(names))
+    total: Counter[str] = Counter()
+    for table, rows in found.parts(role):
+        names = table.reading.labels
+        # take() copies the label column of the role's rows only.
+        column = table.arrow().column(table.label_column).take(rows)
+        counts = np.zeros(len(names), dtype=np.int64)
+        for chunk in column.chunks:
+            flat = chunk if table.label_column == "label" else chunk.flatten()
+            counts += np.bincount(flat.to_numpy(zero_copy_only=False), minlength=len(names))
+        total.update(dict(zip(names, counts.tolist(), strict=True)))
     if task.kind == "tagging":
-        return {name[2:]: int(count) for name, count in zip(names, counts, strict=True) if name.startswith("B-")}
-    return dict(zip(names, counts.tolist(), strict=True))
+        return {name[2:]: count for name, count in total.items() if name.startswith("B-")}
+    return dict(total)
 
 
 def _tell_roles(report: DataReport, found: Assignment, data: DataConfig) -> None:
     for role in ROLES:
-        rows = len(found.indices[role])
-        source = found.tables.get(role, found.tables["train"]).reading.source
+        parts = found.parts(role)
+        rows = sum(len(indices) for _, indices in parts)
+        source = " and ".join(table.reading.source for table, _ in parts)
         report.roles[role] = {
             "rows": rows,
             "source": source,

@@ -15,7 +15,7 @@ from core.data.rows import Dropped, Normaliser
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NAMED", "Reading", "write_rows"]
+__all__ = ["NAMED", "Reading", "row_key", "write_rows"]
 
 #: Rows that a report names for one kind of trouble.
 NAMED = 20
@@ -123,13 +123,13 @@ def write_rows(source: Source, normaliser: Normaliser, reading: Reading, task: T
             counts.update(row.labels)
             labels = [codes.setdefault(label, len(codes)) for label in row.labels]
             content = row.content()
-            key = _key(content)
+            key = row_key(content)
             digest.update(repr((raw.number, key, row.labels, *row.answers)).encode())
             if row.tokens:
                 cells: tuple[Any, ...] = (row.tokens, labels)
             elif task.kind == "question_answering":
                 texts, starts = [text for text, _ in row.answers], [start for _, start in row.answers]
-                group = int.from_bytes(_key(row.text_pair or ""), "little")
+                group = int.from_bytes(row_key(row.text_pair or ""), "little")
                 cells = (group, row.name, row.text, row.text_pair, texts, starts, labels[0])
             else:
                 cells = (row.text, *((row.text_pair,) if paired else ()), labels if task.multi_label else labels[0])
@@ -146,7 +146,8 @@ def write_rows(source: Source, normaliser: Normaliser, reading: Reading, task: T
     reading.digest = digest.hexdigest()
 
 
-def _key(content: str) -> bytes:
+def row_key(content: str) -> bytes:
+    """Return the 64-bit hash by which equal texts are known: of a text, of words joined by a unit separator."""
     return hashlib.blake2b(content.strip().encode(), digest_size=8).digest()
 
 

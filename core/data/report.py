@@ -53,6 +53,12 @@ class DataReport:
     lengths
         {"unit", "checked", "max_length", "mean", "median", "p95", "max", "cut_rows", "cut_share",
         "histogram": {"edges", "counts"}}.
+    sets
+        With a finetuning set: {"training", "finetuning": {"rows", "read", "source", "dropped", "record"}, "original":
+        {"rows", "source"}}.
+    fit
+        How it fits the original set: {"labels", "lengths": {"divergence", "low", "high", "level", "original",
+        "finetuning", "rows"} or None, "missing", "extra", "classes", "unit", "warn", "refuse"}.
     pieces
         {"unknown_share", "examples", "per_character", "chinese_share"}; empty without a model.
     findings
@@ -67,6 +73,8 @@ class DataReport:
     duplicates: dict[str, Any] = field(default_factory=dict)
     lengths: dict[str, Any] = field(default_factory=dict)
     pieces: dict[str, Any] = field(default_factory=dict)
+    sets: dict[str, Any] = field(default_factory=dict)
+    fit: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     @property

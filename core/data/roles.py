@@ -69,7 +69,7 @@ def load_roles(data: DataConfig, task: TaskConfig, *, cache: Path) -> Roles:
     HubError
         If a hub source cannot be reached.
     """
-    from datasets import Dataset
+    from datasets import Dataset, concatenate_datasets
 
     found = assign(data, task, cache)
     report = describe(found, data, task)
@@ -79,10 +79,11 @@ def load_roles(data: DataConfig, task: TaskConfig, *, cache: Path) -> Roles:
     digest = hashlib.sha256(repr((found.labels, task.kind, task.multi_label)).encode())
     parts = {}
     for role in ROLES:
-        table = found.tables.get(role, found.tables["train"])
-        rows = found.indices[role]
-        parts[role] = Dataset.from_file(str(recoded(table, found.labels))).select(rows)
-        digest.update(table.reading.digest.encode() + rows.tobytes())
+        sets = []
+        for table, rows in found.parts(role):
+            sets.append(Dataset.from_file(str(recoded(table, found.labels))).select(rows))
+            digest.update(table.reading.digest.encode() + rows.tobytes())
+        parts[role] = sets[0] if len(sets) == 1 else concatenate_datasets(sets)
     fingerprint = digest.hexdigest()[:32]
     told = report.as_dict() | {"label_list": labels, "fingerprint": fingerprint}
     return Roles(parts["train"], parts["gate"], parts["test"], labels, told, fingerprint)

@@ -187,6 +187,14 @@ def _tweet_questions(path: Path) -> Iterator[RawRow]:
     yield from entity_questions(_tagged(_tweets(path)), "en", joint=" ")
 
 
+def _tweet_persons(path: Path) -> Iterator[RawRow]:
+    for row in _tweets(path):
+        if row.values is not None:
+            named = any(tag == "B-person" for tag in row.values["tags"])
+            more = {"text": " ".join(row.values["tokens"]), "label": "person" if named else "none"}
+            yield row._replace(values={**row.values, **more})
+
+
 def _zh_news_questions(path: Path) -> Iterator[RawRow]:
     yield from entity_questions(_tagged(_zh_news(path)), "zh", joint="")
 
@@ -202,6 +210,7 @@ _READERS: dict[str, tuple[tuple[str, ...], Callable[[Path], Iterator[RawRow]]]] 
     "tweets": (("tokens", "tags"), _tweets),
     "zh-reviews": (("text", "label"), _zh_reviews),
     "zh-news": (("tokens", "tags"), _zh_news),
+    "tweet-persons": (("tokens", "tags", "text", "label"), _tweet_persons),
     "tweet-questions": (COLUMNS, _tweet_questions),
     "plot-cloze": (COLUMNS, _plot_cloze),
     "zh-news-questions": (COLUMNS, _zh_news_questions),

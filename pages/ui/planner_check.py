@@ -33,7 +33,7 @@ def check_question(draft: Draft) -> dict[str, Any]:
 
 
 def check_part(draft: Draft, studio: Studio, *, mismatch: bool) -> None:
-    """Draw the button and the report; with a language mismatch the check starts by itself.
+    """Draw the button and the report; with a language mismatch or a finetuning set the check starts by itself.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def check_part(draft: Draft, studio: Studio, *, mismatch: bool) -> None:
     studio
         The facade.
     mismatch
-        Whether the rows' language does not fit the encoder.
+        Whether there is something to see: the rows' language does not fit the encoder, or a second set is named.
     """
     question = check_question(draft)
     plan = draft.plan()

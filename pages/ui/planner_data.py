@@ -17,6 +17,7 @@ from pages.ui.forms import subset
 from pages.ui.forms_fields import SECTIONS, words_for
 from pages.ui.planner_draft import Draft, given, living, put, widget_key
 from pages.ui.planner_jobs import Job, ask, forget, peek
+from pages.ui.planner_sets import sets_part
 from pages.ui.planner_task import column_names, forget_columns, kind_of_file, suit_task, task_fields
 from pages.ui.planner_widgets import field, fields, folded, section
 
@@ -49,6 +50,8 @@ def data_section(draft: Draft, studio: Studio) -> Any:
         with st.container():
             _preview(draft, studio, kind)
         fields(draft, SECTIONS["rows"][0])
+        with st.container():
+            sets_part(draft)
         folded(draft, "rows", label="More about rows and files")
     return card
 
@@ -64,7 +67,8 @@ def source_kind(source: str, samples: Sequence[str], uploads: Path) -> SourceKin
 
 def preview_question(draft: Draft) -> dict[str, Any]:
     """Return the part of the form that the preview depends on."""
-    data = {key: value for key, value in subset(draft.state, "data.").items() if not key.endswith(("_rows", "_share"))}
+    aside = ("_rows", "_share", "training", "finetuning_source", "fit_warn", "fit_refuse", "fit_labels")
+    data = {key: value for key, value in subset(draft.state, "data.").items() if not key.endswith(aside)}
     return {**data, **{path: draft.state.get(path) for path in ("task.kind", "task.multi_label", "task.no_answer")}}
 
 
@@ -151,8 +155,9 @@ def use_sample(draft: Draft, sample: Mapping[str, Any], names: Sequence[str]) ->
     suit_task(draft, sample)
     put("data.train_rows", 2000 if (sample.get("rows") or 0) > 2500 else None)
     forget_columns()
-    for path in ("data.gate_source", "data.test_source", "data.subset", "data.revision"):
+    for path in ("data.gate_source", "data.test_source", "data.subset", "data.revision", "data.finetuning_source"):
         put(path, None)
+    put("data.training", "original")
 
 
 def _upload(draft: Draft, studio: Studio) -> None:

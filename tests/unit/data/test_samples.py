@@ -28,7 +28,7 @@ def test_the_catalogue_is_there_without_the_files(nothing) -> None:
         "reviews", "plots", "headlines", "tweets", "zh-reviews", "zh-news",
     ]  # fmt: skip
     derived = [info for info in samples() if info.derived]
-    assert [info.name for info in derived] == ["tweet-questions", "plot-cloze", "zh-news-questions"]
+    assert [info.name for info in derived] == ["tweet-persons", "tweet-questions", "plot-cloze", "zh-news-questions"]
     assert all("derived" in info.title and info.about.startswith("Derived") for info in derived)
     assert not any(info.available for info in samples())
     assert all(info.rows > 1000 and info.licence and info.about for info in samples())
