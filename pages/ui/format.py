@@ -27,7 +27,7 @@ __all__ = [
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$&:@^=\"'/])")
 _MISSING = "–"
 #: Metrics that are shares of 1 and therefore shown in per cent.
-_SHARES = ("accuracy", "f1", "precision", "recall", "em")
+_SHARES = ("accuracy", "f1", "precision", "recall", "em", "combined")
 
 
 def plain(text: object, limit: int | None = None) -> str:

@@ -155,7 +155,7 @@ def _do(label: str, icon: str, action: str, run: RunRecord, *, said: str, primar
 def _more(run: RunRecord) -> None:
     options: dict[str, str] = {}
     training = run.kind == "train"
-    if run.status is Status.RUNNING and training and not run.child:
+    if run.status is Status.RUNNING and run.kind in ("train", "joint") and not run.child:
         options["save"] = ":material/save: Save a checkpoint now"
     if training:
         options["duplicate"] = ":material/content_copy: Duplicate with changes"
@@ -194,7 +194,7 @@ _METRICS = {"tagging": "strict_f1", "question_answering": "f1"}
 
 def primary_metric(run: RunRecord) -> str | None:
     """Return the gate metric that picks the best checkpoint, without ``gate/``; None as long as nobody has said it."""
-    if run.kind != "train":
+    if run.kind not in ("train", "joint"):
         return None
     best = run.progress.get("best")
     if isinstance(best, dict) and best.get("metric"):
@@ -202,6 +202,8 @@ def primary_metric(run: RunRecord) -> str | None:
     for stage in run.plan.get("stages", []):
         if stage.get("metric"):
             return str(stage["metric"]).removeprefix("gate/")
+    if run.kind == "joint":
+        return "combined"
     task = run.plan.get("task", {})
     if task.get("kind") in _METRICS:
         return _METRICS[task["kind"]]
@@ -209,7 +211,7 @@ def primary_metric(run: RunRecord) -> str | None:
 
 
 def _cards(run: RunRecord) -> list[Card]:
-    if run.kind != "train":
+    if run.kind not in ("train", "joint"):
         cards = [
             Card(metric_name(name), number(value, 4) if isinstance(value, float) and value % 1 else count(value), "")
             for name, value in list(run.metrics.items())[:3]

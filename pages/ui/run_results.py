@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -13,7 +13,7 @@ from pages.ui.format import count, interval, metric_name, metric_value, number, 
 from pages.ui.run_answers import answer_cards, answers_part
 from pages.ui.run_stages import estimate_part, stages_part
 
-__all__ = ["results_tab"]
+__all__ = ["circumstances", "results_tab", "scores_part"]
 
 #: Metrics in the order in which they are shown; others follow.
 _ORDER = ("accuracy", "f1", "em", "strict_f1", "macro_f1", "micro_f1", "mcc", "precision", "recall", "loss")
@@ -40,16 +40,7 @@ def results_tab(run: RunRecord) -> None:
         ):
             pass
     else:
-        details = results.get("details") or {}
-        role = "test" if details.get("test") else "gate"
-        _scores(results.get("metrics") or {}, details, role)
-        stages_part(results)
-        part = details.get(role) or {}
-        if part.get("breakdown"):
-            answers_part(part, role)
-        else:
-            _confusions(part, role)
-            _worst(part, role)
+        scores_part(results.get("metrics") or {}, results.get("details") or {}, lambda: stages_part(results))
         estimate_part(run)
     report = studio().runs.data_report(run.id)
     left, right = st.columns(2, gap="large") if results and report else (st.container(), st.container())
@@ -58,7 +49,22 @@ def results_tab(run: RunRecord) -> None:
             _data(report)
     if results:
         with right:
-            _choices(results)
+            circumstances(results)
+
+
+def scores_part(
+    metrics: Mapping[str, float], details: Mapping[str, Any], between: Callable[[], None] = lambda: None
+) -> None:
+    """Show the scores of a task, what it confuses and its worst predictions; something may stand between them."""
+    role = "test" if details.get("test") else "gate"
+    _scores(metrics, details, role)
+    between()
+    part = details.get(role) or {}
+    if part.get("breakdown"):
+        answers_part(part, role)
+    else:
+        _confusions(part, role)
+        _worst(part, role)
 
 
 def _goes_on(run: RunRecord) -> bool:
@@ -185,7 +191,8 @@ def _words(value: Any) -> str:
 
 
 # -- circumstances ---------------------------------------------------------------------------------------------------
-def _choices(results: Mapping[str, Any]) -> None:
+def circumstances(results: Mapping[str, Any]) -> None:
+    """Show what was chosen for a run, and where it ran."""
     rows = [(name, value) for part in ("choices", "environment") for name, value in (results.get(part) or {}).items()]
     if not rows:
         return

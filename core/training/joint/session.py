@@ -10,21 +10,17 @@ import numpy as np
 import torch
 
 from core.config import GuardConfig, Stage
-from core.config.joint import COMBINED
-from core.data.tasks.base import Evaluation
 from core.errors import ConfigError
 from core.training.engine import Engine
-from core.training.evaluation import distinct_predictions, entropy_share, role_logits, score_roles
 from core.training.groups import GroupSpec
 from core.training.guards import LossGuard
-from core.training.intervals import majority_score
-from core.training.joint.combined import combine, mean_loss
 from core.training.joint.conflicts import Conflicts
 from core.training.joint.gradients import combine as sum_up
 from core.training.joint.gradients import pcgrad_weights, products, take_gradients
 from core.training.joint.guard import TaskLossGuard
 from core.training.joint.material import JointMaterial
 from core.training.joint.schedule import Parts, Stream
+from core.training.joint.scoring import Scorer
 from core.training.joint.weighting import LossWeights
 from core.training.prepare import Prepared, class_weights, frozen_depth
 from core.training.session import Scored, Session, Step
@@ -75,7 +71,7 @@ class JointSession(Session):
         #: Examples of each task that were trained on so far.
         self.examples = [0] * len(self._parts)
         self._stream: Stream | None = None
-        self._logits: list[list[np.ndarray]] = []
+        self._scorer = Scorer(material, self.engines)
 
     def _build_engines(self) -> list[Engine]:
         return [Engine(self._of(part)) for part in self._parts]
@@ -223,60 +219,17 @@ class JointSession(Session):
             told[f"train/{self._names[task]}/weight"] = scale.detach()
         return told
 
-    # ---- evaluation ------------------------------------------------------------------------------------------------
+    # ---- evaluation, and what guards look at -----------------------------------------------------------------------
 
     def score(self, *, details: bool = False, check: Callable[[], None] = lambda: None) -> Scored:
         """Evaluate the weights as they are on every task's gate rows: ``task/metric``, their combination, mean loss."""
-        started = time.perf_counter()
-        metrics: dict[str, float] = {}
-        told: dict[str, Any] = {}
-        self._logits = []
-        for name, part, engine in zip(self._names, self._parts, self.engines, strict=True):
-            encoded = part.encoded.get("gate")
-            if encoded is None:
-                self._logits.append([])
-                continue
-            with engine.scoring():
-                logits = role_logits(engine.scorer("gate"), encoded, check=check)
-            part.task.calibrate(logits, encoded, part.roles.gate)
-            found = part.task.evaluate(logits, encoded, part.roles.gate, details=details)
-            metrics.update({f"{name}/{metric}": float(value) for metric, value in found.metrics.items()})
-            told[name] = found.details
-            self._logits.append(logits)
-        whole = {COMBINED: self._combined(metrics), **metrics, "loss": mean_loss(metrics)}
-        return Scored(Evaluation(whole, told), [], time.perf_counter() - started)
+        return self._scorer.gate(details=details, check=check)
 
     def score_roles(
         self, check: Callable[[], None], keep: dict[str, list[np.ndarray]] | None = None
     ) -> tuple[dict[str, float], dict[str, Any]]:
         """Score gate and test of every task: numbers by ``role/task/metric``, details by role and task."""
-        metrics: dict[str, float] = {}
-        details: dict[str, Any] = {}
-        for name, engine in zip(self._names, self.engines, strict=True):
-            found, told = score_roles(engine, check)
-            for key, value in found.items():
-                role, _, metric = key.partition("/")
-                metrics[f"{role}/{name}/{metric}"] = value
-            for role, one in told.items():
-                details.setdefault(role, {})[name] = one
-        for role in details:
-            within = {
-                key.removeprefix(f"{role}/"): value for key, value in metrics.items() if key.startswith(f"{role}/")
-            }
-            value = combine(self._shares(), within)
-            if value is not None:
-                metrics[f"{role}/{COMBINED}"] = value
-        return metrics, details
-
-    def _shares(self) -> dict[str, tuple[str, float]]:
-        shares: dict[str, tuple[str, float]] = self._material.task.shares  # type: ignore[attr-defined]
-        return shares
-
-    def _combined(self, metrics: Mapping[str, float]) -> float:
-        value = combine(self._shares(), metrics)
-        return float("nan") if value is None else value
-
-    # ---- what guards look at ---------------------------------------------------------------------------------------
+        return self._scorer.roles(check)
 
     def loss_guard(self, config: GuardConfig) -> LossGuard:
         """Return what watches the losses, each task's by itself."""
@@ -284,29 +237,15 @@ class JointSession(Session):
 
     def distinct(self, scored: Scored) -> tuple[int, str] | None:
         """Return how many classes the task that chose the fewest did choose, and of how many rows."""
-        found: list[tuple[int, str]] = []
-        for name, part, logits in zip(self._names, self._parts, self._logits, strict=True):
-            if logits and sum(count > 0 for count in part.task.label_counts(part.encoded["gate"])) > 1:
-                found.append((distinct_predictions(logits, part.plan.task), f"{len(part.roles.gate)} ({name})"))
-        return min(found) if found else None
+        return self._scorer.distinct()
 
     def entropy(self, scored: Scored) -> float:
         """Return the lowest of the tasks' mean entropies as a share of its maximum."""
-        return min(
-            entropy_share(logits, part.encoded["gate"], part.plan.task)
-            for part, logits in zip(self._parts, self._logits, strict=True) if logits
-        )  # fmt: skip
+        return self._scorer.entropy()
 
     def majority(self, metric: str) -> float | None:
         """Return what the combination is without a model; None where a task has no such score."""
-        known: dict[str, float] = {}
-        for name, part in zip(self._names, self._parts, strict=True):
-            own = self._shares().get(name)
-            if own is not None:
-                value = majority_score(part.task, own[0], part.roles, part.encoded["gate"])
-                if value is not None:
-                    known[f"{name}/{own[0]}"] = value
-        return combine(self._shares(), known) if metric == COMBINED else None
+        return self._scorer.majority(metric)
 
     # ---- state -----------------------------------------------------------------------------------------------------
 

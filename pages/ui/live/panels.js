@@ -132,8 +132,34 @@ const TAUGHT = [
   ...TRAINING.slice(2),
 ];
 
+/** Series of a joint run that end alike, one a task: train/TASK/loss, gate/TASK/loss. */
+function taskTraces(book, start, end, dash) {
+  const found = book.names().filter((name) => name.startsWith(start) && name.endsWith(end) && name.length > start.length + end.length);
+  return found.map((name, i) => [name, name.slice(start.length, -end.length), i + 6, dash]);
+}
+
+/** Series of pairs of tasks: conflict/A~B/… */
+function pairTraces(book, end) {
+  return taskTraces(book, "conflict/", end).map(([name, pair, role], i) => [name, pair.replace("~", " and "), role, DASHES[i % DASHES.length]]);
+}
+
+/** Several tasks on one encoder: each one's loss beside their mean, and how their gradients lie to one another. */
+const JOINT = [
+  { ...TRAINING[0], unit: "of each task, nats",
+    traces: (book) => [["train/loss", "all", "train"], ...taskTraces(book, "train/", "/loss"),
+      ...taskTraces(book, "gate/", "/loss", "dash").map(([name, task, role, dash]) => [name, `${task}, gate`, role, dash])] },
+  { ...TRAINING[1], title: "Gate metrics", traces: (book, extra) => gateTraces(book, extra).filter(([name]) => !name.endsWith("/loss")) },
+  { id: "agree", title: "Gradients of two tasks", unit: "cosine over the whole encoder",
+    empty: "Compared for the first time after some steps.", traces: (book) => pairTraces(book, "/cosine/encoder") },
+  { id: "conflicts", title: "Conflicts", unit: "share of layers with a negative cosine", zero: true,
+    empty: "Compared for the first time after some steps.", traces: (book) => pairTraces(book, "/rate") },
+  { id: "ratio", title: "Norms of gradients", unit: "the first task's by the second's", logs: true,
+    empty: "Compared for the first time after some steps.", traces: (book) => pairTraces(book, "/ratio/encoder") },
+  ...TRAINING.slice(2),
+];
+
 /** What is drawn of a kind of run. */
-export const PANELS = { train: TRAINING, taught: TAUGHT, link: LINK, probe: PROBE, distil: DISTIL };
+export const PANELS = { train: TRAINING, taught: TAUGHT, link: LINK, probe: PROBE, distil: DISTIL, joint: JOINT };
 
 function gateTraces(book, extra) {
   const names = book.names().filter((name) => name.startsWith("gate/") && name !== "gate/loss");
@@ -178,7 +204,7 @@ export function buildTraces(panel, book, events, options, look, extra) {
     const x = along(book, own, options);
     const sparse = own.steps.length <= 60;
     const hover = `${safe(label)} %{y:.5~g}<extra></extra>`;
-    const seldom = name === "gate/loss" || name.startsWith("held/") || name.startsWith("distil/gate_");  // measured now and then: a mean would lag far behind
+    const seldom = name === "gate/loss" || (name.startsWith("gate/") && name.endsWith("/loss")) || name.startsWith("held/") || name.startsWith("distil/gate_");  // measured now and then: a mean would lag far behind
     if (weight > 0 && !seldom) {
       traces.push({ uid: `${idOf(name)}-raw`, x, y: own.values.slice(), mode: "lines", line: { color: faded(colour, 0.28), width: 1 },
         name: `${safe(label)}, raw`, showlegend: false, hovertemplate: `${safe(label)}, raw %{y:.5~g}<extra></extra>`, legendgroup: name });

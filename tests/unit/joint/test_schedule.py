@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.config import Stage
+from core.config import GuardConfig, Stage
+from core.errors import TrainingDiverged
 from core.training.batches import iterate, total_steps
+from core.training.joint.guard import TaskLossGuard
 from core.training.joint.schedule import Schedule, draw_tasks, task_shares
 
 LENGTHS = [np.arange(5, 5 + size) % 17 + 3 for size in (100, 37, 12)]
@@ -109,3 +111,23 @@ def test_a_look_at_the_next_batch_changes_nothing() -> None:
         assert batch.tolist() == looked[task]
         seen.append([(task, batch.tolist())])
     assert seen == taken(made("size"), 20)
+
+
+def test_losses_of_different_height_are_watched_apart() -> None:
+    losses = {0: 0.1, 1: 6.0}  # in turns: one mean over both would never tell that the first task explodes
+
+    def watched(step: int, exploded: bool) -> float:
+        return 3.0 if exploded and step % 2 == 0 else losses[step % 2]
+
+    guard = TaskLossGuard(GuardConfig(explode_factor=10.0), tasks_at=lambda step: (step % 2,))
+    for step in range(100):
+        guard.observe(step, watched(step, False), 1.0)
+    again = TaskLossGuard(GuardConfig(explode_factor=10.0), tasks_at=lambda step: (step % 2,))
+    again.load_state_dict(guard.state_dict())
+
+    def explode() -> None:
+        for step in range(100, 300):
+            again.observe(step, watched(step, True), 1.0)
+
+    with pytest.raises(TrainingDiverged, match="smoothed loss rose"):
+        explode()

@@ -1,0 +1,102 @@
+"""The page of a joint run: scores by task, what each had, and the map of conflicts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from core.config.joint import JointPlan
+from core.render.joint_figures import conflict_map, thinned
+from core.render.look import Look
+from core.settings import Home
+from pages.ui.run_joint import map_rows, of_task, pairs_of, summary_rows, task_rows
+from tests.pages.test_run_page import finished, home, metrics, opened, words  # noqa: F401
+
+PLAN = JointPlan.model_validate(
+    {
+        "name": "both",
+        "tasks": [
+            {"name": "mood"},
+            {"name": "mood 2", "task": {"kind": "tagging"}, "data": {"source": "tweets"}},
+        ],
+    }
+)
+METRICS = {"test/combined": 0.7, "test/mood/accuracy": 0.8, "test/mood 2/strict_f1": 0.6, "gate/mood/accuracy": 0.9}
+DETAILS: dict[str, Any] = {
+    "test": {"mood": {"n": 50, "intervals": {"accuracy": [0.7, 0.9]}}, "mood 2": {"n": 20}},
+    "gate": {"mood": {"n": 40}, "mood 2": {"n": 10}},
+}
+UNITS = [{"unit": "layer 0", "cosine": 0.25, "rate": 0.5, "ratio": 2.0}]
+RESULTS: dict[str, Any] = {
+    "metrics": METRICS, "details": DETAILS, "shared_parameters": 1234,
+    "tasks": [
+        {"name": "mood", "kind": "classification", "batches": 7, "examples": 112, "weight": 1.0, "parameters": 34,
+         "rows": {"train": 80, "test": 50}},
+    ],
+    "conflicts": {"every": 30, "looks": 4, "pairs": [{"a": "mood", "b": "mood 2", "units": UNITS}]},
+}  # fmt: skip
+LOOK = Look(text="#111111", grid="#dddddd", background="#ffffff", colours=("#123456", "#abcdef"))
+
+
+def test_a_tasks_results_are_those_of_a_run_of_its_own() -> None:
+    assert of_task(RESULTS, "mood") == (
+        {"test/accuracy": 0.8, "gate/accuracy": 0.9},
+        {"test": DETAILS["test"]["mood"], "gate": DETAILS["gate"]["mood"]},
+    )
+    assert of_task(RESULTS, "mood 2")[0] == {"test/strict_f1": 0.6}
+
+
+def test_rows_of_the_tables() -> None:
+    (row,) = task_rows(RESULTS)
+    assert (row["batches"], row["examples"], row["train rows"], row["test rows"]) == ("7", "112", "80", "50")
+    assert summary_rows(RESULTS["conflicts"]["pairs"][0]) == [
+        {"layer": "layer 0", "mean cosine": "0.250", "conflict rate": "50.0 %", "norm ratio": "2.00"}
+    ]
+    assert pairs_of(["a", "b", "c"]) == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_the_map_has_layers_from_below_and_gaps_where_nothing_was_measured() -> None:
+    start = "conflict/a~b/cosine/"
+    series = {
+        f"{start}encoder": {"steps": [3, 6], "values": [0.1, 0.2]},
+        f"{start}layer 10": {"steps": [3, 6], "values": [0.3, 0.4]},
+        f"{start}layer 2": {"steps": [6], "values": [-0.5]},
+        f"{start}embeddings": {"steps": [3, 6], "values": [0.5, 0.6]},
+        "conflict/a~b/ratio/layer 2": {"steps": [3], "values": [9.0]},
+        "conflict/a~c/cosine/layer 2": {"steps": [9], "values": [9.0]},
+    }
+    units, steps, rows = map_rows(series, ("a", "b"), "cosine")
+    assert units == ["embeddings", "layer 2", "layer 10", "encoder"]
+    assert steps == [3, 6]
+    assert rows == [[0.5, 0.6], [None, -0.5], [0.3, 0.4], [0.1, 0.2]]
+    drawn = conflict_map(units, steps, rows, LOOK, pair=("a", "b")).data[0]
+    assert [list(row) for row in drawn.z] == rows
+    assert (drawn.zmin, drawn.zmax) == (-0.6, 0.6)
+
+
+def test_ratios_are_coloured_by_their_logarithm_and_many_looks_are_averaged() -> None:
+    drawn = conflict_map(["layer 0"], [1, 2], [[4.0, 0.5]], LOOK, pair=("a", "b"), ratio=True).data[0]
+    assert list(drawn.z[0]) == [2.0, -1.0]
+    assert list(drawn.customdata[0]) == [4.0, 0.5]
+    steps, rows = thinned([1, 2, 3, 4, 5], [[1.0, None, 3.0, 5.0, 7.0]], most=3)
+    assert steps == [2, 4, 5]
+    assert rows == [[1.0, 4.0, 7.0]]
+
+
+@pytest.mark.parametrize("chosen", ["mood", "mood 2"])
+def test_the_page_shows_the_task_that_is_chosen(home: Home, chosen: str) -> None:  # noqa: F811
+    run = finished(home, PLAN, METRICS, DETAILS)
+    (home.run(run) / "results.json").write_text(json.dumps(RESULTS), encoding="utf-8")
+    test = opened(run)
+    if chosen != "mood":
+        test.session_state[f"joint_task_{run}"] = chosen
+        test.run()
+    assert not test.exception
+    shown = metrics(test)
+    assert shown["Test combined"] == "70.0 %"
+    assert shown["Accuracy" if chosen == "mood" else "Strict F1"] == ("80.0 %" if chosen == "mood" else "60.0 %")
+    assert [tab.label.split()[-1] for tab in test.tabs] == ["Results", "Decisions", "Plan", "Log"]
+    assert "have not been compared yet" in words(test)
+    assert any(f'"{run}/{chosen}"' in one.value for one in test.code)
