@@ -11,6 +11,7 @@ from core.settings import Home
 from tests.e2e.conftest import Server
 from tests.e2e.fake_run import FakeRun
 from tests.e2e.staged_run import finish_staged, tell_stages
+from tests.e2e.test_live_plot import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -37,13 +38,15 @@ def test_decisions_are_marked_listed_and_downloaded(
         page.goto(f"{stopped_server.url}/run?id={run.id}")
         page.wait_for_selector(".bl-card[data-panel=gate] .main-svg")
         for panel in ("loss", "gate"):
+            # The curves may be there before what has happened on them.
+            wait_for(page, lambda panel=panel: len(page.evaluate(MARKS, panel)["marks"]) == 4)
             seen = page.evaluate(MARKS, panel)
             assert seen["marks"] == [f"mark-decision-{action}" for action in ("cut", "promote", "raise", "rollback")]
             assert "The smoothed loss rose to 4.2." in seen["words"][0].replace("<br>", " ")
             assert seen["borders"] == [[900, "dash"], [1500, "dot"]]
             assert seen["names"] == ["head", "all &lt;b&gt;", "attempt 2"]
         page.get_by_label("Events").first.uncheck()
-        assert page.evaluate(MARKS, "loss")["borders"] == []
+        wait_for(page, lambda: page.evaluate(MARKS, "loss")["borders"] == [])
         expect(page.locator("li[data-mark=good]").first).to_contain_text("its best weights go on")
         page.get_by_role("tab", name="Decisions").click()
         with page.expect_download() as download:

@@ -83,6 +83,15 @@ def value(picture: Locator, name: str) -> Any:
     return picture.evaluate(f"root => root.dataset.{name}")
 
 
+def settled(page: Page, picture: Locator, name: str) -> None:
+    """Wait until a value has stopped changing: the picture moves for a while."""
+    seen = [value(picture, name)]
+    while len(seen) < 4 or len(set(seen[-4:])) > 1:
+        assert len(seen) < 200, f"{name} does not come to rest: {seen[-4:]}"
+        page.wait_for_timeout(300)
+        seen.append(value(picture, name))
+
+
 def test_a_query_has_an_address_and_the_back_button_undoes(page: Page, graphs: Server) -> None:
     open_explorer(page, graphs, f"?graph={READY}&from=the&to=queen&between=2")
     expect(side(page)).to_contain_text("queen")
@@ -120,8 +129,11 @@ def test_a_click_explains_the_word_and_a_second_one_asks_for_the_path(page: Page
 
 def test_the_zoom_is_kept_when_the_path_changes(page: Page, graphs: Server) -> None:
     picture = open_explorer(page, graphs)
+    settled(page, picture, "scale")
+    before = value(picture, "scale")
     page.get_by_role("button", name="Zoom out").click()
-    page.wait_for_timeout(800)
+    expect(picture).not_to_have_attribute("data-scale", before)
+    settled(page, picture, "scale")
     scale, stamp = value(picture, "scale"), value(picture, "stamp")
     page.get_by_role("button", name="Swap").first.click()
     expect(side(page).locator("h3")).to_contain_text(re.compile("^cat"))
@@ -148,8 +160,7 @@ def test_other_words_take_the_place_of_those_that_go(page: Page, graphs: Server)
     page.wait_for_function(f"() => Number(document.querySelector('.bl-graph').dataset.nodes) < {everything}")
     page.get_by_text("Path", exact=True).first.click()
     page.wait_for_function(f"() => Number(document.querySelector('.bl-graph').dataset.nodes) === {everything}")
-    page.wait_for_timeout(500)
-    assert int(value(picture, "labels")) > everything / 2
+    page.wait_for_function(f"() => Number(document.querySelector('.bl-graph').dataset.labels) > {everything / 2}")
 
 
 def test_a_word_is_found_by_typing(page: Page, graphs: Server) -> None:

@@ -46,7 +46,7 @@ def open_run(page: Page, server: Server, run: FakeRun) -> None:
     page.wait_for_selector(READY)
 
 
-def wait_for(page: Page, condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(page: Page, condition: Callable[[], bool], seconds: float = 60) -> None:
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "it did not happen in time"
@@ -55,14 +55,19 @@ def wait_for(page: Page, condition: Callable[[], bool], seconds: float = 20) -> 
 
 def zoom(page: Page) -> list[float]:
     """Draw a box in the loss plot with the mouse and return the range that is shown then."""
+    first, last = page.evaluate(RANGE)
     box = page.locator(f"{LOSS} .nsewdrag").first.bounding_box()
     assert box is not None
-    before = page.evaluate(RANGE)
     page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.7, steps=8)
     page.mouse.up()
-    wait_for(page, lambda: page.evaluate(RANGE) != before)
+
+    def narrow() -> bool:  # points that come in meanwhile widen what is shown
+        left, right = page.evaluate(RANGE)
+        return right - left < 0.6 * (last - first)
+
+    wait_for(page, narrow)
     page.wait_for_timeout(300)
     return page.evaluate(RANGE)
 
@@ -154,6 +159,10 @@ def test_a_killed_server_comes_back_under_an_open_tab(page: Page, stopped_server
         expect(page.locator(".st-key-run_cards")).to_contain_text("step 400 of 3,000")
 
 
+def alike(long: list[float], short: list[float]) -> bool:
+    return min(long) <= 1.5 * min(short) + 0.3
+
+
 def test_a_hundred_thousand_steps_open_like_a_thousand(page: Page, stopped_server: Server, home: Home) -> None:
     with (
         FakeRun(home, total=1000, run_id="20261122-100000-aaaa") as short,
@@ -164,7 +173,11 @@ def test_a_hundred_thousand_steps_open_like_a_thousand(page: Page, stopped_serve
         stopped_server.start()
         open_run(page, stopped_server, short)  # the browser has the scripts from here on
         seconds: dict[str, list[float]] = {short.id: [], long.id: []}
-        for run in (short, long, short, long):
+        # Whatever else the machine does lengthens a single visit: the quickest of each are compared, and more are made
+        # while they do not tell yet.
+        for run in (short, long) * 6:
+            if len(seconds[long.id]) >= 2 and run is short and alike(seconds[long.id], seconds[short.id]):
+                break
             begun = time.perf_counter()
             open_run(page, stopped_server, run)
             wait_for(page, lambda run=run: page.evaluate(LAST) >= run.step - run.total // 100)
@@ -173,7 +186,7 @@ def test_a_hundred_thousand_steps_open_like_a_thousand(page: Page, stopped_serve
                 page.evaluate(f"() => Math.max(...document.querySelector('{LOSS}').data.map((one) => one.x.length))")
                 <= 1000
             )
-        assert min(seconds[long.id]) <= 1.5 * min(seconds[short.id]) + 0.3, seconds
+        assert alike(seconds[long.id], seconds[short.id]), seconds
         spike = page.evaluate(
             f"() => Math.max(...document.querySelector('{LOSS}').data.find((one) => one.uid === 'train-loss-raw').y)"
         )
@@ -268,5 +281,9 @@ def fits(page: Page) -> None:
         "it scrolls sideways"
     )
     cards = page.locator("[class*='st-key-run_cards_']:not([class*='st-key-run_cards_scores'])")
-    boxes = [cards.nth(index).bounding_box() for index in range(4)]
-    assert len({round(box["height"]) for box in boxes if box}) == 1
+    expect(cards.nth(3)).to_be_visible()
+
+    def heights() -> set[int]:
+        return {round(box["height"]) for index in range(4) if (box := cards.nth(index).bounding_box())}
+
+    wait_for(page, lambda: len(heights()) == 1)  # they may still be written to

@@ -56,7 +56,7 @@ def test_the_live_card_advances_and_the_queue_moves(
         card = page.locator(f".st-key-active_{run.id}")
         expect(card).to_contain_text("step 100 of 1,000")
         run.advance(150)
-        expect(card).to_contain_text("step 250 of 1,000", timeout=10_000)
+        expect(card).to_contain_text("step 250 of 1,000")
 
         queue = page.locator(".st-key-queue")
         expect(queue).to_contain_text("**bold** 🦊")
@@ -80,7 +80,7 @@ def test_selected_runs_are_compared_and_the_address_shows_the_same(
         open_home(page, server)
         for run in (one, two):
             page.locator(f".st-key-pick_{run.id} label").click()
-        expect(page.locator(".st-key-compare_plot .main-svg").first).to_be_visible(timeout=20_000)
+        expect(page.locator(".st-key-compare_plot .main-svg").first).to_be_visible()
         expect(page.locator(".st-key-compare_plot .legend")).to_contain_text("one")
         page.screenshot(path=artifacts / "home-compare.png", full_page=True)
         address = page.url
@@ -90,7 +90,7 @@ def test_selected_runs_are_compared_and_the_address_shows_the_same(
             page.locator(".st-key-compare_csv button:visible").click()
         assert Path(waiting.value.path()).read_text(encoding="utf-8").startswith("run,status,steps")
         page.goto(address)
-        expect(page.locator(".st-key-compare_plot .main-svg").first).to_be_visible(timeout=20_000)
+        expect(page.locator(".st-key-compare_plot .main-svg").first).to_be_visible()
 
 
 def test_a_name_leads_to_its_run(page: Page, stopped_server: Server, home: Home) -> None:

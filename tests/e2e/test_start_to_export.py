@@ -61,7 +61,7 @@ def start_in_the_form(page: Page, server: Server, name: str, *, backend: str | N
     return page.url.partition("id=")[2]
 
 
-def advances(page: Page, seconds: float = 60) -> None:
+def advances(page: Page, seconds: float = 120) -> None:
     """The curve goes on by at least ten steps."""
     before = page.evaluate(LAST)
     wait_for(page, lambda: page.evaluate(LAST) >= before + 10, seconds)

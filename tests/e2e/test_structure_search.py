@@ -44,7 +44,7 @@ def button(page: Page, key: str) -> Locator:
 
 def choose(page: Page, point: str, then: Locator) -> None:
     """Click on the last point of a chart that is drawn anew now and then, until `then` is there."""
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 120
     while not then.is_visible():
         assert time.monotonic() < limit, f"a click on {point} changed nothing"
         found = page.locator(point).last
@@ -95,9 +95,11 @@ def test_from_statistics_to_a_candidate_and_its_training(
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_layers_fit_the_window_and_the_drawing_follows(page: Page, server: Server, width: int, artifacts: Path) -> None:
+def test_layers_fit_the_window_and_the_drawing_follows(
+    page: Page, shared_server: Server, width: int, artifacts: Path
+) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    page.goto(f"{server.url}/structure_search?tab=layers")
+    page.goto(f"{shared_server.url}/structure_search?tab=layers")
     drawing = page.locator(".bl-drawing svg")
     expect(drawing).to_be_visible(timeout=PATIENCE)
     box = page.get_by_label("Width of layer 2", exact=True)
