@@ -32,8 +32,8 @@ def counted(page: Page) -> None:
     expect(page.locator(".st-key-planner_curve .main-svg").first).to_be_visible(timeout=90_000)
 
 
-def test_form_yaml_and_back(page: Page, server: Server, tmp_path: Path, artifacts: Path) -> None:
-    open_planner(page, server)
+def test_form_yaml_and_back(page: Page, shared_server: Server, tmp_path: Path, artifacts: Path) -> None:
+    open_planner(page, shared_server)
     counted(page)
     expect(page.locator(".st-key-planner_steps")).to_contain_text("63")
     page.screenshot(path=artifacts / "planner.png", full_page=True)
@@ -109,11 +109,11 @@ def test_a_double_click_on_start_is_one_run_and_opens_it(page: Page, stopped_ser
         assert waiting[0].plan["data"]["train_rows"] == 2000
 
 
-def test_an_uploaded_table_is_shown_mapped_and_checked(page: Page, server: Server, tmp_path: Path) -> None:
+def test_an_uploaded_table_is_shown_mapped_and_checked(page: Page, shared_server: Server, tmp_path: Path) -> None:
     table = tmp_path / "mine.csv"
     rows = [f"<b>text</b> number {number},{'good' if number % 2 else 'bad'}" for number in range(60)]
     table.write_text("\n".join(["words,verdict", *rows]), encoding="utf-8")
-    open_planner(page, server)
+    open_planner(page, shared_server)
     page.locator(".st-key-planner_data").get_by_text("Upload", exact=True).click()
     page.locator(".st-key-planner_data input[type=file]").set_input_files(table)
     expect(page.locator(f"{field(page, 'name')} input")).to_have_value("mine")
@@ -128,9 +128,9 @@ def test_an_uploaded_table_is_shown_mapped_and_checked(page: Page, server: Serve
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_nothing_hangs_over_the_edge(page: Page, server: Server, width: int, artifacts: Path) -> None:
+def test_nothing_hangs_over_the_edge(page: Page, shared_server: Server, width: int, artifacts: Path) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    open_planner(page, server)
+    open_planner(page, shared_server)
     counted(page)
     main = page.get_by_test_id("stMain")
     assert main.evaluate("box => box.scrollWidth - box.clientWidth") <= 0
