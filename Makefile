@@ -16,10 +16,9 @@ export GOMP_SPINCOUNT ?= 5000
 run: $(SAMPLES)  ## open the dashboard with the bundled model and data
 	$(BIN)/bertloom ui
 
-# Units and pages on all cores (four at most), one file a process; then the browser, two files at a time: their tests wait a lot.
+# Units and pages on all cores, the browser's beside them. They start hundreds of processes, which should not compile the same modules.
 test: $(SAMPLES)  ## every test: units, pages, browser
-	OMP_NUM_THREADS=1 $(PYTEST) tests/unit tests/pages -n auto --maxprocesses 4 --dist loadfile --durations 20
-	$(PYTEST) tests/e2e -n 2 --dist loadfile --durations 20
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m tests.side_by_side
 
 check: $(STAMP)  ## lint, types, import contract
 	$(BIN)/ruff check .
