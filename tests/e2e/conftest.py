@@ -88,7 +88,7 @@ class Server:
         self.wait_until_up()
         return self
 
-    def wait_until_up(self, seconds: float = 60) -> None:
+    def wait_until_up(self, seconds: float = 120) -> None:
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
             assert self.process is not None

@@ -30,7 +30,7 @@ def open_planner(studio: FakeStudio, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setattr(planner_draft, "SAME_CLICK", 0.0)  # nobody clicks as fast as a test
 
     def opened(**query: str) -> AppTest:
-        app = AppTest.from_file(str(ROUTER), default_timeout=20)
+        app = AppTest.from_file(str(ROUTER), default_timeout=60)
         for name, value in query.items():
             app.query_params[name] = value
         app.run()
@@ -48,7 +48,7 @@ def open_explorer(studio: FakeStudio) -> Iterator[Callable[..., AppTest]]:
 
     def opened(*, ready: bool = True, graphs: FakeGraphs | None = None, **query: str) -> AppTest:
         studio.graphs = graphs or FakeGraphs(ready=ready)
-        app = AppTest.from_file(str(ROUTER), default_timeout=20).run()
+        app = AppTest.from_file(str(ROUTER), default_timeout=60).run()
         app.switch_page("../graph_explorer.py")
         for name, value in query.items():
             app.query_params[name.removesuffix("_")] = value

@@ -66,7 +66,7 @@ def test_pairs_by_likeness_are_found_when_asked_and_void_when_the_student_change
     (button,) = _find(app)
     button.click().run()
     assert studio.asked[-1] == "match_layers"
-    app.session_state["planner_jobs"]["pairs"].future.result(timeout=10)
+    app.session_state["planner_jobs"]["pairs"].future.result(timeout=60)
     app.run()
     assert not app.exception
     assert "1 from 4 (0.90), 2 from 6: as measured now on 4,090 sub-words" in words(app)
@@ -142,7 +142,7 @@ def test_a_student_is_distilled_from_a_run_by_its_address(
     assert shown_plan(app).model.keep_layers == 2
     app.button(key="planner_keep_alike").click().run()
     assert studio.asked[-1] == "alike_layers"
-    app.session_state["planner_jobs"]["alike"].future.result(timeout=10)
+    app.session_state["planner_jobs"]["alike"].future.result(timeout=60)
     app.run()
     app.button(key="planner_keep_take").click().run()
     assert shown_plan(app).model.keep_layers == [1, 6]

@@ -32,7 +32,7 @@ def page_of_questions() -> None:
         st.text(job.state)
         if st.session_state.get("answer_meanwhile"):
             go.set()
-            job.future.result(timeout=5)
+            job.future.result(timeout=60)
         peeked = planner_jobs.peek("steps", [st.session_state.get("form", 1)])
         assert peeked is not None
         st.text(peeked.state)

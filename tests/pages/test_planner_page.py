@@ -347,4 +347,4 @@ def test_the_address_of_a_run_does_not_stay_behind(open_planner: Callable[..., A
 
 def wait_for_answers(app: AppTest) -> None:
     for job in app.session_state["planner_jobs"].values():
-        job.future.exception(timeout=10)
+        job.future.exception(timeout=60)

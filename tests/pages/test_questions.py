@@ -110,7 +110,7 @@ def _results(part: dict) -> None:  # type: ignore[type-arg]
 
 
 def test_results_tell_where_it_answers_well_and_what_went_wrong() -> None:
-    app = AppTest.from_function(_results, kwargs={"part": PART}, default_timeout=20).run()
+    app = AppTest.from_function(_results, kwargs={"part": PART}, default_timeout=60).run()
     assert not app.exception, app.exception
     shown = {metric.label.replace("\\", ""): metric.value for metric in app.metric}
     assert shown["Without a model"] == "8.9 %"
@@ -126,7 +126,7 @@ def test_results_tell_where_it_answers_well_and_what_went_wrong() -> None:
 
 
 def test_a_run_without_mistakes_says_so() -> None:
-    app = AppTest.from_function(_results, kwargs={"part": {**PART, "worst": []}}, default_timeout=20).run()
+    app = AppTest.from_function(_results, kwargs={"part": {**PART, "worst": []}}, default_timeout=60).run()
     assert not app.exception
     assert "Every answer is right." in {caption.value for caption in app.caption}
 
@@ -160,7 +160,7 @@ def test_a_question_is_answered_in_its_context(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(studio, "predict", predict, raising=False)
     monkeypatch.setattr("pages.ui.run_answers.studio", lambda: studio)
-    app = AppTest.from_function(_ask, default_timeout=20).run()
+    app = AppTest.from_function(_ask, default_timeout=60).run()
     app.button(key="ask_go").click().run()
     assert "Write a text and a question first." in {caption.value for caption in app.caption}
     app.text_area(key="ask_context").input("Anna <i>ran</i> home.")

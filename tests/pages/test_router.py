@@ -69,7 +69,7 @@ def test_a_home_that_cannot_be_used_is_explained(monkeypatch: pytest.MonkeyPatch
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BERTLOOM_HOME", str(tmp_path / "file"))
     monkeypatch.setattr(security, "sign_in_configured", lambda: False)
-    test = AppTest.from_file(ROUTER, default_timeout=30).run()
+    test = AppTest.from_file(ROUTER, default_timeout=60).run()
     assert not test.exception
     assert "home folder" in test.error[0].value.lower()
     assert "BERTLOOM\\_HOME" in test.error[0].value
@@ -78,7 +78,7 @@ def test_a_home_that_cannot_be_used_is_explained(monkeypatch: pytest.MonkeyPatch
 def test_nobody_gets_in_without_signing_in(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(security, "sign_in_configured", lambda: True)
     home.ensure()
-    test = AppTest.from_file(ROUTER, default_timeout=30).run()
+    test = AppTest.from_file(ROUTER, default_timeout=60).run()
     assert not test.exception
     assert [title.value for title in test.title] == ["Bertloom"]
     assert not test.sidebar.children
@@ -88,7 +88,7 @@ def test_nobody_gets_in_without_signing_in(home: Home, monkeypatch: pytest.Monke
 def test_the_active_run_stands_in_the_sidebar(home: Home) -> None:
     with FakeRun(home, name="my *own* run") as fake:
         fake.advance(300)
-        test = AppTest.from_file(ROUTER, default_timeout=30).run()
+        test = AppTest.from_file(ROUTER, default_timeout=60).run()
     assert not test.exception
     words = " ".join(item.value for item in (*test.sidebar.markdown, *test.sidebar.caption))
     assert "Running" in words

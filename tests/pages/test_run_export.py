@@ -45,7 +45,7 @@ def page(run_id: str) -> None:
 
 
 def opened(run_id: str) -> AppTest:
-    test = AppTest.from_function(page, args=(run_id,), default_timeout=30).run()
+    test = AppTest.from_function(page, args=(run_id,), default_timeout=60).run()
     assert not test.exception, [item.message for item in test.exception]
     return test
 

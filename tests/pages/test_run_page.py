@@ -178,7 +178,7 @@ def test_plan_and_log_are_shown_as_text(fake: FakeRun, tab: str) -> None:
         (plan_tab if tab == "Plan" else log_tab)(studio().runs.get(run_id))
 
     assert run_tabs
-    test = AppTest.from_function(page, args=(fake.id, tab), default_timeout=30).run()
+    test = AppTest.from_function(page, args=(fake.id, tab), default_timeout=60).run()
     assert not test.exception
     assert ("source: reviews" if tab == "Plan" else "<b>not bold</b>") in test.code[0].value
 

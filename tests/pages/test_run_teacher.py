@@ -206,7 +206,7 @@ def opened(run_id: str) -> AppTest:
         st.session_state[keys.PAGES] = {"run": here}
         st.navigation([here]).run()
 
-    test = AppTest.from_function(page, args=(run_id,), default_timeout=30).run()
+    test = AppTest.from_function(page, args=(run_id,), default_timeout=60).run()
     assert not test.exception, [item.message for item in test.exception]
     return test
 

@@ -30,7 +30,7 @@ def open_home(studio: FakeStudio) -> Iterator[Callable[..., AppTest]]:
     st.cache_resource.clear()
 
     def opened(**query: str) -> AppTest:
-        app = AppTest.from_file(str(ROUTER), default_timeout=20)
+        app = AppTest.from_file(str(ROUTER), default_timeout=60)
         for name, value in query.items():
             app.query_params[name] = value
         app.run()

@@ -26,7 +26,7 @@ def open_layers(studio: FakeStudio, monkeypatch: pytest.MonkeyPatch) -> Opened:
     monkeypatch.setattr(editor_state, "SAME_CLICK", 0.0)  # nobody clicks as fast as a test
 
     def opened(*, measured: bool = False) -> AppTest:
-        app = AppTest.from_string(SCRIPT, default_timeout=20)
+        app = AppTest.from_string(SCRIPT, default_timeout=60)
         app.session_state["test_part"] = "layers"
         app.session_state["test_statistics"] = statistics() if measured else None
         app.run()

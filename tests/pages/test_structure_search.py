@@ -38,7 +38,7 @@ def desk(studio: FakeStudio) -> FakeStructures:
 @pytest.fixture
 def open_search(desk: FakeStructures) -> Opened:
     def opened(search: str = "", *, measured: dict[str, Any] | None = None, chosen: str = "") -> AppTest:
-        app = AppTest.from_string(SCRIPT, default_timeout=20)
+        app = AppTest.from_string(SCRIPT, default_timeout=60)
         app.session_state["test_part"] = "search"
         app.session_state["test_statistics"] = measured
         app.session_state["structure_place"] = Place(Question(search=search, tab="search"))

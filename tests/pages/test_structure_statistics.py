@@ -34,7 +34,7 @@ def opened(studio: FakeStudio) -> Iterator[Callable[..., AppTest]]:
     st.cache_resource.clear()
 
     def opened(**query: str) -> AppTest:
-        app = AppTest.from_file(str(ROUTER), default_timeout=30).run()
+        app = AppTest.from_file(str(ROUTER), default_timeout=60).run()
         app.switch_page("../structure_search.py")
         for name, value in query.items():
             app.query_params[name] = value
@@ -247,7 +247,7 @@ def test_a_proposal_goes_on_to_a_search_with_its_thresholds(
 
 def test_the_page_of_its_run_leads_back_and_shows_a_row_a_layer(studio: FakeStudio) -> None:
     run = done(studio)
-    app = AppTest.from_file(str(ROUTER), default_timeout=30).run()
+    app = AppTest.from_file(str(ROUTER), default_timeout=60).run()
     app.switch_page("../run.py")
     app.query_params["id"] = run.id
     app.run()
