@@ -51,7 +51,7 @@ def data_section(draft: Draft, studio: Studio) -> Any:
             _preview(draft, studio, kind)
         fields(draft, SECTIONS["rows"][0])
         with st.container():
-            sets_part(draft)
+            sets_part(draft, studio)
         folded(draft, "rows", label="More about rows and files")
     return card
 

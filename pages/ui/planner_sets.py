@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
+from core.api import Studio
+from core.runs.sources import data_uses_hub
 from pages.ui.format import count, plain
 from pages.ui.planner_check import check_question
 from pages.ui.planner_draft import Draft, draft, put, widget_key
-from pages.ui.planner_jobs import peek
+from pages.ui.planner_jobs import Job, ask, peek
 from pages.ui.planner_side import steps_question
 from pages.ui.planner_widgets import field
 
@@ -20,7 +23,7 @@ _SOURCE = "data.finetuning_source"
 _LEVELS = {"fits": ("green", "fit"), "warned": ("orange", "shifted by"), "refused": ("red", "shifted too far:")}
 
 
-def sets_part(now: Draft) -> None:
+def sets_part(now: Draft, studio: Studio) -> None:
     """Draw the finetuning set's field and the three steps."""
     named = bool(now.state.get(_SOURCE))
     row = st.columns(2, gap="medium")
@@ -29,10 +32,9 @@ def sets_part(now: Draft) -> None:
     with row[1]:
         if named:
             field(now, "data.training")
-    counted = peek("steps", steps_question(now))
+    counted, checked = _known(now, studio)
     rows = (counted.answer.get("rows") or {}) if counted is not None and counted.state == "done" else {}
-    job = peek("check", check_question(now))
-    report: Mapping[str, Any] = job.answer if job is not None and job.state == "done" else {}
+    report: Mapping[str, Any] = checked.answer if checked is not None and checked.state == "done" else {}
     steps = st.columns(3, gap="small")
     for column, key, title, words in zip(
         steps, ("prepare", "train", "test"), ("1 · Prepare", "2 · Train", "3 · Test"),
@@ -46,6 +48,20 @@ def sets_part(now: Draft) -> None:
                 badges = fit_badges(report)
                 if badges:
                     st.markdown(" ".join(badges))
+
+
+def _known(now: Draft, studio: Studio) -> tuple[Job | None, Job | None]:
+    """Return how far counting the steps and the check are; the rest of the page asks the same, but further below.
+
+    An answer that comes at once makes the page run no second time, so it has to be there before the steps are drawn.
+    """
+    plan = now.plan()
+    local = plan is not None and not (data_uses_hub(plan.data) or plan.model.source.startswith("hub:"))
+    if plan is not None and local:
+        ask("steps", steps_question(now), lambda: studio.steps(plan))
+        if checks_itself(now):
+            ask("check", check_question(now), partial(studio.data.check, plan.data, plan.task, plan.model))
+    return peek("steps", steps_question(now)), peek("check", check_question(now))
 
 
 def checks_itself(now: Draft) -> bool:

@@ -45,12 +45,11 @@ def test_three_steps_stand_there_and_a_second_set_joins_them(
     open_planner: Callable[..., AppTest], studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(studio.data, "check", lambda data, task, model: REPORT)
-    app = open_planner().run()  # by then the rows are counted
+    app = open_planner()
     assert all(title in words(app) for title in ("1 · Prepare", "2 · Train", "3 · Test"))
     assert "Learns from the original set (2,000 rows)" in words(app)
     assert "bertloom data derive" in words(app)
     app.text_input(key=key(app, "data.finetuning_source")).set_value("ft.jsonl").run()
-    app.run()
     assert (shown_plan(app).data.finetuning_source, shown_plan(app).data.training) == ("ft.jsonl", "together")
     told = words(app)
     assert "Original set (1,600 rows)" in told
