@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 ROOT = Path(__file__).parents[1]
 #: All cores, four at most. A process that has nothing left takes tests from another one.
@@ -25,11 +25,11 @@ BROWSER = ["tests/e2e", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder
 NICER = 2
 
 
-def start(arguments: list[str], **options: object) -> subprocess.Popen[bytes]:
+def start(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start a pool."""
     command = [sys.executable, "-m", "pytest", *arguments]
     print(*command, flush=True)
-    return subprocess.Popen(command, cwd=ROOT, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen(command, cwd=ROOT, **options)
 
 
 def follow(process: subprocess.Popen[bytes], told: BinaryIO, write: Callable[[bytes], object]) -> int:
