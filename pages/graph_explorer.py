@@ -39,6 +39,7 @@ from pages.ui.graph.state import Explorer, Size, View, follow_address
 from pages.ui.graph.statistics import statistics_panel
 from pages.ui.graph.style import CSS
 from pages.ui.graph.word import word_side
+from pages.ui.leaving import go
 from pages.ui.studio import studio
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _actions(actions: DeltaGenerator, now: Explorer, known: list[dict[str, Any]]
         _graphs(now, known)
     export = actions.popover("Export", icon=":material/download:", key="graph_export")
     if actions.button("New graph", type="primary", icon=":material/add:", key=keys.PRIMARY):
-        st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: _NEW})
+        go("explorer", {keys.GRAPH: _NEW})
     return export
 
 

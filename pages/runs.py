@@ -10,6 +10,7 @@ from core.errors import BertloomError
 from pages.ui import keys
 from pages.ui.compare_view import comparison
 from pages.ui.components import empty_state, error_box, notice, page_header, paint_header, run_url
+from pages.ui.leaving import go
 from pages.ui.runs_list import run_list
 from pages.ui.runs_live import live_part
 from pages.ui.runs_space import space_dialog
@@ -78,7 +79,7 @@ def _empty(desk: Studio) -> None:
         st.caption("The graph takes about half a minute, the demo one to two minutes on two cores.",
                    text_alignment="center")  # fmt: skip
     if explore:
-        st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: "new"})
+        go("explorer", {keys.GRAPH: "new"})
     if pressed:
         _start_demo(desk)
 
@@ -91,7 +92,7 @@ def _start_demo(desk: Studio) -> None:
         error_box(error, title="The demo was not started")
         return
     notice("The demo is in the queue.")
-    st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
+    go("run", run_url(run_id))
 
 
 def main() -> None:
@@ -112,7 +113,7 @@ def main() -> None:
     if untrained and actions.button("Run the demo", icon=":material/play_arrow:", key="runs_demo"):
         _start_demo(desk)
     if actions.button("New run", type="primary", icon=":material/add:", key=keys.PRIMARY):
-        st.switch_page(st.session_state[keys.PAGES]["planner"])
+        go("planner")
     with st.container(key="runs_home"):
         live_part(desk)
         picked = run_list(desk)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from functools import partial
 
@@ -15,6 +14,7 @@ from pages.ui import keys
 from pages.ui.components import error_box, notice, page_header, paint_header, run_url
 from pages.ui.format import plain
 from pages.ui.forms_fields import SECTIONS
+from pages.ui.leaving import depart
 from pages.ui.planner_check import check_part
 from pages.ui.planner_data import data_section, language_of
 from pages.ui.planner_describe import describe, language_mismatch, layers_of
@@ -41,8 +41,6 @@ from pages.ui.planner_widgets import field, fields, folded, section
 from pages.ui.studio import studio
 
 _SEEN = "planner_query"
-#: Seconds within which the second of two clicks comes.
-_SECOND_CLICK = 0.4
 _CSS = """<style>
 @media (min-width: 1100px) {
   [data-testid="stColumn"]:has(> div > div > .st-key-planner_side) { align-self: stretch; }
@@ -56,7 +54,7 @@ _CSS = """<style>
 
 
 def _page() -> None:
-    _leave(draft())
+    _anew(draft())
     st.html(_CSS.replace("</style>", f"{STAGES_CSS}{ORIGIN_CSS}{DISTIL_CSS}{STUDENT_CSS}</style>"))
     desk = studio()
     begin()
@@ -133,28 +131,20 @@ def _submit(desk: Studio) -> None:
     if plan is None:
         return
     try:
-        now.leaving = desk.runs.submit(plan, request_id=now.request, parent=now.parent, estimate=known_estimate(now))
+        made = desk.runs.submit(plan, request_id=now.request, parent=now.parent, estimate=known_estimate(now))
     except BertloomError as error:
         now.refused = error
         return
     if not now.submitted:
         notice(f"{plan.name} is in the queue.")
     now.submitted = True
+    depart("run", run_url(made))
 
 
-def _leave(now: Draft) -> None:
-    """Go to the page of a run that was started, before anything is drawn.
-
-    The second of two clicks asks for this page again. If it came while the other page is drawn already, the browser
-    would get pieces of both, so it is waited for here.
-    """
-    if now.leaving is None:
-        if now.submitted:  # a later visit: the next Start is another run
-            now.request, now.submitted = uuid.uuid4().hex, False
-        return
-    time.sleep(_SECOND_CLICK)
-    run_id, now.leaving = now.leaving, None
-    st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
+def _anew(now: Draft) -> None:
+    """Give the next Start a request of its own, when a person comes back from the run that was started."""
+    if now.submitted:
+        now.request, now.submitted = uuid.uuid4().hex, False
 
 
 def _from_address(desk: Studio) -> None:

@@ -18,6 +18,7 @@ from pages.ui import keys
 from pages.ui.claims_view import PARTS, verdict_badge
 from pages.ui.components import error_box, notice, run_url, status_markdown
 from pages.ui.format import count, duration, plain, relative
+from pages.ui.leaving import go
 from pages.ui.planner_jobs import ask, peek
 
 __all__ = ["Setup", "cards", "setup"]
@@ -172,4 +173,4 @@ def _start(studio: Studio, config: ClaimConfig) -> None:
         return
     requests.pop(config.claim, None)
     notice(f"{config.name} is in the queue.")
-    st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
+    go("run", run_url(run_id))

@@ -174,7 +174,7 @@ def show_notice() -> None:
 
 
 def run_url(run_id: str) -> dict[str, str]:
-    """Return the query parameters that lead to a run's page, for ``st.page_link`` and ``st.switch_page``."""
+    """Return the query parameters that lead to a run's page, for ``st.page_link`` and :func:`pages.ui.leaving.go`."""
     return {keys.RUN_ID: run_id}
 
 

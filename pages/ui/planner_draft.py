@@ -85,8 +85,6 @@ class Draft:
         Id that makes two clicks on Start one run.
     submitted
         Whether Start was pressed with this request id.
-    leaving
-        The run that was started and whose page is to be opened.
     refused
         Why the run was not started; shown once.
     origin
@@ -113,7 +111,6 @@ class Draft:
     generation: int = 0
     request: str = field(default_factory=lambda: uuid.uuid4().hex)
     submitted: bool = False
-    leaving: str | None = None
     refused: BertloomError | None = None
     origin: str = ""
     parent: str | None = None

@@ -67,10 +67,13 @@ def _source(draft: Draft, studio: Studio) -> ModelKind:
     first = given(key, None if key in st.session_state else _kind(source, studio, teacher))
 
     def changed() -> None:
+        wanted = {"bundled": "bundled", "teacher": teacher["folder"] if teacher is not None else None}
+        if wanted.get(st.session_state[key]) in (None, draft.state.get("model.source")):
+            return  # told again, when a person may have gone on from there
         if st.session_state[key] == "bundled":
             put("model.source", "bundled")
             put("model.revision", None)
-        elif st.session_state[key] == "teacher" and teacher is not None:
+        elif teacher is not None:
             put("model.source", teacher["folder"])
             put("model.revision", None)
             put("model.keep_layers", half_of(teacher))

@@ -11,6 +11,7 @@ from pages.ui.format import count, metric_name, plain
 from pages.ui.forms_fields import control, relevant, shown_paths
 from pages.ui.forms_stages import LISTS, dig, stage_paths
 from pages.ui.planner_draft import Draft, add_row, given, living, once, row_action, widget_key
+from pages.ui.planner_draft import draft as present
 from pages.ui.planner_map import Parameters, matched
 from pages.ui.planner_widgets import field, message
 
@@ -130,10 +131,13 @@ def _kind(path: str, number: int, row: dict[str, Any]) -> None:
     """Draw how a row's values are given: range, logarithmic range or list."""
     low = f"{path}.{number}.low"
     key = f"{widget_key(low)}_kind"
-    is_now = "choices" if row.get("choices") is not None else "log" if row.get("log") else "range"
+    is_now = _kind_of(row)
 
     def chosen() -> None:
         kind = st.session_state[key]
+        held = dig(present().state, path)
+        if isinstance(held, list) and number < len(held) and kind == _kind_of(held[number]):
+            return  # told again, when a person may have gone on from there
 
         def change(rows: list[Any]) -> list[Any]:
             rows[number] = _of_kind(rows[number], kind)
@@ -146,6 +150,10 @@ def _kind(path: str, number: int, row: dict[str, Any]) -> None:
         "Values", list(_KINDS), index=list(_KINDS).index(is_now), key=key, on_change=living(low, "_kind", chosen),
         format_func=lambda kind: _KINDS[kind],
     )  # fmt: skip
+
+
+def _kind_of(row: dict[str, Any]) -> str:
+    return "choices" if row.get("choices") is not None else "log" if row.get("log") else "range"
 
 
 def _of_kind(row: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -101,11 +101,13 @@ def kept_part(draft: Draft, studio: Studio, about: Mapping[str, Any]) -> None:
             message(draft, _PATH)
             st.button("Keep all layers", key="planner_keep_all", on_click=_keep, args=(None,))
         return
-    now = "all" if value is None else "which" if isinstance(value, list) else "many"
+    now = _way_of(value)
     key = f"{widget_key(_PATH)}_way"
 
     def chosen() -> None:
         way = st.session_state[key]
+        if way == _way_of(draft.state.get(_PATH)):
+            return  # told again, when a person may have gone on from there
         kept = _kept(value, layers)
         put(_PATH, {"all": None, "many": max(1, layers // 2), "which": kept}[way])
 
@@ -124,6 +126,10 @@ def kept_part(draft: Draft, studio: Studio, about: Mapping[str, Any]) -> None:
     if now != "all":
         _drawn(about, value, layers)
         _by_likeness(draft, studio, value, layers)
+
+
+def _way_of(value: object) -> str:
+    return "all" if value is None else "which" if isinstance(value, list) else "many"
 
 
 def _many(value: object, layers: int) -> None:

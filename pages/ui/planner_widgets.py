@@ -23,15 +23,17 @@ from pages.ui.forms_fields import (
     to_widget,
     words_for,
 )
-from pages.ui.forms_stages import dig
-from pages.ui.planner_draft import Draft, given, living, put, widget_key
+from pages.ui.forms_stages import dig, split
+from pages.ui.planner_draft import Draft, draft, given, living, put, widget_key
 
-__all__ = ["field", "fields", "folded", "message", "section"]
+__all__ = ["choose_reference", "field", "fields", "folded", "message", "section"]
 
 #: Choices that stand in a narrow column although there are few of them.
 _NARROW = (
     ".kind", ".on_pass", ".rule", ".decide", ".on_exhausted", ".harmful", ".by", ".distance", ".positions", ".map",
 )  # fmt: skip
+#: What a gate's number is until a person gives one: half of the rows right.
+_FIRST_NUMBER = 0.5
 _REFERENCES = {"start": "Score at its start", "majority": "Majority's score", "number": "A number"}
 
 
@@ -199,12 +201,11 @@ def _choice(path: str, label: str, first: Any, shared: dict[str, Any]) -> Any:
 
 def _reference(path: str, label: str, value: Any, shared: dict[str, Any]) -> Any:
     """Draw what a gate compares with: a name, or a number that is given beside it."""
-    typed = isinstance(value, int | float) and not isinstance(value, bool)
+    typed = _is_number(value)
     key = f"{shared['key']}_kind"
 
     def chosen() -> None:
-        kind = st.session_state[key]
-        put(path, 0.5 if kind == "number" else kind)
+        choose_reference(path, st.session_state[key])
 
     first = given(key, "number" if typed else str(value))
     st.selectbox(
@@ -217,6 +218,36 @@ def _reference(path: str, label: str, value: Any, shared: dict[str, Any]) -> Any
         "Number to be passed", value=given(shared["key"], float(value)), step=control(path).step, format="%g",
         key=shared["key"],
     )  # fmt: skip
+
+
+def choose_reference(path: str, kind: str) -> None:
+    """Let a gate compare with something else, from a callback; a number that was given comes back with its kind.
+
+    Streamlit now and then calls a callback again when other runs of the page come close upon the choice: a number that
+    was typed in between must outlive that.
+
+    Parameters
+    ----------
+    path
+        The gate's reference, e.g. ``stages.0.gate.reference``.
+    kind
+        ``number``, or a name of what is compared with.
+    """
+    now = draft()
+    held = dig(now.state, path)
+    shown = st.session_state.get(widget_key(path), held)
+    place = split(path)
+    slot = (now.order[place[0]], place[1]) if place is not None else (-1, path)
+    if _is_number(held) and _is_number(shown):
+        now.shelf[slot] = shown
+    if kind == "number" and not _is_number(held):
+        put(path, now.shelf.get(slot, _FIRST_NUMBER))
+    elif kind != "number" and kind != held:
+        put(path, kind)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _one_line(path: str) -> bool:

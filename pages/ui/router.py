@@ -13,6 +13,7 @@ from core.errors import BertloomError
 from core.runs.records import RunRecord, Status
 from pages.ui import keys, security
 from pages.ui.components import error_box, run_card, show_notice
+from pages.ui.leaving import pass_on
 from pages.ui.studio import studio
 from pages.ui.style import apply_style
 from pages.ui.texts import ABOUT
@@ -110,6 +111,8 @@ def main() -> None:
     st.logo(str(_ASSETS / f"logo-{mode()}.svg"), icon_image=str(_ASSETS / "icon.svg"), size="large")
     _sign_in()
     page = _navigation()
+    if pass_on(page):
+        return
     show_notice()
     try:
         problem = studio().problem

@@ -6,9 +6,9 @@ import streamlit as st
 
 from core.errors import BertloomError
 from core.runs.records import RunRecord
-from pages.ui import keys
 from pages.ui.components import error_box, notice
 from pages.ui.format import bytes_text, plain
+from pages.ui.leaving import go
 from pages.ui.run_export import export_form
 from pages.ui.studio import studio
 from pages.ui.texts import parts_words
@@ -98,7 +98,7 @@ def _delete(run: RunRecord) -> None:
                 error_box(error)
                 return
             notice("The run was deleted.")
-            st.switch_page(st.session_state[keys.PAGES]["runs"])
+            go("runs")
 
 
 @st.dialog("Export the model", icon=":material/download:", width="medium")

@@ -11,6 +11,7 @@ from core.runs.records import RunRecord
 from pages.ui import keys
 from pages.ui.components import Card, card_row
 from pages.ui.format import count, number, percent, plain
+from pages.ui.leaving import go
 from pages.ui.studio import studio
 
 __all__ = ["draw_distilled", "layer_rows", "loading_lines", "train_it"]
@@ -26,7 +27,7 @@ def train_it(run: RunRecord) -> None:
         help=None if run.has_model else "Its weights were deleted.",
     ):  # fmt: skip
         place = studio().home.run(run.id) / "best"
-        st.switch_page(st.session_state[keys.PAGES]["planner"], query_params={"model": str(place)})
+        go("planner", {"model": str(place)})
 
 
 def draw_distilled(results: Mapping[str, Any]) -> None:

@@ -8,10 +8,10 @@ from core.config import Plan
 from core.errors import BertloomError
 from core.runs.findings import Finding, Remedy
 from core.runs.records import RunRecord, Status
-from pages.ui import keys
 from pages.ui import studio as desk
 from pages.ui.components import notice
 from pages.ui.format import plain
+from pages.ui.leaving import go
 from pages.ui.theme import BadgeColour
 
 __all__ = ["run_findings"]
@@ -71,4 +71,4 @@ def _open(cure: Remedy, plan: Plan, run_id: str) -> None:
 
     load(cure.plan(plan), origin=f"a remedy for run {plan.name}", parent=run_id)
     notice(f"Changed: {cure.label}. Start runs it.")
-    st.switch_page(st.session_state[keys.PAGES]["planner"])
+    go("planner")

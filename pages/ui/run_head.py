@@ -12,6 +12,7 @@ from core.runs.records import RunRecord, Status
 from pages.ui import keys
 from pages.ui.components import Card, card_row, error_box, notice, page_header, run_url, share_done
 from pages.ui.format import clock, count, duration, interval, metric_name, metric_value, number, plain, relative
+from pages.ui.leaving import go
 from pages.ui.run_dialogs import ask
 from pages.ui.run_distilled import train_it
 from pages.ui.studio import studio
@@ -88,7 +89,7 @@ def _actions(run: RunRecord) -> None:
             label, icon=":material/architecture:", type="primary" if primary else "secondary",
             key=keys.PRIMARY if primary else "action_search",
         ):  # fmt: skip
-            st.switch_page(st.session_state[keys.PAGES]["structure"], query_params={"tab": "search", "search": run.id})
+            go("structure", {"tab": "search", "search": run.id})
     match run.status:
         case Status.STARTING | Status.RUNNING:
             _do("Pause", ":material/pause:", "pause", run, primary=True, said="Pausing: a checkpoint is written first.")
@@ -99,10 +100,10 @@ def _actions(run: RunRecord) -> None:
             st.button("Stopping", icon=":material/hourglass_top:", disabled=True, key="action_stopping")
         case Status.FINISHED if run.kind in EXPLORED:
             if st.button("Explore", icon=":material/hub:", type="primary", key=keys.PRIMARY):
-                st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: run.id})
+                go("explorer", {keys.GRAPH: run.id})
         case Status.FINISHED if run.kind == "stats":
             if st.button("Open in Structure search", icon=":material/architecture:", type="primary", key=keys.PRIMARY):
-                st.switch_page(st.session_state[keys.PAGES]["structure"], query_params={"stats": run.id})
+                go("structure", {"stats": run.id})
         case Status.FINISHED if run.kind == "distil":
             train_it(run)
         case Status.FINISHED if run.kind != "train":
@@ -118,7 +119,7 @@ def _actions(run: RunRecord) -> None:
                 help="Opens the planner with a smaller model that learns from this one, on the same rows."
                 if run.has_model else "Its weights were deleted.",
             ):  # fmt: skip
-                st.switch_page(st.session_state[keys.PAGES]["planner"], query_params={"teacher": run.id})
+                go("planner", {"teacher": run.id})
         case _:
             _do("Resume", ":material/play_arrow:", "resume", run, primary=True, said="The run is back in the queue.")
     _more(run)
@@ -185,7 +186,7 @@ def _duplicate(run: RunRecord) -> None:
 
     plan = studio().runs.plan(run.id)
     load(plan.model_copy(update={"name": f"{plan.name[:110]} (copy)"}), origin=f"run:{run.id}", parent=run.id)
-    st.switch_page(st.session_state[keys.PAGES]["planner"])
+    go("planner")
 
 
 # -- cards -----------------------------------------------------------------------------------------------------------

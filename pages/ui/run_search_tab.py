@@ -12,6 +12,7 @@ from core.runs.records import RunRecord, Status
 from pages.ui import keys
 from pages.ui.components import Card, card_row, empty_state, error_box, run_url
 from pages.ui.format import count, duration, metric_name, metric_value, number, plain
+from pages.ui.leaving import go
 from pages.ui.studio import studio
 
 __all__ = ["looks_for", "search_tab", "trains"]
@@ -260,7 +261,7 @@ def _promote(
 
         plan = studio().runs.plan(there)
         load(plan, origin=f"trial {trial['number'] + 1} of {run.name}", parent=there)
-        st.switch_page(st.session_state[keys.PAGES]["planner"])
+        go("planner")
 
 
 def _trial(search: Mapping[str, Any], wanted: int | None) -> Mapping[str, Any] | None:

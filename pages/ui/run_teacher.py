@@ -12,6 +12,7 @@ from core.runs.records import RunRecord, Status
 from pages.ui import keys
 from pages.ui.components import Card, card_row, empty_state, run_url
 from pages.ui.format import count, interval, metric_name, metric_value, percent, plain
+from pages.ui.leaving import go
 from pages.ui.run_teacher_lost import lost_part
 from pages.ui.run_teacher_speed import speed_part
 from pages.ui.run_teacher_students import students_part
@@ -100,7 +101,7 @@ def _alone(run: RunRecord, found: Mapping[str, Any]) -> None:
     )  # fmt: skip
     if st.button("Train it without the teacher", icon=":material/play_arrow:", key="train_alone"):
         made = studio().runs.submit(alone(studio().runs.plan(run.id)), request_id=f"alone:{run.id}", parent=run.id)
-        st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(made))
+        go("run", run_url(made))
 
 
 def quadrant_rows(quadrants: Mapping[str, int]) -> list[dict[str, str]]:

@@ -47,6 +47,14 @@ def fill(page: Page, label: str, value: str) -> None:
     box.press("Enter")
 
 
+def wait_for_columns(page: Page, more_than: int) -> None:
+    page.wait_for_function(
+        "at => Number((document.querySelector('.bl-strip canvas')?.getAttribute('aria-label') ?? '')"
+        ".match(/by (\\d+) steps/)?.[1] ?? 0) > at",
+        arg=more_than, timeout=PATIENCE,
+    )  # fmt: skip
+
+
 def columns(strip: Locator) -> int:
     """Return how many steps a strip shows, as it says to those who do not see it."""
     said = strip.locator("canvas").get_attribute("aria-label") or "0 steps"
@@ -84,14 +92,13 @@ def test_from_a_finished_run_to_a_student_that_is_exported(
     page.locator(".st-key-pin_go button:visible").click()
     strip = page.locator(".bl-strip").filter(has_text="a good cold film")
     expect(strip.locator("canvas")).to_be_visible(timeout=PATIENCE)
-    before = columns(strip)
-    page.wait_for_function(
-        "at => Number((document.querySelector('.bl-strip canvas')?.getAttribute('aria-label') ?? '')"
-        ".match(/by (\\d+) steps/)?.[1] ?? 0) > at",
-        arg=before, timeout=PATIENCE,
-    )  # fmt: skip
+    wait_for_columns(page, columns(strip))
     # The other way to a cell than the pointer, which a page that grows above it takes elsewhere.
     strip.locator("canvas").press("ArrowLeft")
+    expect(strip.locator(".bl-strip-told")).to_contain_text("fresh")
+    # It stays there while columns come in and the page around it is drawn again.
+    wait_for_columns(page, columns(strip) + 3)
+    expect(strip.locator("canvas")).to_be_focused()
     expect(strip.locator(".bl-strip-told")).to_contain_text("fresh")
 
     # λ is changed: a decision, from the next step on.

@@ -126,6 +126,9 @@ def test_three_stages_with_a_gate_from_the_form_to_the_decisions(
         plan = studio.runs.plan(run_id)
     assert [stage.name for stage in plan.stages] == ["head", "all, gated", "train"]
     assert plan.stages[2].freeze_layers == 2
+    assert [stage.batch_size for stage in plan.stages] == [8, 8, 8]
+    gates = [stage.gate.reference if stage.gate else None for stage in plan.stages]
+    assert (gates, plan.stages[1].epochs, plan.stages[1].on_fail) == ([0.05, 0.99, None], 2, "rollback")
 
     # Promotion and roll-back are drawn without the page being loaded again.
     wait_for(page, lambda: {"mark-decision-promote", "mark-decision-rollback"} <= set(page.evaluate(MARKS)), 120)

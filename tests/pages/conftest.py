@@ -9,11 +9,18 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import planner_draft
+from pages.ui import leaving, planner_draft
 from tests.pages.fake_graphs import FakeGraphs
 from tests.pages.fake_studio import FakeStudio, install
 
 ROUTER = Path(__file__).parents[2] / "pages" / "ui" / "router.py"
+
+
+@pytest.fixture(autouse=True)
+def follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the link to another page at once: no browser is there that would take it."""
+    monkeypatch.setattr(leaving, "_take", lambda target, one: st.switch_page(target, query_params=one.params))
+    monkeypatch.setattr(leaving, "LATE_CLICK", -1.0)  # and no second click is on its way
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import streamlit as st
 
 from pages.ui import keys
 from pages.ui import studio as home
+from pages.ui.leaving import pass_on
 from pages.ui.structure import editor
 
 
@@ -38,7 +39,9 @@ names = ("runs", "run", "planner", "explorer", "claims")
 pages = {name: st.Page(place(name), url_path=name) for name in names}
 here = st.Page(part, url_path="structure_search", default=True)
 st.session_state[keys.PAGES] = {**pages, "structure": here}
-st.navigation([here, *pages.values()], position="hidden").run()
+shown = st.navigation([here, *pages.values()], position="hidden")
+if not pass_on(shown):
+    shown.run()
 """
 
 

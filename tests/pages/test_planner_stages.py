@@ -165,6 +165,28 @@ def test_a_gate_is_switched_on_set_and_kept_when_it_is_off(open_planner: Callabl
     assert shown_plan(app).stages[1].gate == stage.gate
 
 
+def test_a_number_outlives_a_choice_that_is_told_again(open_planner: Callable[..., AppTest]) -> None:
+    def again() -> None:  # a page that calls once more what the choice has called
+        from pages.ui.planner_widgets import choose_reference
+
+        choose_reference("stages.1.gate.reference", "number")
+
+    app = add(open_planner(), "train")
+    app.toggle(key=f"{key(app, 'stages.1.gate')}_on").set_value(True).run()
+    kind = f"{key(app, 'stages.1.gate.reference')}_kind"
+    app.selectbox(key=kind).set_value("number").run()
+    app.number_input(key=key(app, "stages.1.gate.reference")).set_value(0.75).run()
+    second = AppTest.from_function(again)
+    second.session_state["planner_draft"] = app.session_state["planner_draft"]
+    assert not second.run().exception
+    assert app.session_state["planner_draft"].state["stages.1.gate"]["reference"] == 0.75
+    # Another choice and back: the number is there again.
+    app.selectbox(key=kind).set_value("majority").run()
+    assert shown_plan(app).stages[1].gate.reference == "majority"
+    app.selectbox(key=kind).set_value("number").run()
+    assert shown_plan(app).stages[1].gate.reference == 0.75
+
+
 def test_a_gate_offers_the_metrics_of_the_task(open_planner: Callable[..., AppTest]) -> None:
     app = add(open_planner(), "all, gated")
     box = app.selectbox(key=key(app, "stages.1.gate.metric"))
@@ -346,19 +368,6 @@ def test_every_ready_plan_goes_through_the_form(template: Template) -> None:
     plan = template.plan()
     assert plan_from_state(state_from_plan(plan)) == plan
     assert all(summary(values_of_stage(stage), cells(stage, 6)) for stage in plan.stages)
-
-
-def test_a_slow_first_click_and_a_second_one_are_one_run(
-    open_planner: Callable[..., AppTest], studio: FakeStudio
-) -> None:
-    app = open_planner()
-    app.button(key="primary_action").click().run()
-    app.switch_page("../stage_planner.py")
-    app.session_state["planner_draft"].leaving = studio.runs.list()[0].id
-    app.run()
-    assert len(studio.runs.submitted) == 1
-    assert app.session_state["planner_draft"].leaving is None
-    assert not [button for button in app.button if button.key == "planner_reset"]
 
 
 def test_the_curve_of_several_stages_is_drawn_with_its_words(open_three: Callable[[], AppTest]) -> None:

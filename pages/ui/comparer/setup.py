@@ -18,6 +18,7 @@ from pages.ui import keys
 from pages.ui.comparer.words import BUDGETS, STRATEGIES, TASKS
 from pages.ui.components import error_box, notice, run_url
 from pages.ui.format import count, duration, plain
+from pages.ui.leaving import go
 from pages.ui.planner_jobs import ask, peek
 
 __all__ = ["JOB", "setup"]
@@ -178,4 +179,4 @@ def _submit(studio: Studio, config: Comparison) -> None:
         return
     st.session_state.pop("comparer_request", None)
     notice(f"{config.name} is in the queue.")
-    st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
+    go("run", run_url(run_id))

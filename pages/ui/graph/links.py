@@ -1,7 +1,7 @@
 """Links from the explorer to the explorer.
 
 A link of Streamlit's to the page that is shown runs it with other parameters but leaves the address as it was; the next
-click would lead back. Switching the page writes the address, and the back button undoes it.
+click would lead back. Going there writes the address, and the back button undoes it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import streamlit as st
-
-from pages.ui import keys
+from pages.ui.leaving import go
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -37,4 +35,4 @@ def explorer_link(
         As for a button.
     """
     if where.button(label, key=key, icon=icon, disabled=disabled, type="tertiary"):
-        st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params=dict(params))
+        go("explorer", dict(params))

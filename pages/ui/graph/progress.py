@@ -14,6 +14,7 @@ from pages.ui import keys
 from pages.ui.components import empty_state, error_box, page_header, status_markdown
 from pages.ui.format import clock, count, plain
 from pages.ui.graph.links import explorer_link
+from pages.ui.leaving import go
 from pages.ui.runs_live import act, show_problem
 
 __all__ = ["building", "find_graph", "progress_words", "share", "stopped"]
@@ -98,9 +99,7 @@ def stopped(studio: Studio, graph: Mapping[str, Any]) -> None:
         st.markdown(status_markdown(graph["status"]))
         row = st.container(horizontal=True, horizontal_alignment="center", gap="small")
         if failed and row.button("Change the settings", type="primary", icon=":material/tune:", key=keys.PRIMARY):
-            st.switch_page(
-                st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: "new", "like": str(graph["id"])}
-            )
+            go("explorer", {keys.GRAPH: "new", "like": str(graph["id"])})
         row.button(
             "Try again" if failed else "Resume", type="secondary" if failed else "primary",
             icon=":material/replay:" if failed else ":material/play_arrow:",

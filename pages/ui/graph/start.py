@@ -24,6 +24,7 @@ from pages.ui.graph.form import Form, form, message_of
 from pages.ui.graph.form_yaml import yaml_part
 from pages.ui.graph.settings import settings
 from pages.ui.graph.shapes import arrow_words
+from pages.ui.leaving import go
 
 __all__ = ["FORM", "LIKE", "LIKED", "start_page"]
 
@@ -120,7 +121,7 @@ def _demo(studio: Studio) -> None:
         known = [graph for graph in studio.graphs.list() if graph["name"] == config.name]
         usable = next((graph for graph in known if graph["status"] in _USABLE), None)
         if usable:
-            st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: usable["id"]})
+            go("explorer", {keys.GRAPH: usable["id"]})
         # Two clicks, or two tabs, are one demo.
         _build(studio, demo_config, request=f"graph-demo-{len(known)}")
 
@@ -255,4 +256,4 @@ def _build(studio: Studio, config: Callable[[], GraphConfig], request: str | Non
         error_box(error, title="The graph was not started")
         return
     notice(f"{made.name} is being built.")
-    st.switch_page(st.session_state[keys.PAGES]["explorer"], query_params={keys.GRAPH: run_id})
+    go("explorer", {keys.GRAPH: run_id})

@@ -21,6 +21,7 @@ from pages.ui.graph.form import Form, form, message_of
 from pages.ui.graph.found import draw_links, draw_probe
 from pages.ui.graph.links import explorer_link
 from pages.ui.graph.state import Explorer
+from pages.ui.leaving import go
 
 __all__ = ["TRAINED_FIELDS", "trained_parts"]
 
@@ -164,7 +165,7 @@ def _start(studio: Studio, now_form: Form, kind: str) -> None:
     except BertloomError as error:
         error_box(error, title="The training was not started")
         return
-    st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
+    go("run", run_url(run_id))
 
 
 #: Method of the desk, title, what it is, how its results are drawn.

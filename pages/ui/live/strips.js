@@ -21,7 +21,8 @@ function make(tag, name, text) {
 class Strip {
   constructor(pin) {
     this.pin = pin;
-    this.cursor = null;
+    this.hover = null; // the cell under the pointer, while it is there
+    this.kept = null; // the cell that keys or a click went to, while the canvas has the focus
     this.root = make("figure", "bl-strip");
     this.root.dataset.pin = pin.id;
     const head = make("figcaption", "bl-strip-head");
@@ -39,10 +40,10 @@ class Strip {
     this.told = make("div", "bl-strip-told");
     this.told.setAttribute("aria-live", "polite");
     this.root.append(head, this.body, this.told);
-    this.canvas.addEventListener("pointermove", (event) => this.point(event));
-    this.canvas.addEventListener("pointerdown", (event) => this.point(event));
-    this.canvas.addEventListener("pointerleave", () => this.move(null));
-    this.canvas.addEventListener("blur", () => this.move(null));
+    this.canvas.addEventListener("pointermove", (event) => this.move({ hover: this.under(event) }));
+    this.canvas.addEventListener("pointerdown", (event) => this.move({ hover: null, kept: this.under(event) }));
+    this.canvas.addEventListener("pointerleave", () => this.move({ hover: null }));
+    this.canvas.addEventListener("blur", () => this.move({ kept: null }));
     this.canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -100,19 +101,23 @@ class Strip {
     this.tell();
   }
 
+  get cursor() {
+    return this.hover ?? this.kept;
+  }
+
   /** The cell of a cursor, which keeps its step while columns come in. */
   at(cursor) {
     const found = this.own.steps.findLastIndex((step) => step <= cursor.step);
     return { column: Math.max(0, found), row: Math.min(cursor.row, this.own.parts.length - 1) };
   }
 
-  point(event) {
-    if (!this.edges) return;
+  under(event) {
+    if (!this.edges) return null;
     const box = this.canvas.getBoundingClientRect();
     const x = event.clientX - box.left;
     const column = Math.max(0, this.edges.findLastIndex((edge) => edge <= x));
     const row = Math.max(0, Math.floor((event.clientY - box.top) / ROW));
-    this.move({ step: this.own.steps[Math.min(column, this.own.steps.length - 1)], row });
+    return { step: this.own.steps[Math.min(column, this.own.steps.length - 1)], row };
   }
 
   key(event) {
@@ -124,12 +129,14 @@ class Strip {
     const from = this.cursor ? this.at(this.cursor) : { column: by[0] > 0 ? -1 : last + 1 - Math.abs(by[1]), row: by[1] > 0 ? -1 : 0 };
     const column = Math.min(last, Math.max(0, from.column + by[0]));
     const row = Math.min(this.own.parts.length - 1, Math.max(0, from.row + by[1]));
-    this.move({ step: this.own.steps[column], row });
+    this.move({ hover: null, kept: { step: this.own.steps[column], row } });
   }
 
-  move(cursor) {
-    if (this.cursor === cursor || (this.cursor && cursor && this.cursor.step === cursor.step && this.cursor.row === cursor.row)) return;
-    this.cursor = cursor;
+  move({ hover = this.hover, kept = this.kept }) {
+    const before = this.cursor;
+    Object.assign(this, { hover, kept });
+    const now = this.cursor;
+    if (before?.step === now?.step && before?.row === now?.row) return;
     if (this.own) this.draw(this.own, this.look);
   }
 
@@ -201,10 +208,12 @@ export class StripBoard {
       strip.root.remove();
       this.strips.delete(id);
     }
-    for (const pin of data.pins) {
+    data.pins.forEach((pin, place) => {
       if (!this.strips.has(pin.id)) this.strips.set(pin.id, new Strip(pin));
-      this.list.append(this.strips.get(pin.id).root);
-    }
+      const { root } = this.strips.get(pin.id);
+      // What is in its place stays untouched: an element that is moved loses the focus.
+      if (this.list.children[place] !== root) this.list.insertBefore(root, this.list.children[place] ?? null);
+    });
     this.checkLook();
     this.draw();
     if (other || (renewed && this.refused) || !this.timer || this.ended) this.soon(0);

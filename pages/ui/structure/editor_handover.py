@@ -19,6 +19,7 @@ from core.settings import confine, safe_name
 from pages.ui import keys
 from pages.ui.components import error_box, notice, run_url
 from pages.ui.format import bytes_text, plain
+from pages.ui.leaving import go
 from pages.ui.structure.editor_form import json_of, yaml_of
 from pages.ui.structure.editor_inherit import Inheritance
 from pages.ui.structure.editor_meter import LENGTH, MICRO_BATCH, flops_text, millions
@@ -172,7 +173,7 @@ def _submit(studio: Studio, key: str, made: Callable[[], DistilConfig]) -> None:
         return
     st.session_state.pop(f"{key}_request", None)
     notice(f"{config.name} is in the queue.")
-    st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
+    go("run", run_url(run_id))
 
 
 # -- train -------------------------------------------------------------------------------------------------------------
@@ -216,7 +217,7 @@ def _new(studio: Studio, subject: Subject, name: str) -> None:
         error_box(error, title="The model was not written")
         return
     notice(f"{place.name} is written.")
-    st.switch_page(st.session_state[keys.PAGES]["planner"], query_params={"model": str(made)})
+    go("planner", {"model": str(made)})
 
 
 def _folder_name(subject: Subject) -> str:
@@ -231,12 +232,12 @@ def _plan(studio: Studio, subject: Subject) -> None:
     try:
         if subject.plans is None:
             place = studio.runs.model_folder(subject.run)
-            st.switch_page(st.session_state[keys.PAGES]["planner"], query_params={"model": str(place)})
+            go("planner", {"model": str(place)})
         load(subject.plans(), origin=f"the candidate {subject.name}")
     except BertloomError as error:
         error_box(error, title="It cannot be trained further")
         return
-    st.switch_page(st.session_state[keys.PAGES]["planner"])
+    go("planner")
 
 
 # -- export ------------------------------------------------------------------------------------------------------------
@@ -269,7 +270,7 @@ def _compare(studio: Studio, subject: Subject, key: str) -> None:
         help="Its own training, those of the front, and the even shapes that were trained along: curves and numbers.",
     ):  # fmt: skip
         st.session_state["runs_picked"] = list(subject.others)
-        st.switch_page(st.session_state[keys.PAGES]["runs"], query_params={"compare": ",".join(subject.others)})
+        go("runs", {"compare": ",".join(subject.others)})
     known = {str(model["source"]): model for model in studio.models.list()}
     chosen = st.multiselect(
         "Models", list(known), default=[subject.parent] if subject.parent in known else [], key=f"{key}_compare_with",

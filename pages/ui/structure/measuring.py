@@ -13,6 +13,7 @@ from core.search.phases import PHASES, place_of
 from pages.ui import keys
 from pages.ui.components import empty_state, error_box, run_url, share_done, status_markdown
 from pages.ui.format import count, plain
+from pages.ui.leaving import go
 from pages.ui.runs_live import act, show_problem
 from pages.ui.structure.place import LIKE, NEW, Place
 
@@ -93,7 +94,7 @@ def stopped(studio: Studio, now: Place, run: RunRecord) -> None:
         st.markdown(status_markdown(run.status))
         row = st.container(horizontal=True, horizontal_alignment="center", gap="small")
         if failed and row.button("Change the settings", type="primary", icon=":material/tune:", key=keys.PRIMARY):
-            st.switch_page(st.session_state[keys.PAGES]["structure"], query_params={"stats": NEW, LIKE: run.id})
+            go("structure", {"stats": NEW, LIKE: run.id})
         row.button(
             "Try again" if failed else "Resume", type="secondary" if failed else "primary",
             icon=":material/replay:" if failed else ":material/play_arrow:",
