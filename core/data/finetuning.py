@@ -14,7 +14,7 @@ from core.data.carving import first_of_each
 from core.data.derive.rows import HASH_COLUMN, file_of
 from core.data.derive.write import read_provenance
 from core.data.fit import Shift, length_bins, patterns, shift
-from core.data.readers.base import Source, shown
+from core.data.readers.base import Source, UnusableData, shown
 from core.data.readers.open import open_source
 from core.data.reading import NAMED
 from core.data.table import Table, read_table
@@ -125,6 +125,7 @@ def read_finetuning(data: DataConfig, task: TaskConfig, cache: Path, known: dict
     arrow = table.arrow()
     keys = arrow.column("key").to_numpy()
     groups = arrow.column("group").to_numpy() if "group" in arrow.column_names else keys
+    _same_columns(table, known["original"].table)
     found = Finetuning(table, np.arange(len(keys)))
     found.record, origins = _origins(own, source)
     leaking = _guard(found, groups, origins, known)
@@ -143,6 +144,16 @@ def read_finetuning(data: DataConfig, task: TaskConfig, cache: Path, known: dict
     if len(found.indices):
         _compare(found, original, task)
     return found
+
+
+def _same_columns(table: Table, original: Table) -> None:
+    one, other = set(original.arrow().column_names), set(table.arrow().column_names)
+    if one != other:
+        raise UnusableData(
+            "Only one of the original and the finetuning set has pairs of texts.", where=table.reading.source,
+            expected=f"rows with {' and '.join(sorted(one & {'text', 'text_pair'}))}",
+            advice="Name the columns, or derive the set anew from rows of the same kind.",
+        )  # fmt: skip
 
 
 def _origins(own: DataConfig, source: Source) -> tuple[dict[str, Any] | None, dict[int, tuple[int | None, list[int]]]]:

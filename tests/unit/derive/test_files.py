@@ -36,7 +36,7 @@ def test_the_same_source_and_steps_give_the_same_bytes_in_another_process(lines,
         "assert 'torch' not in sys.modules and 'streamlit' not in sys.modules"
     )
     command = [sys.executable, "-c", code, file, str(tmp_path / "one.jsonl"), *steps]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=280)
     after = [path.read_bytes() for path in (tmp_path / "one.jsonl", provenance_path(tmp_path / "one.jsonl"))]
     assert before == after
 

@@ -194,6 +194,17 @@ def test_a_changed_file_is_told_and_its_rows_still_know_their_source(lines, tmp_
     )
 
 
+def test_pairs_of_texts_and_single_texts_do_not_go_together(lines, cache) -> None:
+    pairs = [{"sentence1": row["text"], "sentence2": "it was", "label": row["label"]} for row in labelled(40)]
+    data = DataConfig(
+        source=lines(pairs), finetuning_source=lines(labelled(20, 100), "single.jsonl"), training="together"
+    )
+    with pytest.raises(DataError, match="pairs of texts"):
+        load_roles(data, CLASSIFY, cache=cache)
+    report = check(data, CLASSIFY, cache=cache).as_dict()
+    assert (report["ok"], [finding["code"] for finding in report["findings"]]) == (False, ["unusable"])
+
+
 def test_named_columns_are_the_original_s(tmp_path, lines, cache) -> None:
     rows = [{"body": row["text"], "kind": row["label"], "text": "not this"} for row in labelled(40)]
     own = finetuning(lines(labelled(20, 100), "development.jsonl"), tmp_path / "ft.jsonl")
