@@ -93,8 +93,7 @@ def finetuning_data(data: DataConfig, task: TaskConfig) -> tuple[DataConfig, Sou
     have the original's columns. So format and encoding are found, and named columns count where the file has them.
     """
     named = data.finetuning_source or ""
-    hub = {"subset": data.subset, "revision": data.revision, "split": data.split} if named.startswith("hub:") else {}
-    bare = DataConfig(source=named, **hub)
+    bare = DataConfig(source=named, subset=data.subset, revision=data.revision, split=data.split)
     source = open_source(bare, task)
     given = data.columns.model_dump()
     columns = {what: column for what, column in given.items() if column in source.columns}
@@ -263,7 +262,7 @@ def _names(table: Table, task: TaskConfig) -> list[str]:
 def _classes(table: Table, indices: np.ndarray, task: TaskConfig) -> list[list[int]]:
     """Return the label codes of each row: of tagged sentences those of ``B-`` tags, one an entity."""
     column = table.arrow().column(table.label_column).take(indices)
-    cells = column.to_pylist()
+    cells: list[Any] = column.to_pylist()
     if table.label_column == "label":
         return [[cell] for cell in cells]
     if task.kind != "tagging":
@@ -278,6 +277,8 @@ def _sizes(table: Table, indices: np.ndarray) -> np.ndarray:
 
     arrow = table.arrow().take(indices)
     if "tokens" in arrow.column_names:
-        return pc.list_value_length(arrow.column("tokens")).to_numpy()
+        words: np.ndarray = pc.list_value_length(arrow.column("tokens")).to_numpy()
+        return words
     texts = [name for name in ("text", "text_pair", "question", "context") if name in arrow.column_names]
-    return sum(pc.utf8_length(arrow.column(name)).to_numpy() for name in texts)
+    characters: np.ndarray = sum(pc.utf8_length(arrow.column(name)).to_numpy() for name in texts)
+    return characters

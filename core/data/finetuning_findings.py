@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from core.config import DataConfig, TaskConfig
 from core.data.finetuning import Finetuning
@@ -36,7 +36,7 @@ def tell_finetuning(
     if found is None:
         return
     used = data.training != "original"
-    error = "error" if used else "warning"
+    error: Literal["error", "warning"] = "error" if used else "warning"
     source = found.table.reading.source
     report.sets = {
         "training": data.training,
@@ -102,7 +102,7 @@ def _leaks(found: Finetuning) -> str:
 
 
 def _tell_labels(report: DataReport, found: Finetuning, data: DataConfig, task: TaskConfig, *, used: bool) -> None:
-    level: Any = "error" if used else "warning"
+    level: Literal["error", "warning"] = "error" if used else "warning"
     what = {"tagging": "entity types", "dependency": "relations"}.get(task.kind, "labels")
     source = found.table.reading.source
     if found.extra:

@@ -58,7 +58,7 @@ def _known(now: Draft, studio: Studio) -> tuple[Job | None, Job | None]:
     plan = now.plan()
     local = plan is not None and not (data_uses_hub(plan.data) or plan.model.source.startswith("hub:"))
     if plan is not None and local:
-        ask("steps", steps_question(now), lambda: studio.steps(plan))
+        ask("steps", steps_question(now), partial(studio.steps, plan))
         if checks_itself(now):
             ask("check", check_question(now), partial(studio.data.check, plan.data, plan.task, plan.model))
     return peek("steps", steps_question(now)), peek("check", check_question(now))

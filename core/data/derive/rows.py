@@ -31,6 +31,9 @@ HASH_COLUMN, ROW_COLUMN = "source_hash", "source_row"
 #: All rows are in memory while a set is made.
 MOST_ROWS = 2_000_000
 _HEAD = 200
+_FORMS: dict[str, Form] = {
+    "classification": "classification", "tagging": "tagging", "question_answering": "question_answering",
+}  # fmt: skip
 _TAG_COLUMNS = {"tags", "ner_tags", "ner", "ner_tag", "iob", "bio", "entities", "pos_tags"}
 _LABEL_COLUMNS = {"label", "labels", "class", "category", "target", "sentiment", "topic", "intent", "polarity"}
 
@@ -139,17 +142,18 @@ def open_form(config: DeriveConfig) -> tuple[Source, Form, TaskConfig]:
 
 
 def _form(kind: str) -> Form:
-    for form in ("classification", "tagging", "question_answering"):
-        if kind == form:
-            return form
-    raise DataError(f"Rows for {kind} cannot be derived from.", expected="texts, labels, tags or questions")
+    if kind not in _FORMS:
+        raise DataError(f"Rows for {kind} cannot be derived from.", expected="texts, labels, tags or questions")
+    return _FORMS[kind]
 
 
 def _task(form: Form, config: DeriveConfig) -> TaskConfig:
-    if form in ("text", "classification"):
-        return TaskConfig(multi_label=config.multi_label)
-    # A question without an answer stays a question.
-    return TaskConfig(kind=form, no_answer=form == "question_answering")
+    if form == "tagging":
+        return TaskConfig(kind="tagging")
+    if form == "question_answering":
+        # A question without an answer stays a question.
+        return TaskConfig(kind="question_answering", no_answer=True)
+    return TaskConfig(multi_label=config.multi_label)
 
 
 def _guessed(source: Source, config: DeriveConfig) -> Form:
