@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from core.config import DataConfig, TaskConfig
+from core.config import DataConfig, Plan, TaskConfig
 from core.config.derive import derive_config
 from core.data import check, load_roles
 from core.data.derive import derive, provenance_path, write_derived
@@ -213,3 +213,20 @@ def test_named_columns_are_the_original_s(tmp_path, lines, cache) -> None:
         format="jsonl",
     )  # fmt: skip
     assert load_roles(data, CLASSIFY, cache=cache).train["text"][-1] == labelled(20, 100)[-1]["text"]
+
+
+def test_runs_that_learnt_from_other_sets_are_compared_on_the_same_rows() -> None:
+    from core.runs.alike import strategies_of
+    from core.runs.records import RunRecord, Status
+
+    def run(number: int, **data: object) -> RunRecord:
+        plan = Plan.model_validate({"data": {"finetuning_source": "ft.jsonl", **data}}).model_dump(mode="json")
+        return RunRecord(
+            f"run-{number}", "train", "name", Status.FINISHED, plan, (), number, None, None, 4.0, None, "process",
+            None, None, metrics={},
+        )  # fmt: skip
+
+    found = strategies_of([run(1), run(2, training="together"), run(3, training="together", test_source="test.csv")])
+    assert len(found) == 3
+    assert found[0].rows == found[1].rows
+    assert found[0].rows != found[2].rows
