@@ -85,6 +85,7 @@ def shoot(page: Page, name: str, ready: Locator) -> None:
         page.set_viewport_size({"width": width, "height": 844 if width < 500 else 900})
         page.reload()  # figures and logo that Python draws take the theme of the page's next run
         expect(ready).to_be_visible(timeout=120_000)
+        expect(page.get_by_test_id("stSkeleton").filter(visible=True)).to_have_count(0, timeout=120_000)
         page.wait_for_timeout(2000)
         file = PICTURES / f"{name}-{scheme}.png"
         page.screenshot(path=file, animations="disabled")
@@ -142,6 +143,7 @@ def test_pictures_of_the_explorer_and_its_panels(page: Page, stopped_server: Ser
             page.get_by_role("tab", name=title).click()
             figure = page.get_by_test_id("stPlotlyChart").first
             expect(figure).to_be_visible(timeout=120_000)
+            expect(page.get_by_test_id("stSkeleton").filter(visible=True)).to_have_count(0, timeout=120_000)
             page.wait_for_timeout(3000)
             file = PICTURES / f"graph-{name}-{scheme}.png"
             figure.screenshot(path=file, animations="disabled")
