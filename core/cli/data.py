@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from core.cli import data_derive
+from core.cli import data_derive, data_trees
 from core.cli.output import DONE, FAILED, USAGE, JsonOption, answer, console, errors, fail, visible
 from core.config import plan_from_dict
 from core.errors import BertloomError, DataError
@@ -16,6 +16,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Look at data before training; make finetuning sets.", no_args_is_help=True)
 data_derive.register(app)
+data_trees.register(app)
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -25,18 +26,24 @@ def check(
     file: Annotated[str, typer.Argument(help="A file, a bundled sample, or hub:NAME.")],
     task: Annotated[
         str | None,
-        typer.Option(help="classification, tagging or question_answering.", show_default="what the sample is for"),
+        typer.Option(
+            help="classification, tagging, question_answering or dependency.", show_default="what the sample is for"
+        ),
     ] = None,
     text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column with a second text.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the label.")] = None,
     tokens: Annotated[str | None, typer.Option(help="Column with the words.")] = None,
     tags: Annotated[str | None, typer.Option(help="Column with the tags.")] = None,
+    heads: Annotated[str | None, typer.Option(help="Column with the heads of the words.")] = None,
+    relations: Annotated[str | None, typer.Option(help="Column with the relations to the heads.")] = None,
     question: Annotated[str | None, typer.Option(help="Column with the question.")] = None,
     context: Annotated[str | None, typer.Option(help="Column with the context of a question.")] = None,
     answers: Annotated[str | None, typer.Option(help="Column with the answer, or the list of answers.")] = None,
     start: Annotated[str | None, typer.Option(help="Column with the answer's first character.")] = None,
     no_answer: Annotated[bool, typer.Option("--no-answer", help="A question may have no answer (SQuAD 2.0).")] = False,
+    no_tree: Annotated[bool, typer.Option("--no-tree", help="Heads need not form a tree.")] = False,
+    no_relations: Annotated[bool, typer.Option("--no-relations", help="Heads alone, without relations.")] = False,
     multi_label: Annotated[bool, typer.Option("--multi-label", help="A text may have several labels.")] = False,
     format: Annotated[str, typer.Option(help="csv, tsv, jsonl, parquet, conll, conllu, squad or auto.")] = "auto",
     encoding: Annotated[str, typer.Option(help="Text encoding, or auto.")] = "auto",
@@ -56,10 +63,14 @@ def check(
     columns = {
         "text": text, "text_pair": text_pair, "label": label, "tokens": tokens, "tags": tags,
         "question": question, "context": context, "answers": answers, "start": start,
+        "heads": heads, "relations": relations,
     }  # fmt: skip
     sample = next((one for one in samples() if one.name == file and task in (None, *one.tasks)), None)
     kind = task or (sample.tasks[0] if sample and sample.tasks else "classification")
-    settings = {"no_answer": no_answer, **(sample.settings if sample else {})}
+    settings = {
+        "no_answer": no_answer, "tree": not no_tree, "relations": not no_relations,
+        **(sample.settings if sample else {}),
+    }  # fmt: skip
     with errors(as_json):
         plan = plan_from_dict(
             {

@@ -28,6 +28,7 @@ _SAMPLE_ROWS = 2000
 _STAGES: dict[str, dict[str, float]] = {
     "tagging": {"lr": 3e-4, "head_lr": 1e-3, "batch_size": 8},
     "question_answering": {"lr": 3e-4, "head_lr": 1e-3, "batch_size": 8, "epochs": 2},
+    "dependency": {"lr": 3e-4, "head_lr": 3e-3, "batch_size": 8, "epochs": 3},
 }
 
 
@@ -36,7 +37,9 @@ def new(
     data: Annotated[str, typer.Option(help="A bundled sample, a file, or hub:NAME.")] = "reviews",
     task: Annotated[
         str | None,
-        typer.Option(help="classification, tagging or question_answering.", show_default="what the sample is for"),
+        typer.Option(
+            help="classification, tagging, question_answering or dependency.", show_default="what the sample is for"
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="bundled, a model folder, or hub:NAME.", show_default="bundled")

@@ -117,12 +117,24 @@ def _check_texts(texts: list[Any]) -> None:
 def _label(item: dict[str, Any]) -> str:
     if item.get("answers") is not None:
         return f"{item['label'] or 'no answer'} {item['scores']:.3f}"
+    if item.get("heads") is not None:
+        return _arcs(item)
     if item.get("words"):
         return " ".join(f"{word}/{tag}" for word, tag in zip(item["words"], item["label"], strict=True))
     if isinstance(item["label"], list):
         return ", ".join(item["label"]) or "–"
     score = item["scores"].get(item["label"]) if isinstance(item["scores"], dict) else None
     return f"{item['label']} {score:.3f}" if score is not None else str(item["label"])
+
+
+def _arcs(item: dict[str, Any]) -> str:
+    """Return ``cat/nsubj→sat``: each word with its relation and what it hangs on, · being the root (or none)."""
+    words, heads = item["words"], item["heads"]
+    named = [f"/{relation}" for relation in item["relations"]] if item.get("relations") else [""] * len(words)
+    return " ".join(
+        f"{word}{relation}→{words[head - 1] if head else '·'}"
+        for word, relation, head in zip(words, named, heads, strict=True)
+    )
 
 
 def read_texts(file: Path, column: str = "text", pair_column: str | None = None) -> list[Any]:

@@ -67,7 +67,7 @@ class ClaimConfig(Config):
     def _consistent(self) -> ClaimConfig:
         if self.task.kind == "tagging" and self.task.multi_label:
             raise ValueError("task.multi_label is for classification only")
-        if self.task.kind == "question_answering":
+        if self.task.kind in ("question_answering", "dependency"):
             raise ValueError("claims are about labels of texts and words: task.kind is classification or tagging")
         if self.data.gate_share == 0 and self.data.gate_source is None:
             raise ValueError("steps are judged on gate rows: data.gate_share is 0 and there is no gate_source")

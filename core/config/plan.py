@@ -33,10 +33,10 @@ MOST_STAGES = 40
 class TaskConfig(Config):
     """What is learnt."""
 
-    kind: Literal["classification", "tagging", "question_answering"] = Field(
+    kind: Literal["classification", "tagging", "question_answering", "dependency"] = Field(
         "classification",
         description="classification: one label (or several) a text; tagging: a label a word; question_answering: the "
-        "words of a context that answer a question.",
+        "words of a context that answer a question; dependency: the head of each word, and its relation to it.",
     )
     multi_label: bool = Field(False, description="Classification only: a text may have several labels or none.")
     threshold: float = Field(
@@ -45,8 +45,20 @@ class TaskConfig(Config):
     )  # fmt: skip
     stride: int = Field(
         32, ge=0, json_schema_extra=_ADVANCED,
-        description="Tagging and questions: sub-words that neighbouring windows of a long text share (of a context at "
-        "most half a window).",
+        description="Tagging, questions and dependency: sub-words that neighbouring windows of a long text share (of "
+        "a context at most half a window).",
+    )  # fmt: skip
+    tree: bool = Field(
+        True,
+        description="Dependency only: the heads of a sentence form a tree with one root, and are decoded as one. Off: "
+        "each word points to any word or to none, and the best one is taken.",
+    )
+    relations: bool = Field(
+        True, description="Dependency only: the relation of each word to its head is learnt too. Off: heads alone."
+    )
+    score_punctuation: bool = Field(
+        True, json_schema_extra=_ADVANCED,
+        description="Dependency only: words of nothing but punctuation count in the scores (as in CoNLL 2018).",
     )  # fmt: skip
     no_answer: bool = Field(
         False, description="Questions only: the context may hold no answer, and the model may say so (as in SQuAD 2.0)."
@@ -79,8 +91,14 @@ class Columns(Config):
     text: str | None = Field(None, description="Column with the text (classification).")
     text_pair: str | None = Field(None, description="Column with a second text, for pairs of texts.")
     label: str | None = Field(None, description="Column with the label, or with the list of labels.")
-    tokens: str | None = Field(None, description="Column with the list of words (tagging), or column number in CoNLL.")
+    tokens: str | None = Field(
+        None, description="Column with the list of words (tagging, dependency), or column number in CoNLL."
+    )
     tags: str | None = Field(None, description="Column with the list of tags (tagging), or column number in CoNLL.")
+    heads: str | None = Field(
+        None, description="Column with the list of heads (dependency): numbers of words from 1, 0 for the root or none."
+    )
+    relations: str | None = Field(None, description="Column with the list of relations to the heads (dependency).")
     question: str | None = Field(None, description="Column with the question (question answering).")
     context: str | None = Field(None, description="Column with the text that holds the answer (question answering).")
     answers: str | None = Field(None, description="Column with the answer, or with the list of right answers.")
@@ -276,19 +294,24 @@ class Plan(Config):
         task, room = self.task, self.model.max_length - 2
         if task.kind != "classification" and task.multi_label:
             raise ValueError("task.multi_label is for classification only")
-        if task.kind == "tagging" and task.stride >= room:
+        if task.kind in ("tagging", "dependency") and task.stride >= room:
             raise ValueError(f"task.stride must be below model.max_length - 2 = {room}, got {task.stride}")
         if task.kind == "question_answering":
             self._questions()
+        if task.kind == "dependency":
+            self._no_teacher("dependency", "labels of words and texts, not heads of words")
         return self
 
     def _questions(self) -> None:
         task = self.task
         if task.no_answer_threshold is not None and not task.no_answer:
             raise ValueError("task.no_answer_threshold needs task.no_answer")
+        self._no_teacher("question answering", "answers to words and texts, not starts and ends of spans")
+
+    def _no_teacher(self, what: str, compared: str) -> None:
         taught = next((stage.name for stage in self.stages if stage.kind == "distil" and stage.enabled), None)
         if taught is not None:
             raise ValueError(
-                f"the stage {taught} learns from a teacher, and that is not there for question answering yet: the "
-                "loss compares answers to words and texts, not starts and ends of spans"
+                f"the stage {taught} learns from a teacher, and that is not there for {what} yet: the loss compares "
+                f"{compared}"
             )

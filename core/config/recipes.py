@@ -134,9 +134,10 @@ class Recipe:
             )  # fmt: skip
         rows = data if isinstance(data, DataConfig) else DataConfig(source=data, train_rows=_ROWS)
         what = task if isinstance(task, TaskConfig) else TaskConfig.model_validate({"kind": task})
-        if what.kind == "question_answering":
+        if what.kind in ("question_answering", "dependency"):
+            named = what.kind.replace("_", " ")
             raise ConfigError(
-                "Learning from a teacher is not there for question answering yet.", where="task.kind",
+                f"Learning from a teacher is not there for {named} yet.", where="task.kind",
                 expected="classification or tagging", advice="Use a ready plan without a teacher.",
             )  # fmt: skip
         given = ModelConfig(source=teacher) if model is None else model

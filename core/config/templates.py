@@ -112,7 +112,7 @@ class Template:
         data
             A source, of which the first 2,000 training rows are sampled, or a whole config, which is taken as it is.
         task
-            ``classification``, ``tagging``, ``question_answering``, or a whole config.
+            ``classification``, ``tagging``, ``question_answering``, ``dependency``, or a whole config.
         model
             A source, or a whole config.
         layers

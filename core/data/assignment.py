@@ -13,6 +13,7 @@ from core.data.finetuning import Finetuning, Known, read_finetuning
 from core.data.readers.base import shown
 from core.data.reading import NAMED
 from core.data.table import Table, read_table
+from core.data.tree_rows import POINTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,7 +120,9 @@ def assign(data: DataConfig, task: TaskConfig, cache: Path) -> Assignment:
         tables,
         {role: indices[role] for role in ROLES},
         groups,
-        label_list(tables["train"].reading.labels, task.kind),
+        list(POINTS)
+        if task.kind == "dependency" and not task.relations
+        else label_list(tables["train"].reading.labels, task.kind),
         sorted(carved),
         dropped,
         leaks,

@@ -97,7 +97,7 @@ def _tell_texts(report: DataReport, arrow: pa.Table, task: TaskConfig, model_fol
         texts: list[Any] = list(
             zip(part.column("question").to_pylist(), part.column("context").to_pylist(), strict=True)
         )
-    elif task.kind == "tagging":
+    elif task.kind in ("tagging", "dependency"):
         texts = part.column("tokens").to_pylist()
     elif "text_pair" in part.column_names:
         texts = list(zip(part.column("text").to_pylist(), part.column("text_pair").to_pylist(), strict=True))
@@ -113,7 +113,7 @@ def _tell_texts(report: DataReport, arrow: pa.Table, task: TaskConfig, model_fol
                 "The model has no tokenizer.json, so lengths are not in sub-words.",
                 str(model_folder),
             )
-        unit = "words" if task.kind == "tagging" else "characters"
+        unit = "words" if task.kind in ("tagging", "dependency") else "characters"
         _tell_lengths(
             report, np.array([sum(map(len, text)) if isinstance(text, tuple) else len(text) for text in texts]), unit
         )
@@ -130,13 +130,15 @@ def _tell_texts(report: DataReport, arrow: pa.Table, task: TaskConfig, model_fol
     report.lengths["cut_rows"] = len(cut)
     report.lengths["cut_share"] = len(cut) / len(lengths)
     rows = part.column("row").to_numpy()[cut[:NAMED]].tolist()
-    if len(cut) and task.kind == "tagging":
+    if len(cut) and task.kind in ("tagging", "dependency"):
         report.add(
             "note",
             "windows",
             f"{report.lengths['cut_share']:.1%} of the sentences are longer than {report.max_length} sub-words.",
             f"row {', '.join(map(str, rows[:5]))}",
-            "They are read in overlapping windows; no word is lost.",
+            "They are read in overlapping windows; no word is lost."
+            if task.kind == "tagging"
+            else "They are read in overlapping windows: a head that shares none with its word is not learnt or found.",
         )
     elif len(cut):
         report.add(

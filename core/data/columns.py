@@ -44,6 +44,8 @@ _BESIDE = {
     "id": ("id", "qid", "question_id", "query_id"),
     "impossible": ("is_impossible",),
 }
+_HEADS = ("heads", "head", "targets", "target", "pointers", "governors", "parents")
+_RELATIONS = ("relations", "relation", "deprels", "deprel", "rels", "rel", "deps", "dep", "labels", "label")
 _TAGS = ("tags", "ner_tags", "ner", "iob", "bio", "labels", "label", "ner_tag", "entities", "pos_tags", "pos")
 
 
@@ -51,11 +53,13 @@ _WANTED = {
     "classification": ("text", "label"),
     "tagging": ("tokens", "tags"),
     "question_answering": ("question", "context", "answers"),
+    "dependency": ("tokens", "heads", "relations"),
 }
 _MAY: dict[str, tuple[str, ...]] = {
     "classification": ("text_pair",),
     "tagging": (),
     "question_answering": ("start",),
+    "dependency": (),
 }
 
 
@@ -68,7 +72,8 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
         Its columns are chosen from.
     task
         Classification needs text and label (text_pair may be), tagging tokens and tags, question answering question,
-        context and answers (start, id and impossible may be).
+        context and answers (start, id and impossible may be), dependency tokens, heads and, unless it does without,
+        relations.
     given
         Columns that the plan names.
     head
@@ -77,8 +82,8 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
     Returns
     -------
     dict
-        Column by what it holds: ``text``, ``text_pair``, ``label``; ``tokens``, ``tags``; or ``question``, ``context``,
-        ``answers``, ``start``, ``id``, ``impossible``.
+        Column by what it holds: ``text``, ``text_pair``, ``label``; ``tokens``, ``tags``; ``tokens``, ``heads``,
+        ``relations``; or ``question``, ``context``, ``answers``, ``start``, ``id``, ``impossible``.
 
     Raises
     ------
@@ -86,6 +91,8 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
         If a named column does not exist, or none fits; the existing ones are named.
     """
     wanted = _WANTED[task.kind]
+    if task.kind == "dependency" and not task.relations:
+        wanted = wanted[:2]
     found: dict[str, str] = {}
     named = given.model_dump()
     for what in (*wanted, *_MAY[task.kind]):
@@ -160,8 +167,12 @@ def map_text(source: Source, given: Columns, head: Sequence[dict[str, Any]]) -> 
 def _conll(source: Source, found: dict[str, str], wanted: tuple[str, ...]) -> dict[str, str]:
     if source.format == "conllu":
         defaults = {"tokens": "form", "tags": source.details.get("names") or "upos"}
+        defaults |= {"heads": "head", "relations": "deprel"}
     else:
         defaults = {"tokens": source.columns[0], "tags": source.columns[-1]}
+        for what in ("heads", "relations"):
+            if what in wanted and what not in found:
+                raise _missing(what, None, source)
     if wanted[0] != "tokens":
         raise UnusableData(
             f"A {source.format} file holds a tag a word; it cannot be used for "
@@ -169,7 +180,7 @@ def _conll(source: Source, found: dict[str, str], wanted: tuple[str, ...]) -> di
             expected="a table with a question, its context and its answers a row" if wanted[0] == "question"
             else "a table with a text and a label a row",
         )  # fmt: skip
-    return {what: found.get(what, defaults[what]) for what in wanted}
+    return {what: found[what] if what in found else defaults[what] for what in wanted}
 
 
 def _named(name: str, what: str, source: Source) -> str:
@@ -200,10 +211,16 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "label": _LABEL,
     "tokens": _TOKENS,
     "tags": _TAGS,
+    "heads": _HEADS,
+    "relations": _RELATIONS,
     "question": _QUESTION,
     "context": _CONTEXT,
     "answers": _ANSWERS,
 }
+
+
+def _whole_numbers(values: list[Any]) -> bool:
+    return all(isinstance(one, int) for value in values for one in value)
 
 
 def _guess(what: str, source: Source, head: Sequence[dict[str, Any]], taken: set[str]) -> str:
@@ -226,7 +243,7 @@ def _guess(what: str, source: Source, head: Sequence[dict[str, Any]], taken: set
             fitting.append((-length, column))
         elif what == "label" and not lists and distinct <= max(2, len(values) // 2) and length <= 40:
             fitting.append((distinct + order / 1000, column))
-        elif what in ("tokens", "tags") and lists:
+        elif lists and (what in ("tokens", "tags", "relations") or (what == "heads" and _whole_numbers(values))):
             fitting.append((order, column))
     if not fitting:
         raise _missing(what, None, source)

@@ -14,6 +14,8 @@ from core.data.readers.base import shown
 from core.data.reading import NAMED
 from core.data.report import DataReport
 from core.data.table import Table
+from core.data.tree_findings import REASONS as TREE_REASONS
+from core.data.tree_findings import tell_pointers, tell_skipped, tell_trees
 
 __all__ = ["describe"]
 
@@ -26,9 +28,10 @@ _REASONS = {
     "malformed": "rows that cannot be read",
     "not_text": "something else than text",
     "encoding": "bytes that are not of the file's encoding",
-    "length": "words and tags that differ in number",
+    "length": "words and tags (or heads) that differ in number",
     "bad_tag": "a tag that is not of the scheme",
     **REASONS,
+    **TREE_REASONS,
 }
 
 
@@ -104,6 +107,8 @@ def _tell_sources(report: DataReport, found: Assignment, task: TaskConfig) -> No
                 "Check the format, the delimiter and the column mapping in the preview.",
             )
         tell_answers(report, reading, _named, no_answer=task.no_answer)
+        tell_skipped(report, reading, _named)
+        tell_trees(report, reading, task)
         if illegal := reading.illegal["count"]:
             report.add(
                 "warning",
@@ -136,8 +141,11 @@ def _tell_labels(report: DataReport, found: Assignment, task: TaskConfig) -> Non
     if task.kind == "question_answering":
         tell_unanswered(report, ROLES, task)
         return
+    if task.kind == "dependency" and not task.relations:
+        tell_pointers(report)
+        return
     where = reading.source
-    what = "entity type" if task.kind == "tagging" else "label"
+    what = {"tagging": "entity type", "dependency": "relation"}.get(task.kind, "label")
     if not names:
         report.add("error", "no_label", f"There is no {what}.", where, "Check which column holds it.")
     elif len(names) == 1 and task.kind == "classification" and not task.multi_label:
@@ -183,14 +191,16 @@ def _tell_labels(report: DataReport, found: Assignment, task: TaskConfig) -> Non
             ", ".join(shown(name, 40) for name in unseen[:NAMED]),
             "Use more training rows.",
         )
+    named = "relation" if task.kind == "dependency" else "label"
     for entry in unknown_labels(found):
+        # A treebank's rarest relations need not stand in each part: such a word is never right, and that is all.
         report.add(
-            "error",
+            "warning" if task.kind == "dependency" else "error",
             "unknown_label",
-            f"The {entry['role']} rows have a label that the training rows lack: "
+            f"The {entry['role']} rows have a {named} that the training rows lack: "
             f"{entry['label']!r} ({entry['count']:,} times).",
             f"{entry['source']}, row {entry['row']}",
-            "Mend the label, or add training rows that have it.",
+            f"Mend the {named}, or add training rows that have it.",
         )
 
 

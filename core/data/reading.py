@@ -43,6 +43,8 @@ class Reading:
         {"count", "rows": [{"row", "line", "column", "word", "detail"}]}: tag steps that were mended.
     answers
         Questions: kind of trouble → {"count", "rows"}, as `dropped`: answers that do not stand where the data says.
+    skipped
+        CoNLL-U: ``ranges`` and ``empty_nodes`` → {"count", "rows"}, as `dropped`: lines of sentences that are no words.
     notes
         Findings about the source as a whole.
     digest
@@ -62,6 +64,7 @@ class Reading:
     counts: list[int] = field(default_factory=list)
     illegal: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    skipped: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[dict[str, Any]] = field(default_factory=list)
     digest: str = ""
 
@@ -72,6 +75,9 @@ def _schema(task: TaskConfig, paired: bool) -> pa.Schema:
     fields = [("row", pa.int64()), ("line", pa.int64()), ("source", pa.string()), ("key", pa.uint64())]
     if task.kind == "tagging":
         return pa.schema([*fields, ("tokens", pa.list_(pa.string())), ("tags", pa.list_(pa.int64()))])
+    if task.kind == "dependency":
+        lists = [(name, pa.list_(pa.int64())) for name in ("heads", "relations")]
+        return pa.schema([*fields, ("tokens", pa.list_(pa.string())), *lists])
     if task.kind == "question_answering":
         fields += [("group", pa.uint64()), ("id", pa.string()), ("question", pa.string()), ("context", pa.string())]
         fields += [("answers", pa.list_(pa.string())), ("starts", pa.list_(pa.int64())), ("label", pa.int64())]
@@ -120,13 +126,17 @@ def write_rows(source: Source, normaliser: Normaliser, reading: Reading, task: T
                 _note(reading.illegal, raw, column=normaliser.mapping["tags"], word=position + 1, detail=detail)
             for kind, detail in row.mended:
                 _note(reading.answers.setdefault(kind, {"count": 0, "rows": []}), raw, detail=detail)
+            if task.kind == "dependency":
+                _note_skipped(reading, raw)
             counts.update(row.labels)
             labels = [codes.setdefault(label, len(codes)) for label in row.labels]
             content = row.content()
             key = row_key(content)
-            digest.update(repr((raw.number, key, row.labels, *row.answers)).encode())
-            if row.tokens:
-                cells: tuple[Any, ...] = (row.tokens, labels)
+            digest.update(repr((raw.number, key, row.labels, *row.answers, *row.heads)).encode())
+            if row.heads:
+                cells: tuple[Any, ...] = (row.tokens, row.heads, labels)
+            elif row.tokens:
+                cells = (row.tokens, labels)
             elif task.kind == "question_answering":
                 texts, starts = [text for text, _ in row.answers], [start for _, start in row.answers]
                 group = int.from_bytes(row_key(row.text_pair or ""), "little")
@@ -144,6 +154,14 @@ def write_rows(source: Source, normaliser: Normaliser, reading: Reading, task: T
     reading.labels = list(codes)
     reading.counts = [counts[label] for label in codes]
     reading.digest = digest.hexdigest()
+
+
+def _note_skipped(reading: Reading, raw: RawRow) -> None:
+    for what, count in zip(("ranges", "empty_nodes"), raw.skipped, strict=True):
+        if count:
+            entry = reading.skipped.setdefault(what, {"count": 0, "rows": []})
+            _note(entry, raw, detail=f"{count} of them")
+            entry["count"] += count - 1
 
 
 def row_key(content: str) -> bytes:

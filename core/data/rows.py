@@ -53,6 +53,8 @@ class StandardRow:
     answers: list[tuple[str, int]] = field(default_factory=list)
     #: (what kind of trouble, what is wrong) of answers that do not stand where the data says.
     mended: list[tuple[str, str]] = field(default_factory=list)
+    #: Heads of the words, counted from 1; 0 for the root, or for none.
+    heads: list[int] = field(default_factory=list)
 
     def content(self) -> str:
         """Return what makes two rows duplicates: the text (and pair), or the words."""
@@ -107,6 +109,10 @@ class Normaliser:
             from core.data.question_rows import standard_question
 
             return standard_question(raw, self.mapping, self._text, no_answer=self.task.no_answer)
+        if self.task.kind == "dependency":
+            from core.data.tree_rows import standard_tree
+
+            return standard_tree(raw, self.mapping, self._words, self._list, self.task)
         row = StandardRow(text=self._text(raw.values, "text"))
         if "text_pair" in self.mapping:
             row.text_pair = self._text(raw.values, "text_pair")
@@ -182,6 +188,21 @@ class Normaliser:
         tags = self._list(values, "tags")
         if len(tokens) != len(tags):
             raise Dropped("length", f"it has {len(tokens)} words but {len(tags)} tags")
+        words = self._words(values)
+        column = self.mapping["tags"]
+        numbers = [tag for tag in tags if isinstance(tag, int)]
+        if numbers and column not in self.class_names:
+            raise Dropped("bad_tag", f"column {shown(column)!r} holds numbers and the source does not tell their names")
+        names = [self._name("" if tag is None else tag, column) for tag in tags]
+        try:
+            converted, illegal = to_iob2(names, self.scheme)
+        except ValueError as error:
+            raise Dropped("bad_tag", str(error)) from error
+        return StandardRow(tokens=words, labels=converted, illegal=illegal)
+
+    def _words(self, values: dict[str, Any]) -> list[str]:
+        """Return the words of a sentence."""
+        tokens = self._list(values, "tokens")
         if not tokens:
             raise Dropped("empty", "it has no words")
         words = []
@@ -193,16 +214,7 @@ class Normaliser:
             words.append(word)
         if sum(map(len, words)) > MAX_CELL:
             raise Dropped("too_long", f"its words have more than {MAX_CELL:,} characters")
-        column = self.mapping["tags"]
-        numbers = [tag for tag in tags if isinstance(tag, int)]
-        if numbers and column not in self.class_names:
-            raise Dropped("bad_tag", f"column {shown(column)!r} holds numbers and the source does not tell their names")
-        names = [self._name("" if tag is None else tag, column) for tag in tags]
-        try:
-            converted, illegal = to_iob2(names, self.scheme)
-        except ValueError as error:
-            raise Dropped("bad_tag", str(error)) from error
-        return StandardRow(tokens=words, labels=converted, illegal=illegal)
+        return words
 
     def _list(self, values: dict[str, Any], what: str) -> list[Any]:
         column = self.mapping[what]

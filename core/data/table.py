@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["Table", "prepare", "read_table", "recoded"]
 
 _VERSION = "4"
+#: What a row holds.
+_ROWS = {
+    "question_answering": "a question, its context and its answers",
+    "dependency": "the words of a sentence and their heads",
+}
 _HEAD_ROWS = 500
 _HEAD_CHARACTERS = 50_000_000
 
@@ -45,7 +50,7 @@ class Table:
         Arrow file with the columns ``row``, ``line``, ``source``, ``key`` (64-bit hash of the text) and ``text``,
         ``text_pair``, ``label`` or ``labels``, or ``tokens`` and ``tags``; labels as indices into ``reading.labels``.
         Of questions: ``group`` (hash of the context), ``id``, ``question``, ``context``, ``answers``, ``starts`` and
-        ``label`` (whether there is an answer).
+        ``label`` (whether there is an answer). With heads: ``tokens``, ``heads`` and ``relations``.
     reading
         What happened while it was read.
     """
@@ -56,7 +61,7 @@ class Table:
     @property
     def label_column(self) -> str:
         """Name of the column with label indices."""
-        return next(name for name in ("label", "labels", "tags") if name in self.arrow().column_names)
+        return next(name for name in ("label", "labels", "tags", "relations") if name in self.arrow().column_names)
 
     def arrow(self) -> pa.Table:
         """Return the rows, memory-mapped."""
@@ -86,12 +91,10 @@ def prepare(source: Source, data: DataConfig, task: TaskConfig) -> tuple[Normali
         raise UnusableData(
             "The file has no usable rows." if problem else "The file has no rows.",
             where=source.name + (f", {problem}" if problem else ""),
-            expected="a table with a question, its context and its answers a row"
-            if task.kind == "question_answering"
-            else "a table with a text and a label a row",
+            expected=f"a table with {_ROWS.get(task.kind, 'a text and a label')} a row",
         )
     mapping = map_columns(source, task, data.columns, usable)
-    if task.kind == "question_answering":
+    if task.kind in ("question_answering", "dependency"):
         return Normaliser(task, mapping, source.class_names), head
     if task.kind == "classification":
         cells = [row.get(mapping["label"]) for row in usable]
@@ -159,6 +162,7 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
         normaliser.separator,
         data.scheme,
         *([task.no_answer] if task.kind == "question_answering" else []),
+        *([task.tree, task.relations] if task.kind == "dependency" else []),
     )
     folder = cache / "data" / hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:24]
     path, told = folder / "rows.arrow", folder / "reading.json"
@@ -196,9 +200,7 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
         raise UnusableData(
             f"None of the {reading.read} rows can be used.",
             where=f"{reading.source}" + (f", row {first['row']}: {first['detail']}" if first else ""),
-            expected="rows with a question, its context and an answer"
-            if task.kind == "question_answering"
-            else "rows with a text and a label",
+            expected=f"rows with {_ROWS.get(task.kind, 'a text and a label')}",
             advice="Check the column mapping in the preview.",
         )
     return Table(path, reading)
@@ -271,7 +273,7 @@ def _recode(column: pa.Array, name: str, codes: Any) -> pa.Array:
 
     if name == "label":
         return pa.array(codes[column.to_numpy(zero_copy_only=False)])
-    if name in ("labels", "tags"):
+    if name in ("labels", "tags", "relations"):
         flat = column.flatten()
         return pa.ListArray.from_arrays(column.offsets, pa.array(codes[flat.to_numpy(zero_copy_only=False)]))
     return column

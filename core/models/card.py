@@ -9,7 +9,9 @@ import yaml
 
 from core.data.tasks.base import Task
 from core.data.tasks.words import WORD_PATTERN
+from core.models.dependency_card import HEADS_BASELINE, arcs_table, heads_note
 from core.models.onnx_card import checked, onnx_snippet
+from core.models.pointer_card import NOTE, pointer_lines, points
 from core.models.question_card import BASELINE, breakdown, question_lines, question_note, silence_note
 from core.models.shaped.register import MODEL_TYPE as SHAPED
 
@@ -19,6 +21,7 @@ _PIPELINES = {
     "classification": "text-classification",
     "tagging": "token-classification",
     "question_answering": "question-answering",
+    "dependency": "token-classification",
 }
 _SHAPED_NOTE = (
     "The layers of this encoder differ in size, which no stock class of transformers can hold: it loads where Bertloom "
@@ -38,6 +41,8 @@ def snippet(task: Task, max_length: int, *, pairs: bool = False, shaped: bool = 
     It answers as ``bertloom predict`` does for texts that fit into `max_length` sub-words; longer ones are cut here,
     while ``bertloom predict`` tags them in overlapping windows.
     """
+    if points(task):
+        return pointer_lines(task)
     head = task.auto_class
     known = "from core.models.shaped.register import register  # comes with Bertloom\nregister()\n" if shaped else ""
     opening = f"""\
@@ -97,12 +102,14 @@ def model_card(task: Task, max_length: int, record: Mapping[str, Any]) -> str:
     use = _use_note(task, max_length, pairs)
     if shaped and not onnx:
         use = f"{_SHAPED_NOTE} {use}"
+    if points(task):
+        use = f"{NOTE} {use}"
     lines = snippet(task, max_length, pairs=pairs, shaped=shaped)
     if onnx:
         lines = onnx_snippet(task, max_length, onnx, pairs=pairs)
         use = f"Run in this folder; onnxruntime, tokenizers and numpy are all that it needs. {use}"
     front = {
-        "library_name": "onnxruntime" if onnx else "transformers",
+        "library_name": "onnxruntime" if onnx else "bertloom" if points(task) else "transformers",
         "pipeline_tag": _PIPELINES.get(task.kind, task.kind), "tags": ["bertloom"],
     }  # fmt: skip
     parts = [
@@ -124,6 +131,8 @@ def model_card(task: Task, max_length: int, record: Mapping[str, Any]) -> str:
 def _labels(task: Task) -> str:
     if task.kind == "question_answering":
         return silence_note(task)
+    if task.kind == "dependency":
+        return heads_note(task)
     return f"Labels: {', '.join(_code(label) for label in task.labels[:100])}{' …' if len(task.labels) > 100 else ''}"
 
 
@@ -131,6 +140,7 @@ def _opening(task: Task, plan: Mapping[str, Any], record: Mapping[str, Any]) -> 
     base = _mapping(plan.get("model")).get("source")
     what = {
         "tagging": "tags words (IOB2)", "question_answering": "finds the answer to a question in a text",
+        "dependency": "gives each word of a sentence its head",
     }.get(task.kind, "classifies texts")  # fmt: skip
     if task.config.multi_label:
         what = "gives texts any number of labels"
@@ -146,6 +156,11 @@ def _pairs(plan: Mapping[str, Any], report: Mapping[str, Any]) -> bool:
 
 
 def _use_note(task: Task, max_length: int, pairs: bool) -> str:
+    if points(task) and task.kind != "question_answering":
+        return (
+            f"A word's first sub-word stands for it; a text longer than {max_length} sub-words is read in overlapping "
+            "windows. `bertloom predict . --text …` gives the same answers."
+        )
     if task.kind == "tagging":
         return (
             f"A word's first sub-word answers for it. The lines above cut texts at {max_length} sub-words; "
@@ -225,6 +240,8 @@ def _metrics(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     if baseline:
         shown = ", ".join(f"{metric} {_number(value)}" for metric, value in baseline.items() if metric != "loss")
         what = BASELINE if "em" in baseline else "A tagger that gives each word its most frequent training tag"
+        if test.get("arcs"):
+            what = HEADS_BASELINE
         text += f"\n\n{what} has on `test`: {shown}."
     return text
 
@@ -234,6 +251,9 @@ def _tables(details: Mapping[str, Any]) -> str:
     if test.get("breakdown"):
         heads, rows = breakdown([_mapping(entry) for entry in test["breakdown"]], _number)
         return f"### Where it answers well, on test\n\n{_table(heads, rows)}"
+    if test.get("arcs"):
+        heads, rows = arcs_table([_mapping(entry) for entry in test["arcs"]], _number)
+        return f"### Which words get the right head, on test\n\n{_table(heads, rows)}"
     entries = [_mapping(entry) for entry in test.get("entities") or test.get("per_label") or []]
     if not entries:
         return ""

@@ -16,6 +16,7 @@ from core.models.card import model_card
 from core.models.folders import SIDE_FILE, described, plain_numbers, read_side_file
 from core.models.onnx_folder import ABOUT, DATA, FORMATS, ONNX
 from core.models.origin import DISTILLED, ORIGIN, read_origin
+from core.models.pointer_card import points
 from core.models.sources import vet_folder
 from core.settings import confine
 
@@ -98,6 +99,12 @@ def export_model(
             expected="a run's best folder, or an exported one",
         )  # fmt: skip
     task, max_length = described(info, source)
+    if format != "safetensors" and points(task):
+        raise ExportError(
+            "A model whose head points to words is not written as ONNX: what is checked of a graph before it is handed "
+            "on compares labels, and what reads it knows nothing of words.", where=str(source), expected="safetensors",
+            advice="Export it as safetensors.",
+        )  # fmt: skip
     if format != "safetensors" and task.kind == "question_answering":
         raise ExportError(
             "A model that answers questions is not written as ONNX: what is checked of a graph before it is handed on "

@@ -162,7 +162,7 @@ def load_finished(folder: str | Path) -> Finished:
     info = read_side_file(place)
     task, max_length = described(info, place) if info else guessed(config, place)
     model = load_with_head(place, task, seed=0, trained=True)
-    tokenizer = load_tokenizer(place, words=task.kind == "tagging")
+    tokenizer = load_tokenizer(place, words=task.kind in ("tagging", "dependency"))
     return Finished(model, tokenizer, task, max_length, info, place)
 
 
@@ -190,6 +190,11 @@ def guessed(config: dict[str, Any], folder: Path) -> tuple[Task, int]:
         settings = TaskConfig.model_validate({"kind": "tagging"})
     elif "ForQuestionAnswering" in names:
         settings = TaskConfig.model_validate({"kind": "question_answering"})
+    elif "ForDependency" in names and isinstance(config.get("pointers"), dict):
+        pointers = config["pointers"]
+        settings = TaskConfig.model_validate(
+            {"kind": "dependency", "relations": bool(pointers.get("relations")), "tree": not pointers.get("itself")}
+        )
     else:
         raise ModelError(
             "The model has no trained head, so it cannot predict.",

@@ -56,8 +56,8 @@ def load_tokenizer(resolved: ResolvedModel | str | Path, *, words: bool = False)
     resolved
         The model (a path is vetted first).
     words
-        The tokenizer shall also take texts that are split into words (tagging): a byte-level one then puts a space
-        before each word, and says so in the folder it is saved to.
+        The tokenizer shall also take texts that are split into words (tagging, dependency): a byte-level one then puts
+        a space before each word, and says so in the folder it is saved to.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def build_model(config: ModelConfig, task: Task, *, seed: int) -> tuple[Any, Any
     check_length(settings, config.max_length)
     model = load_with_head(resolved.folder, task, seed=seed, dropout=config.dropout)
     keep_layers(model, config.keep_layers)
-    tokenizer = load_tokenizer(resolved, words=task.kind == "tagging")
+    tokenizer = load_tokenizer(resolved, words=task.kind in ("tagging", "dependency"))
     check_pieces(tokenizer, model, resolved.folder)
     tokenizer.model_max_length = config.max_length
     return model, tokenizer
@@ -195,14 +195,15 @@ def load_with_head(folder: Path, task: Task, *, seed: int, dropout: float | None
     With `trained` the folder must hold the head too, and nothing is initialised.
     """
     import torch
-    import transformers
+
+    from core.models.pointer.classes import model_class
 
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         config = _model_config(folder, task, dropout)
         kept = _same_head(read_config(folder), task)
         try:
-            model, report = getattr(transformers, task.auto_class).from_pretrained(
+            model, report = model_class(task.auto_class).from_pretrained(
                 str(folder),
                 config=config,
                 use_safetensors=True,
@@ -236,6 +237,8 @@ def _model_config(folder: Path, task: Task, dropout: float | None) -> Any:
         config = AutoConfig.from_pretrained(
             str(folder), trust_remote_code=False, local_files_only=True, **task.model_kwargs()
         )
+        if "pointers" in task.model_kwargs():  # a key that no stock config has
+            config.pointers = task.model_kwargs()["pointers"]
     except Exception as error:
         raise ModelError(
             f"transformers does not know this model: {_short(error)}",
@@ -264,8 +267,12 @@ def _override_dropout(model: Any, dropout: float | None) -> None:
 
 def _same_head(settings: dict[str, Any], task: Task) -> bool:
     """Tell whether a folder's head answers what the task asks. Start and end of answers have no names of their own."""
-    if task.kind == "question_answering":
-        return any("ForQuestionAnswering" in str(name) for name in settings.get("architectures") or [])
+    if settings.get("pointers") != task.model_kwargs().get("pointers"):  # linear heads have none
+        return False
+    ending = {"question_answering": "ForQuestionAnswering", "dependency": "ForDependency"}.get(task.kind)
+    has = ending is None or any(str(name).endswith(ending) for name in settings.get("architectures") or [])
+    if task.kind == "question_answering" or not has:
+        return has
     return list(_label_names(settings)) == task.labels
 
 

@@ -245,7 +245,7 @@ def load_onnx(folder: str | Path) -> Finished:
         )  # fmt: skip
     task, max_length = described(info, place)
     read_graph(place)
-    tokenizer = load_tokenizer(ResolvedModel(str(place), place, "folder"), words=task.kind == "tagging")
+    tokenizer = load_tokenizer(ResolvedModel(str(place), place, "folder"), words=task.kind in ("tagging", "dependency"))
     return Finished(OnnxModel(open_session(place / ONNX)), tokenizer, task, max_length, info, place)
 
 

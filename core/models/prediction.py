@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from core.data.tasks.base import Encoded, Prediction
-from core.data.tasks.heads import head_logits
+from core.data.tasks.heads import cut_logits, head_logits
 from core.data.tasks.words import split_words
+from core.data.tree_rows import MOST_WORDS
 from core.errors import DataError
 from core.models.folders import Finished, load_finished
 
@@ -47,8 +48,8 @@ def predict(
         A folder that a run trained or exported, or a model that :func:`core.models.load_finished` loaded.
     texts
         Texts; for pairs of texts, lists of two texts; for question answering lists of a question and its context. For
-        tagging a text is split into words by :data:`core.data.tasks.words.WORD_PATTERN`, or is given as a list of
-        words.
+        tagging and dependency a text is split into words by :data:`core.data.tasks.words.WORD_PATTERN`, or is given
+        as a list of words; for dependency each text is one sentence.
     batch_tokens
         Sub-words a batch may have, padding included.
     device
@@ -69,7 +70,7 @@ def predict(
     finished = source if isinstance(source, Finished) else load_finished(source)
     if not texts:
         return []
-    if finished.task.kind == "tagging":
+    if finished.task.kind in ("tagging", "dependency"):
         return _tag(finished, texts, batch_tokens, device)
     if finished.task.kind == "question_answering":
         rows = _questions(texts)
@@ -113,6 +114,11 @@ def _tag(finished: Finished, texts: Sequence[str | Sequence[str]], batch_tokens:
             places.append(None)
         else:
             raise DataError("This is neither a text nor a list of words.", where=f"entry {index + 1}")
+        if finished.task.kind == "dependency" and len(tokens[-1]) > MOST_WORDS:
+            raise DataError(
+                f"A sentence has {len(tokens[-1]):,} words.", where=f"entry {index + 1}",
+                expected=f"at most {MOST_WORDS}", advice="Give a text sentence by sentence.",
+            )  # fmt: skip
     rows = ListRows({"tokens": tokens})
     encoded = finished.task.encode(rows, finished.tokenizer, finished.max_length, labelled=False)
     predictions = finished.task.decode(infer(finished, encoded, batch_tokens, device), encoded, rows)
@@ -146,6 +152,6 @@ def infer(finished: Finished, encoded: Encoded, batch_tokens: int = 4096, device
             output = model(**{name: tensor.to(device) for name, tensor in batch.items()})
             logits = head_logits(output).float().cpu().numpy()
         for row, index in enumerate(chosen):
-            found[index] = logits[row, : encoded.lengths[index]] if logits.ndim == 3 else logits[row]
+            found[index] = cut_logits(logits[row], encoded.features[index], encoded.lengths[index])
         start += size
     return found

@@ -10,7 +10,7 @@ from core.render.look import Look, base_figure, safe_text
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["breakdown_scores", "confusion_matrix", "entity_scores", "pick_labels", "shares"]
+__all__ = ["breakdown_scores", "confusion_matrix", "entity_scores", "head_scores", "pick_labels", "shares"]
 
 
 def pick_labels(matrix: Sequence[Sequence[float]], most: int) -> list[int]:
@@ -135,14 +135,34 @@ def breakdown_scores(entries: Sequence[Mapping[str, Any]], look: Look, *, role: 
     return _f1_figure(f"F1 by kind of question, {role}", shown, names, look, role=role, unit="questions")
 
 
-def _f1_figure(
-    title: str, shown: Sequence[Mapping[str, Any]], names: Sequence[str], look: Look, *, role: str, unit: str
+def head_scores(
+    entries: Sequence[Mapping[str, Any]], look: Look, *, role: str = "test", by: str = "", most: int = 30
 ) -> Figure:
+    """Draw the share of words with the right head in every group, with its 95 % interval, in the order given.
+
+    Parameters
+    ----------
+    entries
+        ``value``, ``heads``, ``support``, and ``interval`` [low, high] where there is one.
+    look
+        Colours; the role's colour is used.
+    role, by
+        For the title.
+    """
+    shown = [{**item, "f1": item.get("heads")} for item in entries[:most]]
+    names = [safe_text(item.get("value"), 28) for item in shown]
+    return _f1_figure(f"Right heads by {by}, {role}", shown, names, look, role=role, unit="words", what="right heads")
+
+
+def _f1_figure(
+    title: str, shown: Sequence[Mapping[str, Any]], names: Sequence[str], look: Look, *, role: str, unit: str,
+    what: str = "F1",
+) -> Figure:  # fmt: skip
     import plotly.graph_objects as go
 
     values = [float(item.get("f1") or 0.0) for item in shown]
     bounds = [item.get("interval") or (value, value) for item, value in zip(shown, values, strict=True)]
-    figure = base_figure(title, "F1 (95 % interval)", "", look, height=max(120 + 30 * len(shown), 240))
+    figure = base_figure(title, f"{what} (95 % interval)", "", look, height=max(120 + 30 * len(shown), 240))
     figure.add_trace(
         go.Scatter(
             x=values,
@@ -158,7 +178,7 @@ def _f1_figure(
                 "arrayminus": [max(value - low, 0.0) for value, (low, _) in zip(values, bounds, strict=True)],
             },
             customdata=[[int(item.get("support") or 0), *bound] for item, bound in zip(shown, bounds, strict=True)],
-            hovertemplate="%{y}: F1 %{x:.1%} (%{customdata[1]:.1%}–%{customdata[2]:.1%}),"
+            hovertemplate=f"%{{y}}: {what} %{{x:.1%}} (%{{customdata[1]:.1%}}–%{{customdata[2]:.1%}}),"
             f" %{{customdata[0]:,}} {unit}<extra></extra>",
             showlegend=False,
         )

@@ -20,7 +20,11 @@ __all__ = ["RunVerdicts", "Strategy", "judge_runs", "strategies_of"]
 #: Strategies that are compared two by two; more make so many comparisons that nothing can be told.
 MOST_STRATEGIES = 8
 #: Scores that are known row by row, and whether a row is right or wrong.
-_BY_ROWS = {"strict_f1": False, "accuracy": True, "f1": False, "em": True}
+_BY_ROWS = {"strict_f1": False, "accuracy": True, "f1": False, "em": True} | dict.fromkeys(
+    ("las", "uas", "labelled_accuracy", "pointer_accuracy"), False
+)
+#: Scores that counts of three give: of entities, or of words with their right heads.
+_COUNTED = ("strict_f1", "las", "uas", "labelled_accuracy", "pointer_accuracy")
 #: Scores are written with so many digits.
 _ROUNDED = 1e-4
 #: Parts of a plan's data that do not change which rows are test.
@@ -258,7 +262,7 @@ def _by_row(details: Mapping[str, Any], score: str) -> np.ndarray | None:
     if score == "f1" and isinstance(told.get("f1"), list):  # of a question's answer, averaged over questions
         return np.asarray(told["f1"], dtype=np.float64)[:, None]
     found = answered(told, count) if score in _BY_ROWS else None
-    return None if found is None or found[0] != ("f1" if score == "strict_f1" else "mean") else found[1]
+    return None if found is None or found[0] != ("f1" if score in _COUNTED else "mean") else found[1]
 
 
 def _score(answers: np.ndarray) -> float:
@@ -270,6 +274,6 @@ def _score(answers: np.ndarray) -> float:
 
 def _gold(details: Mapping[str, Any], answers: np.ndarray) -> Any:
     """Return what two evaluations of the same rows share, whatever was answered: files may change under their name."""
-    told = [*(details.get("per_label") or ()), *(details.get("breakdown") or ())]
+    told = [*(details.get("per_label") or ()), *(details.get("breakdown") or ()), *(details.get("arcs") or ())]
     supports = [(one.get("label"), one.get("by"), one.get("value"), one.get("support")) for one in told]
     return len(answers), supports, answers[:, 2].tolist() if answers.shape[1] == 3 else None

@@ -149,7 +149,8 @@ def _loaded(source: str, task: TaskConfig | None, max_length: int) -> tuple[Any,
     if read_side_file(folder):
         done = load_finished(folder)
         return done.model, done.tokenizer, done.task, done.max_length
-    found = task_for(task or TaskConfig(), example_labels(task.kind if task else "classification"))
+    asked = task or TaskConfig()
+    found = task_for(asked, example_labels(asked.kind, relations=asked.relations))
     model, tokenizer = build_model(ModelConfig(source=source, max_length=max_length), found, seed=0)
     return model, tokenizer, found, max_length
 

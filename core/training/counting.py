@@ -50,7 +50,8 @@ def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
     from core.models import load_tokenizer, resolve
 
     roles = load_roles(plan.data, plan.task, cache=cache)
-    tokenizer = load_tokenizer(resolve(plan.model.source, plan.model.revision), words=plan.task.kind == "tagging")
+    words = plan.task.kind in ("tagging", "dependency")
+    tokenizer = load_tokenizer(resolve(plan.model.source, plan.model.revision), words=words)
     encoded = task_for(plan.task, roles.labels).encode(roles.train, tokenizer, plan.model.max_length)
     stages = count_stages(plan, encoded.lengths)
     return {

@@ -11,6 +11,7 @@ import torch
 
 from core.config import TaskConfig
 from core.data.tasks.base import Encoded
+from core.data.tasks.heads import cut_logits
 from core.data.tasks.scores import softmax
 from core.training.batches import evaluation_batches
 
@@ -56,7 +57,8 @@ def role_logits(
     Returns
     -------
     list of numpy.ndarray
-        For each feature, in order, shape (classes,) or (length, classes).
+        For each feature, in order, shape (classes,) or (length, classes), or of a head that points from words (words,
+        1 + words + others).
     """
     found: list[np.ndarray | None] = [None] * len(encoded.features)
     lengths = np.asarray(encoded.lengths)
@@ -66,13 +68,17 @@ def role_logits(
             logits, _ = forward([encoded.features[index] for index in batch], batch)
             values = logits.float().cpu().numpy()
         for position, index in enumerate(batch):
-            one = values[position]
-            found[index] = (one[: lengths[index]] if one.ndim == 2 else one).copy()
+            found[index] = cut_logits(values[position], encoded.features[index], int(lengths[index])).copy()
     return [one for one in found if one is not None]
 
 
 def distinct_predictions(logits: Sequence[np.ndarray], task: TaskConfig) -> int:
-    """Return how many different classes (multi-label: label sets; questions: first positions) the logits choose."""
+    """Return how many different classes (multi-label: label sets; questions: first positions) the logits choose.
+
+    Of heads how many different steps there are from a word to what it points to.
+    """
+    if task.kind == "dependency":
+        return len({int(head) - at for one in logits for at, head in enumerate(one[:, : 1 + len(one)].argmax(-1))})
     if task.kind == "question_answering":
         return len({int(one[:, 0].argmax()) for one in logits})
     if task.multi_label:
@@ -92,8 +98,10 @@ def entropy_share(logits: Sequence[np.ndarray], encoded: Encoded, task: TaskConf
         The role.
     task
         With several labels the entropy is that of each label's yes or no; with questions that of start and end over
-        the positions of each window.
+        the positions of each window; with heads that over the words of each window and none.
     """
+    if task.kind == "dependency":
+        return _pointer_entropy(logits, encoded)
     if task.kind == "question_answering":
         return _position_entropy(logits, encoded)
     places = [
@@ -117,6 +125,15 @@ def _position_entropy(logits: Sequence[np.ndarray], encoded: Encoded) -> float:
         if len(places) > 1:
             shares = softmax(one[places].T)
             found.append(-(shares * np.log(np.maximum(shares, 1e-300))).sum(axis=-1).mean() / math.log(len(places)))
+    return float(np.mean(found)) if found else 1.0
+
+
+def _pointer_entropy(logits: Sequence[np.ndarray], encoded: Encoded) -> float:
+    found: list[float] = []
+    for one, feature in zip(logits, encoded.features, strict=True):
+        words = len(feature["places"])
+        shares = softmax(one[:words, : 1 + words][feature["own"]])
+        found += (-(shares * np.log(np.maximum(shares, 1e-300))).sum(axis=-1) / math.log(1 + words)).tolist()
     return float(np.mean(found)) if found else 1.0
 
 

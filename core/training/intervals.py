@@ -65,9 +65,16 @@ def majority_score(task: Task, metric: str, roles: Any, encoded: Encoded) -> flo
 
     Classification: always the most frequent label (set of labels) of the gate rows; its loss is that of answering with
     the labels' shares. Tagging: each word's most frequent training tag; its loss likewise. Questions: the words nearest
-    to those of the question (see :mod:`core.data.tasks.question_baseline`); the loss is that of knowing nothing.
+    to those of the question (see :mod:`core.data.tasks.question_baseline`); the loss is that of knowing nothing. Heads:
+    the neighbour (see :mod:`core.data.tasks.dependency_baseline`); the loss likewise.
     """
     rows = roles.gate
+    if metric == "loss" and task.kind == "dependency":
+        # every head alike, and every relation
+        relations = int(task.model_kwargs()["pointers"]["relations"])
+        sizes = [len(feature["places"]) for feature in encoded.features]
+        unsure = [np.zeros((words, 1 + words + relations)) for words in sizes]
+        return float(task.evaluate(unsure, encoded, rows).metrics[metric])
     if metric == "loss" and task.kind == "question_answering":
         nothing = [np.zeros((length, 2)) for length in encoded.lengths]
         return float(task.evaluate(nothing, encoded, rows).metrics[metric])
@@ -79,7 +86,7 @@ def majority_score(task: Task, metric: str, roles: Any, encoded: Encoded) -> flo
         else:
             answer = np.log(counts / counts.sum())
         return _constant(task, answer, encoded, rows, metric)
-    if task.kind in ("tagging", "question_answering"):
+    if task.kind in ("tagging", "question_answering", "dependency"):
         found = task.baseline(roles.train, rows).get(metric)
         return None if found is None else float(found)
     if task.config.multi_label:

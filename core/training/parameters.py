@@ -48,16 +48,18 @@ def model_parameters(
     from core.models import resolve
     from core.models.layers import keep_layers as keep
     from core.models.layers import structure
+    from core.models.pointer.classes import model_class
     from core.training.material import parameter_units
 
     folder = resolve(source, revision).folder
-    auto_class = getattr(transformers, task_for(task, example_labels(task.kind, labels)).auto_class)
+    found = task_for(task, example_labels(task.kind, labels, relations=task.relations))
     try:
         config = transformers.AutoConfig.from_pretrained(
             str(folder), trust_remote_code=False, local_files_only=True, num_labels=max(2, labels)
         )
+        config.pointers = found.model_kwargs().get("pointers")
         with torch.device("meta"):
-            model = auto_class.from_config(config)
+            model = model_class(found.auto_class).from_config(config)
     except Exception as error:
         raise ModelError(
             f"transformers cannot build this model: {str(error).splitlines()[0][:300] if str(error) else error!r}",
@@ -65,11 +67,11 @@ def model_parameters(
             expected="an encoder that transformers has built in",
         ) from error
     keep(model, keep_layers)
-    found = structure(model)
-    units = parameter_units(found.parts)
+    shape = structure(model)
+    units = parameter_units(shape.parts)
     listed = list(model.named_parameters())
     return {
-        "layers": len(found.layers),
+        "layers": len(shape.layers),
         "names": [name for name, _ in listed],
         "units": [units[name] for name, _ in listed],
         "sizes": [parameter.numel() for _, parameter in listed],

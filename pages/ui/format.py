@@ -27,7 +27,7 @@ __all__ = [
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$&:@^=\"'/])")
 _MISSING = "–"
 #: Metrics that are shares of 1 and therefore shown in per cent.
-_SHARES = ("accuracy", "f1", "precision", "recall", "em", "combined")
+_SHARES = ("accuracy", "f1", "precision", "recall", "em", "uas", "las", "tree_share", "combined")
 
 
 def plain(text: object, limit: int | None = None) -> str:
@@ -142,6 +142,7 @@ def relative(moment: float | None, now: float | None = None) -> str:
 def metric_name(name: str) -> str:
     """Return a metric's name in words: ``gate/macro_f1`` → ``Gate macro F1``, ``mcc`` → ``MCC``."""
     known = {"f1": "F1", "mcc": "MCC", "em": "exact match", "uuas": "UUAS", "dspr": "DSpr", "auc": "AUC", "mrr": "MRR"}
+    known |= {"uas": "UAS", "las": "LAS", "null": "'none'"}
     words = " ".join(known.get(word, word) for word in name.replace("/", " ").replace("_", " ").split())
     return words[:1].upper() + words[1:]
 

@@ -43,9 +43,8 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "data.drop_duplicates", "data.gate_source", "data.test_source", "data.gate_rows", "data.test_rows",
             "data.split_seed", "data.format", "data.encoding", "data.scheme", "data.subset", "data.split",
-            "data.revision", "data.fit_warn", "data.fit_refuse", "data.fit_labels",
-            "task.threshold", "task.stride", "task.no_answer_threshold", "task.longest_answer",
-            "task.longest_question", "task.best_answers",
+            "data.revision", "task.threshold", "task.stride", "task.no_answer_threshold", "task.longest_answer",
+            "task.longest_question", "task.best_answers", "task.score_punctuation",
         ),
     ),
     "model": (("model.max_length", "model.dropout"), ("model.revision",)),
@@ -117,6 +116,7 @@ _USELESS: dict[str, frozenset[str]] = {
 _OWN_PLACE = (
     "data.finetuning_source", "data.training",
     "name", "tags", "task.kind", "task.multi_label", "task.no_answer", "task.answer_language", "data.source",
+    "task.tree", "task.relations", "data.columns.heads", "data.columns.relations",
     "model.source", "model.keep_layers",
     "data.columns.text", "data.columns.text_pair", "data.columns.label", "data.columns.tokens", "data.columns.tags",
     "data.columns.question", "data.columns.context", "data.columns.answers", "data.columns.start",
@@ -234,6 +234,8 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
             return state.get("task.kind") == "tagging"
         case "task.stride":
             return state.get("task.kind") != "classification"
+        case "task.tree" | "task.relations" | "task.score_punctuation":
+            return state.get("task.kind") == "dependency"
         case "task.no_answer" | "task.answer_language" | "task.longest_answer" | "task.longest_question":
             return state.get("task.kind") == "question_answering"
         case "task.best_answers":

@@ -18,7 +18,14 @@ from pages.ui.forms_fields import SECTIONS, words_for
 from pages.ui.planner_draft import Draft, given, living, put, widget_key
 from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_sets import sets_part
-from pages.ui.planner_task import column_names, forget_columns, kind_of_file, suit_task, task_fields
+from pages.ui.planner_task import (
+    column_names,
+    fits_kind,
+    forget_columns,
+    kind_of_file,
+    suit_task,
+    task_fields,
+)
 from pages.ui.planner_widgets import field, fields, folded, section
 
 __all__ = ["data_section", "language_of", "preview_question", "source_kind"]
@@ -65,11 +72,15 @@ def source_kind(source: str, samples: Sequence[str], uploads: Path) -> SourceKin
     return "upload" if uploads in Path(source).parents else "path"
 
 
+#: Settings of the task that decide how rows are read.
+_SHAPING = ("task.kind", "task.multi_label", "task.no_answer", "task.tree", "task.relations")
+
+
 def preview_question(draft: Draft) -> dict[str, Any]:
     """Return the part of the form that the preview depends on."""
     aside = ("_rows", "_share", "training", "finetuning_source", "fit_warn", "fit_refuse", "fit_labels")
     data = {key: value for key, value in subset(draft.state, "data.").items() if not key.endswith(aside)}
-    return {**data, **{path: draft.state.get(path) for path in ("task.kind", "task.multi_label", "task.no_answer")}}
+    return {**data, **{path: draft.state.get(path) for path in _SHAPING}}
 
 
 def language_of(draft: Draft, samples: Sequence[Mapping[str, Any]]) -> str | None:
@@ -210,7 +221,7 @@ def _use_file(draft: Draft, path: Path) -> None:
     put("data.format", "auto")
     forget_columns()
     kind = kind_of_file(path)
-    if kind is not None:
+    if kind is not None and not fits_kind(path, str(draft.state.get("task.kind"))):
         put("task.kind", kind)
         put("task.multi_label", False)
     notice(f"{path.name} is the source now.")

@@ -15,7 +15,7 @@ from pages.ui.planner_draft import Draft
 from pages.ui.planner_jobs import ask, peek
 from pages.ui.planner_map import Parameters, cells, matched
 from pages.ui.planner_side import steps_question
-from pages.ui.planner_stage_words import metrics_of
+from pages.ui.planner_stage_words import metrics_of, settings_of
 
 __all__ = ["known_parameters", "objections_of"]
 
@@ -32,10 +32,12 @@ def known_parameters(draft: Draft, studio: Studio, about: object) -> Parameters 
     state = draft.state
     if state.get("task.kind") not in REGISTRY:
         return None
-    task = TaskConfig(kind=state["task.kind"])
+    near = draft.nearest().task
+    points: dict[str, Any] = {"head": near.head, "pointer": near.pointer} if near.kind == state["task.kind"] else {}
+    task = TaskConfig(kind=state["task.kind"], relations=bool(state.get("task.relations", True)), **points)
     source, revision = str(state.get("model.source") or ""), state.get("model.revision")
     kept = state.get("model.keep_layers")
-    question = [source, revision, task.kind, labels, kept]
+    question = [source, revision, task.kind, task.relations, task.head, task.pointer.model_dump(), labels, kept]
     job = ask("parameters", question, partial(studio.models.parameters, source, revision, task, labels, kept))
     return Parameters.of(job.answer) if job.state == "done" else None
 
@@ -53,7 +55,7 @@ def objections_of(draft: Draft, layers: int | None, parameters: Parameters | Non
         Its parameters, if they are known.
     """
     found: dict[str, str] = {}
-    metrics = metrics_of(str(draft.state.get("task.kind")), multi_label=bool(draft.state.get("task.multi_label")))
+    metrics = metrics_of(str(draft.state.get("task.kind")), **settings_of(draft.state))
     for index in range(stage_count(draft.state)):
         values = stage_values(draft.state, index)
         if not values.get("enabled"):

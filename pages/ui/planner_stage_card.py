@@ -15,7 +15,7 @@ from pages.ui.planner_distil_known import first_teacher
 from pages.ui.planner_draft import Draft, given, living, put, switch_part, sync, widget_key
 from pages.ui.planner_map import Parameters
 from pages.ui.planner_stage_rows import groups_table, objectives_table, space_table
-from pages.ui.planner_stage_words import metrics_of, start_choices, start_words
+from pages.ui.planner_stage_words import metrics_of, settings_of, start_choices, start_words
 from pages.ui.planner_widgets import field, message
 from pages.ui.studio import studio
 
@@ -159,7 +159,7 @@ def _field(draft: Draft, index: int, name: str) -> None:
 
 
 def _metrics(draft: Draft) -> list[str]:
-    return metrics_of(str(draft.state.get("task.kind")), multi_label=bool(draft.state.get("task.multi_label")))
+    return metrics_of(str(draft.state.get("task.kind")), **settings_of(draft.state))
 
 
 def _kind_changed(number: int) -> None:

@@ -13,8 +13,8 @@ from pages.ui.forms_stages import Values, unused_name
 from pages.ui.planner_map import Cell, trained_words
 
 __all__ = [
-    "READY", "ReadyStage", "metrics_of", "new_stage", "rate_words", "ready_stage", "start_choices", "start_words",
-    "summary",
+    "READY", "ReadyStage", "metrics_of", "new_stage", "rate_words", "ready_stage", "settings_of", "start_choices",
+    "start_words", "summary",
 ]  # fmt: skip
 
 _KIND_NAMES = {"train": "train", "range_test": "range test", "search": "search", "distil": "distil"}
@@ -87,13 +87,22 @@ def start_words(choice: str) -> str:
     return {"last": "The stage before", "pretrained": "Pretrained"}.get(choice, choice)
 
 
-def metrics_of(kind: str, *, multi_label: bool) -> list[str]:
+def settings_of(state: Mapping[str, Any]) -> dict[str, bool]:
+    """Return those settings of a form's task on which its metrics depend."""
+    return {
+        "multi_label": bool(state.get("task.multi_label")), "tree": bool(state.get("task.tree", True)),
+        "relations": bool(state.get("task.relations", True)),
+    }  # fmt: skip
+
+
+def metrics_of(kind: str, *, multi_label: bool, tree: bool = True, relations: bool = True) -> list[str]:
     """Return the names of a task's metrics on the gate rows, its own first, the loss last."""
     from core.config import TaskConfig
     from core.data.tasks import example_labels, task_for
 
-    config = TaskConfig.model_validate({"kind": kind, "multi_label": multi_label and kind == "classification"})
-    task = task_for(config, example_labels(kind))
+    several = multi_label and kind == "classification"
+    config = TaskConfig.model_validate({"kind": kind, "multi_label": several, "tree": tree, "relations": relations})
+    task = task_for(config, example_labels(kind, relations=relations))
     return sorted(task.metric_names, key=lambda name: (name == "loss", name != task.primary_metric))
 
 

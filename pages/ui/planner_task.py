@@ -12,15 +12,18 @@ from core.data.readers.squad import looks_like_squad
 from pages.ui.planner_draft import Draft, put
 from pages.ui.planner_widgets import field
 
-__all__ = ["column_names", "forget_columns", "kind_of_file", "suit_task", "task_fields"]
+__all__ = ["column_names", "fits_kind", "forget_columns", "kind_of_file", "suit_task", "task_fields"]
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "classification": ("text", "label", "text_pair"),
     "tagging": ("tokens", "tags"),
     "question_answering": ("question", "context", "answers", "start"),
+    "dependency": ("tokens", "heads", "relations"),
 }
 #: Settings of a task that go back to what they were when other rows are chosen.
-_SETTINGS: dict[str, Any] = {"no_answer": False, "no_answer_threshold": None, "answer_language": "en"}
+_SETTINGS: dict[str, Any] = {
+    "no_answer": False, "no_answer_threshold": None, "answer_language": "en", "tree": True, "relations": True,
+}  # fmt: skip
 _HEAD = 4096
 
 
@@ -36,6 +39,12 @@ def task_fields(draft: Draft) -> None:
         with row[1]:
             st.space("small")
             field(draft, "task.no_answer")
+    elif kind == "dependency":
+        row = st.columns(2, gap="medium")
+        for column, name in zip(row, ("tree", "relations"), strict=True):
+            with column:
+                st.space("small")
+                field(draft, f"task.{name}")
 
 
 def column_names(kind: str) -> tuple[str, ...]:
@@ -59,7 +68,9 @@ def suit_task(draft: Draft, sample: Mapping[str, Any]) -> None:
 
 
 def kind_of_file(path: Path) -> str | None:
-    """Return the only kind of task that a file can serve, by its name or its first characters; None where several can.
+    """Return the kind of task that a file most likely serves, by its name or its first characters; None if unknown.
+
+    CoNLL-U serves dependency as well: :func:`fits_kind` tells.
 
     Parameters
     ----------
@@ -77,3 +88,8 @@ def kind_of_file(path: Path) -> str | None:
             return None
         return "question_answering" if looks_like_squad(head) else None
     return None
+
+
+def fits_kind(path: Path, kind: str) -> bool:
+    """Tell whether a file with words in columns can stay with the task that was chosen."""
+    return kind == "dependency" and path.suffix.lower() in (".conll", ".conllu")

@@ -31,6 +31,20 @@ _WORDS = {
 }  # fmt: skip
 
 
+def _own_answers(run: RunRecord) -> str:
+    """Return what a model does whose answers are no labels; empty where they are."""
+    task = run.plan.get("task", {})
+    if task.get("kind") == "question_answering":
+        return "answer questions"
+    return "point to words" if _points(run) else ""
+
+
+def _points(run: RunRecord) -> bool:
+    """Tell whether a model's head points, so that no class of stock transformers holds it."""
+    task = run.plan.get("task", {})
+    return task.get("kind") == "dependency" or task.get("head") == "pointer"
+
+
 def export_form(run: RunRecord, *, place: str) -> None:
     """Ask for format and folder name below the home's exports, export there, and show path, checks and a snippet.
 
@@ -43,10 +57,10 @@ def export_form(run: RunRecord, *, place: str) -> None:
     """
     exports = studio().home.exports
     format = "safetensors"
-    # a student without a head, and one that answers questions, have no labels to hold a graph against
-    asks = run.plan.get("task", {}).get("kind") == "question_answering"
-    if asks:
-        st.caption("Models that answer questions are written as safetensors; ONNX is not there for them.")
+    # a student without a head, and models whose answers are no labels, have none to hold a graph against
+    what = _own_answers(run)
+    if what:
+        st.caption(f"Models that {what} are written as safetensors; ONNX is not there for them.")
     elif run.kind == "train":
         format = str(
             st.selectbox(
@@ -129,11 +143,10 @@ def _done(run: RunRecord) -> None:
         _done_onnx(going.answer)
     elif written:
         shaped = studio().models.describe(written)["family"] == "shaped_bert"
-        loads = "It loads where Bertloom is installed." if shaped else "Stock transformers loads it."
+        loads = "It loads where Bertloom is installed." if shaped or _points(run) else "Stock transformers loads it."
         st.success(f"The model folder is complete. {loads}", icon=":material/check_circle:")
         st.code(written, language=None)
-        asks = run.plan.get("task", {}).get("kind") == "question_answering"
-        lines = _card_lines(Path(written)) if asks else _snippet(run, Path(written), shaped=shaped)
+        lines = _card_lines(Path(written)) if _own_answers(run) else _snippet(run, Path(written), shaped=shaped)
         st.code(lines, language="python")
 
 

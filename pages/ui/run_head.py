@@ -13,6 +13,7 @@ from pages.ui import keys
 from pages.ui.components import Card, card_row, error_box, notice, page_header, run_url, share_done
 from pages.ui.format import clock, count, duration, interval, metric_name, metric_value, number, plain, relative
 from pages.ui.leaving import go
+from pages.ui.planner_stage_words import metrics_of, settings_of
 from pages.ui.run_dialogs import ask
 from pages.ui.run_distilled import train_it
 from pages.ui.studio import studio
@@ -113,8 +114,10 @@ def _actions(run: RunRecord) -> None:
                 "Export", icon=":material/download:", type="primary", key=keys.PRIMARY, disabled=not run.has_model
             ):
                 ask("export", run.id)
-            asks = run.plan.get("task", {}).get("kind") == "question_answering"  # nothing learns from these yet
-            if not asks and st.button(
+            # nothing learns from these yet
+            task = run.plan.get("task", {})
+            alone = task.get("kind") in ("question_answering", "dependency") or task.get("head") == "pointer"
+            if not alone and st.button(
                 "Distil a student", icon=":material/school:", key="action_distil", disabled=not run.has_model,
                 help="Opens the planner with a smaller model that learns from this one, on the same rows."
                 if run.has_model else "Its weights were deleted.",
@@ -206,6 +209,8 @@ def primary_metric(run: RunRecord) -> str | None:
     if run.kind == "joint":
         return "combined"
     task = run.plan.get("task", {})
+    if task.get("kind") == "dependency":
+        return metrics_of("dependency", **settings_of({f"task.{name}": value for name, value in task.items()}))[0]
     if task.get("kind") in _METRICS:
         return _METRICS[task["kind"]]
     return "micro_f1" if task.get("multi_label") else "accuracy"

@@ -12,11 +12,15 @@ from pages.ui.components import Card, card_row, empty_state
 from pages.ui.format import count, interval, metric_name, metric_value, number, percent, plain
 from pages.ui.run_answers import answer_cards, answers_part
 from pages.ui.run_stages import estimate_part, stages_part
+from pages.ui.run_trees import tree_cards, trees_part
 
 __all__ = ["circumstances", "results_tab", "scores_part"]
 
 #: Metrics in the order in which they are shown; others follow.
-_ORDER = ("accuracy", "f1", "em", "strict_f1", "macro_f1", "micro_f1", "mcc", "precision", "recall", "loss")
+_ORDER = (
+    "las", "uas", "labelled_accuracy", "strict_f1", "pointer_accuracy", "tree_share", "accuracy", "f1", "em",
+    "macro_f1", "micro_f1", "mcc", "precision", "recall", "loss",
+)  # fmt: skip
 _LEVELS = {
     "error": (":material/error:", "red"),
     "warning": (":material/warning:", "orange"),
@@ -62,6 +66,8 @@ def scores_part(
     part = details.get(role) or {}
     if part.get("breakdown"):
         answers_part(part, role)
+    elif part.get("arcs"):
+        trees_part(part, role)
     else:
         _confusions(part, role)
         _worst(part, role)
@@ -102,7 +108,7 @@ def _scores(metrics: Mapping[str, float], details: Mapping[str, Any], role: str)
     for name, value in (part.get("baseline") or {}).items():
         if f"{role}/{name}" in metrics and name == "strict_f1":
             cards.append(Card("Most frequent tag", metric_value(name, value), "a word's usual tag, no model"))
-    cards += answer_cards(part)
+    cards += answer_cards(part) + tree_cards(part)
     if cards:
         card_row(cards, key="run_cards_scores")
 

@@ -12,6 +12,7 @@ from pages.ui.components import empty_state
 from pages.ui.format import percent, plain
 from pages.ui.run_answers import ask_form
 from pages.ui.run_export import export_form, export_rows
+from pages.ui.run_trees import parse_form
 from pages.ui.studio import studio
 
 __all__ = ["export_tab", "log_tab", "plan_tab", "try_tab"]
@@ -37,6 +38,9 @@ def try_tab(run: RunRecord) -> None:
     kind = run.plan.get("task", {}).get("kind")
     if kind == "question_answering":
         ask_form(run)
+        return
+    if kind == "dependency":
+        parse_form(run)
         return
     tagging = kind == "tagging"
     with st.form("try_form", border=False):

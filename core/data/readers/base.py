@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,12 +36,18 @@ class RawRow(NamedTuple):
         Cell by column name; None if the row cannot be used.
     problem
         Why it cannot be used.
+    lines
+        CoNLL-U: line of each word.
+    skipped
+        CoNLL-U: how many ranges (``1-2``) and empty nodes (``1.1``) were passed over.
     """
 
     number: int
     line: int
     values: dict[str, Any] | None
     problem: str | None = None
+    lines: Sequence[int] = ()
+    skipped: tuple[int, int] = (0, 0)
 
 
 @dataclass

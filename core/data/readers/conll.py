@@ -10,9 +10,11 @@ from core.data.readers.base import MAX_CELL, RawRow, Source, shown
 from core.data.readers.text import TextFile, open_text
 from core.errors import DataError
 
-__all__ = ["CONLLU_COLUMNS", "looks_like_conll", "looks_like_conllu", "open_conll", "open_conllu"]
+__all__ = ["CONLLU_COLUMNS", "SILVER", "looks_like_conll", "looks_like_conllu", "open_conll", "open_conllu"]
 
 CONLLU_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+#: How the first line of a file begins whose trees a parser made; what follows says which.
+SILVER = "# silver trees:"
 _HEAD_LINES = 4000
 #: A "sentence" of more words than this is a file without blank lines.
 _MAX_WORDS = 50_000
@@ -138,6 +140,8 @@ def open_conllu(file: TextFile) -> Source:
         if len(cells) == 10 and "=" in cells[9]:
             keys.update((part.partition("=")[0], None) for part in cells[9].split("|") if "=" in part)
     columns = [*CONLLU_COLUMNS, *(f"misc:{key}" for key in keys)]
+    first = file.head.split("\n", 1)[0].strip()
+    notes = [_silver(name, first)] if first.startswith(SILVER) else []
     return Source(
         name,
         "conllu",
@@ -145,13 +149,23 @@ def open_conllu(file: TextFile) -> Source:
         columns,
         lambda: _conllu_rows(file, list(keys)),
         {"names": next((f"misc:{key}" for key in keys if _NAME_KEYS.match(key)), None)},
+        notes,
     )
 
 
+def _silver(name: str, first: str) -> dict[str, str]:
+    return {
+        "level": "note", "code": "silver_trees", "where": name,
+        "message": f"The trees are silver: a parser made them ({shown(first.removeprefix(SILVER).strip())}).",
+        "advice": "Scores tell how well its answers are learnt, errors included.",
+    }  # fmt: skip
+
+
 def _conllu_rows(file: TextFile, keys: list[str]) -> Iterator[RawRow]:
-    number = start = size = 0
+    number = start = size = ranges = nodes = 0
     problem: str | None = None
     rows: list[list[str]] = []
+    places: list[int] = []
 
     def finish() -> RawRow:
         values: dict[str, list[str]] = {
@@ -162,7 +176,9 @@ def _conllu_rows(file: TextFile, keys: list[str]) -> Iterator[RawRow]:
                 next((part[len(key) + 1 :] for part in cells[9].split("|") if part.startswith(f"{key}=")), "O")
                 for cells in rows
             ]
-        return RawRow(number, start, None, problem) if problem else RawRow(number, start, values)
+        if problem:
+            return RawRow(number, start, None, problem)
+        return RawRow(number, start, values, None, places, (ranges, nodes))
 
     with open_text(file) as lines:
         for at, line in enumerate(lines, 1):
@@ -170,7 +186,7 @@ def _conllu_rows(file: TextFile, keys: list[str]) -> Iterator[RawRow]:
             if not line.strip():
                 if rows or problem:
                     yield finish()
-                rows, problem, size = [], None, 0
+                rows, places, problem, size, ranges, nodes = [], [], None, 0, 0, 0
                 continue
             if line.startswith("#"):
                 continue
@@ -184,7 +200,12 @@ def _conllu_rows(file: TextFile, keys: list[str]) -> Iterator[RawRow]:
             if len(rows) >= _MAX_WORDS or size > MAX_CELL:
                 problem = problem or f"the sentence has more than {_MAX_WORDS} words"
                 continue
-            if "-" not in cells[0] and "." not in cells[0]:
+            if "-" in cells[0]:
+                ranges += 1
+            elif "." in cells[0]:
+                nodes += 1
+            else:
                 rows.append(cells)
+                places.append(at)
         if rows or problem:
             yield finish()

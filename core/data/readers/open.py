@@ -34,7 +34,10 @@ _SUFFIXES = {
     ".bioes": "conll",
 }
 _COMPRESSED = {".gz", ".bz2", ".xz"}
-_MORE = {"tagging": ", CoNLL or CoNLL-U", "question_answering": ", or JSON as SQuAD writes it"}
+_MORE = {
+    "tagging": ", CoNLL or CoNLL-U", "dependency": " with lists, CoNLL or CoNLL-U",
+    "question_answering": ", or JSON as SQuAD writes it",
+}  # fmt: skip
 #: Files up to this size are told apart by their whole content, larger ones by size, time and both ends.
 _HASHED = 64_000_000
 _END = 1 << 20

@@ -20,11 +20,14 @@ REGISTRY: dict[str, tuple[str, str]] = {
     "classification": ("core.data.tasks.classification", "Classification"),
     "tagging": ("core.data.tasks.tagging", "Tagging"),
     "question_answering": ("core.data.tasks.question_answering", "QuestionAnswering"),
+    "dependency": ("core.data.tasks.dependency", "Dependency"),
 }
 
 
-def example_labels(kind: str, count: int = 2) -> list[str]:
+def example_labels(kind: str, count: int = 2, *, relations: bool = True) -> list[str]:
     """Return labels that a task of a kind could have, where nobody has read the data: as many as `count`, about."""
+    if kind == "dependency" and not relations:
+        return ["none", "word"]
     if kind == "question_answering":
         return ["start", "end"]
     if kind == "tagging":
@@ -40,7 +43,8 @@ def task_for(config: TaskConfig, labels: Sequence[str]) -> Task:
     config
         What is learnt.
     labels
-        Label names in the order of their indices; tagging: IOB2 tags, ``O`` first; questions: ``start``, ``end``.
+        Label names in the order of their indices; tagging: IOB2 tags, ``O`` first; questions: ``start``, ``end``;
+        dependency: relations, or ``none`` and ``word`` without them.
 
     Raises
     ------

@@ -44,6 +44,7 @@ class Encoded:
         Tagging: number of words of which the tokeniser leaves nothing (they are answered with ``O``).
     lost
         Question answering: number of answers that no window holds whole; `cut` counts the questions that are cut.
+        Dependency: number of words whose head stands in no window with them.
     """
 
     features: list[dict[str, Any]]
@@ -64,12 +65,12 @@ class Prediction:
         The row's text; of a question the question itself.
     label
         Classification: the label (multi-label: list of labels). Tagging: list of IOB2 tags, one a word. Questions: the
-        answer, empty for "no answer".
+        answer, empty for "no answer". Dependency: relations, or heads where there are none.
     scores
         Classification: probability by label. Tagging: list of the probability of each word's tag. Questions: the
-        answer's probability among those that are listed.
+        answer's probability among those that are listed. Dependency: probability of each word's head.
     words
-        Tagging: the words.
+        Tagging, dependency: the words.
     entities
         Tagging: the entities that the tags spell, {"type", "text", "start", "end" (characters of ``text``),
         "first", "last" (words), "score" (mean probability of their tags)}.
@@ -77,6 +78,10 @@ class Prediction:
         Questions: the best answers, {"text", "start", "end" (characters of the context; None for no answer), "score"}.
     context
         Questions: the context.
+    heads
+        Dependency: head of each word, counted from 1; 0 for the root, or for none.
+    relations
+        Dependency: relation of each word to its head; None where they are not learnt.
     """
 
     text: str
@@ -86,11 +91,15 @@ class Prediction:
     entities: list[dict[str, Any]] | None = None
     answers: list[dict[str, Any]] | None = None
     context: str | None = None
+    heads: list[int] | None = None
+    relations: list[str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the prediction for JSON; words and entities, answers and context only where the task has them."""
+        """Return the prediction for JSON; words, entities, heads, answers and context only where the task has them."""
         found: dict[str, Any] = {"text": self.text, "label": self.label, "scores": self.scores}
-        if self.words is not None:
+        if self.heads is not None:
+            found.update(words=self.words, heads=self.heads, relations=self.relations)
+        elif self.words is not None:
             found.update(words=self.words, entities=self.entities)
         if self.answers is not None:
             found.update(answers=self.answers, context=self.context)
@@ -109,7 +118,8 @@ class Evaluation:
         JSON-ready: ``intervals`` {metric: [low, high]} (95 %, bootstrap over rows, seeded), ``confusion``
         {"labels", "matrix" (gold × predicted)}, ``per_label`` [{"label", "precision", "recall", "f1", "support",
         "interval"}] or ``entities`` [{"type", "precision", "recall", "f1", "support", "interval"}] or ``breakdown``
-        [{"by", "value", "em", "f1", "support", "interval"}] of questions, ``worst``
+        [{"by", "value", "em", "f1", "support", "interval"}] of questions or ``arcs`` [{"by", "value", "heads",
+        "labelled", "support", "interval"}] of heads, ``worst``
         [{"row", "source", "text", "gold", "predicted", "loss", "confidence"}] (the 50 with the highest loss),
         ``majority`` (accuracy of always answering the most frequent label, where that has a meaning) with
         ``majority_label``, ``n``. Whoever has the training rows of a tagging run may add ``baseline``, the scores of

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["head_logits"]
+__all__ = ["cut_logits", "head_logits"]
 
 
 def head_logits(output: Any) -> torch.Tensor:
@@ -31,3 +34,24 @@ def head_logits(output: Any) -> torch.Tensor:
         found = torch.stack([output.start_logits, output.end_logits], dim=-1)
     logits: torch.Tensor = found
     return logits
+
+
+def cut_logits(values: np.ndarray, feature: Mapping[str, Any], length: int) -> np.ndarray:
+    """Return a feature's logits without padding.
+
+    Parameters
+    ----------
+    values
+        Its part of a batch's logits: shape (classes,), (length of the batch, classes), or of a head that points from
+        words to words (words of the batch, 1 + words of the batch + others).
+    feature
+        The feature; one with words that are pointed to has their ``places``.
+    length
+        Its sub-words.
+    """
+    if values.ndim == 1:
+        return values
+    if "places" not in feature:
+        return values[:length]
+    words, padded = len(feature["places"]), len(values)
+    return np.concatenate([values[:words, : 1 + words], values[:words, 1 + padded :]], axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from core.data.tasks.dependency_scores import metrics_of
 from core.runs.findings import remedies
 from core.runs.findings.curves import rates_between, rolling
 from core.runs.findings.types import Evidence, Finding, Recorded, Remedy, Segment
@@ -80,6 +81,7 @@ def _why_one_class(segment: Segment, rate: float | None) -> tuple[str, tuple[Rem
 _BASELINES = {
     "classification": "always naming the most frequent label",
     "tagging": "giving each word its most frequent tag",
+    "dependency": "hanging every word on its neighbour",
     "question_answering": "taking the words nearest to those of the question (or never answering)",
 }
 
@@ -92,6 +94,8 @@ def at_baseline(run: Recorded) -> Iterator[Finding]:
     part = details.get(role) or {}
     kind = run.plan.task.kind
     metric = {"tagging": "strict_f1", "question_answering": "f1"}.get(kind, "accuracy")
+    if kind == "dependency":
+        metric = metrics_of(run.plan.task)[0]
     base = part.get("majority") if kind == "classification" else (part.get("baseline") or {}).get(metric)
     value = metrics.get(f"{role}/{metric}")
     if not isinstance(base, int | float) or not isinstance(value, int | float):

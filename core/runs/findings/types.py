@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from core.config import Plan, Stage
+from core.data.tasks.dependency_scores import metrics_of
 
 __all__ = ["Evidence", "Finding", "Points", "Recorded", "Remedy", "Segment", "Severity"]
 
@@ -138,6 +139,8 @@ class Segment:
         task = self.run.plan.task
         if task.kind == "question_answering":
             return "f1"
+        if task.kind == "dependency":
+            return metrics_of(task)[0]
         return "strict_f1" if task.kind == "tagging" else "micro_f1" if task.multi_label else "accuracy"
 
     @property

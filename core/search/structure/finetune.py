@@ -93,7 +93,8 @@ def _read(work: Work, candidate: Candidate, child: ChildContext) -> None:
     results: dict[str, Any] = json.loads((child.folder / "results.json").read_text(encoding="utf-8"))
     metrics = {str(name): float(value) for name, value in results["metrics"].items() if isinstance(value, int | float)}
     # the metric's name does not depend on the labels
-    candidate.metric = task_for(config.task, example_labels(config.task.kind)).primary_metric
+    labels = example_labels(config.task.kind, relations=config.task.relations)
+    candidate.metric = task_for(config.task, labels).primary_metric
     candidate.score = metrics.get(f"gate/{candidate.metric}")
     candidate.test = {name.removeprefix("test/"): value for name, value in metrics.items() if name.startswith("test/")}
     child.finish("finished", metrics=metrics)

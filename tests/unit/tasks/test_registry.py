@@ -9,7 +9,10 @@ from core.config import TaskConfig
 from core.data.tasks import REGISTRY, task_for
 from core.errors import ConfigError, DataError
 
-GOOD = {"classification": ["a", "b"], "tagging": ["O", "B-X", "I-X"], "question_answering": ["start", "end"]}
+GOOD = {
+    "classification": ["a", "b"], "tagging": ["O", "B-X", "I-X"], "question_answering": ["start", "end"],
+    "dependency": ["det", "root"],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", sorted(REGISTRY))
