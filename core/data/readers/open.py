@@ -96,7 +96,12 @@ def _open_sample(name: str, task: TaskConfig) -> Source:
             where="data.source",
             expected=f"a file, or a sample with labels: {', '.join(fitting_names)}"
             if fitting_names
+            else "a CoNLL-U file, or a table with heads"
+            if task.kind == "dependency"
             else "a file with several labels a row",
+            advice="`bertloom data trees` writes silver trees of an English source."
+            if task.kind == "dependency"
+            else None,
         )
     return open_sample(name)
 

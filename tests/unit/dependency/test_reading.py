@@ -14,6 +14,7 @@ from core.data.preview import preview
 from core.data.readers.base import UnusableData
 from core.data.roles import load_roles
 from core.data.tree_rows import MOST_WORDS
+from core.errors import DataError
 from tests.unit.dependency.conftest import conllu
 
 GOOD = conllu(["the", "dog", "ran"], [2, 3, 0], ["det", "nsubj", "root"])
@@ -168,6 +169,12 @@ def test_a_relation_that_only_gate_rows_have_is_told_and_no_error(tmp_path: Path
     (finding,) = [one for one in roles.report["findings"] if one["code"] == "unknown_label"]
     assert finding["level"] == "warning"
     assert "'det:rare'" in finding["message"]
+
+
+def test_samples_have_no_trees_and_say_where_some_come_from(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="bertloom data trees") as caught:
+        looked("reviews", tmp_path)
+    assert caught.value.expected == "a CoNLL-U file, or a table with heads"
 
 
 def test_the_reading_settings_are_part_of_the_cache(tmp_path: Path) -> None:

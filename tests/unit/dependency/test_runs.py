@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.cli.predict import _label
 from core.config import Plan, TaskConfig
 from core.data.tasks import task_for
 from core.data.tasks.dependency_decoding import is_tree
@@ -73,6 +74,12 @@ def test_predictions_are_trees_with_names(trained: Path) -> None:
     odd = predict(trained / "best", [["the", "\u200b", "cat"]])[0]
     assert odd.heads is not None
     assert is_tree(np.array(odd.heads))
+
+
+def test_the_command_line_says_what_hangs_on_what() -> None:
+    item = {"words": ["a", "dog", "ran"], "heads": [2, 3, 0], "relations": ["det", "nsubj", "root"], "label": []}
+    assert _label(item) == "a/det→dog dog/nsubj→ran ran/root→·"
+    assert _label({**item, "relations": None}) == "a→dog dog→ran ran→·"
 
 
 def test_long_sentences_are_read_in_windows(trained: Path) -> None:
