@@ -19,7 +19,7 @@ from pages.ui.run_dialogs import open_dialog
 from pages.ui.run_figures_tab import figures_tab, happened
 from pages.ui.run_findings import run_findings
 from pages.ui.run_head import head, primary_metric
-from pages.ui.run_joint import joint_tab
+from pages.ui.run_joint import joint_tab, joint_try_tab
 from pages.ui.run_results import results_tab
 from pages.ui.run_search_tab import looks_for, search_tab, trains
 from pages.ui.run_tabs import export_tab, log_tab, plan_tab, try_tab
@@ -88,7 +88,8 @@ def _tabs(run: RunRecord) -> None:
     if run.kind in ("claim", "compare"):
         draws, titles = (plan_tab, log_tab), (_TABS[2], _TABS[3])
     elif run.kind == "joint":
-        draws, titles = (joint_tab, decisions_tab, plan_tab, log_tab), (_TABS[0], _DECISIONS, _TABS[2], _TABS[3])
+        draws = (joint_tab, decisions_tab, joint_try_tab, plan_tab, log_tab)
+        titles = (_TABS[0], _DECISIONS, *_TABS[1:4])
     elif run.kind != "train":
         draws, titles = (figures_tab, plan_tab, log_tab), (_TABS[0], _TABS[2], _TABS[3])
         if run.kind == "distil":

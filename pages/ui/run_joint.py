@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,10 @@ from core.runs.records import RunRecord
 from pages.ui.components import empty_state
 from pages.ui.format import count, number, percent, plain
 from pages.ui.run_results import circumstances, scores_part
+from pages.ui.run_tabs import try_tab
 from pages.ui.studio import studio
 
-__all__ = ["joint_tab", "map_rows", "of_task", "pairs_of", "summary_rows", "task_rows"]
+__all__ = ["as_task", "joint_tab", "joint_try_tab", "map_rows", "of_task", "pairs_of", "summary_rows", "task_rows"]
 
 _MOST_POINTS = 2000
 _HELP = (
@@ -25,13 +27,9 @@ _HELP = (
 def joint_tab(run: RunRecord) -> None:
     """Show the scores of every task, what was spent on it, and the map of conflicts."""
     results = studio().runs.results(run.id)
-    names = [str(task["name"]) for task in run.plan.get("tasks") or []]
+    names = _names(run)
     if results:
-        name = names[0]
-        if len(names) > 1:
-            name = st.segmented_control(
-                "Task", names, default=names[0], key=f"joint_task_{run.id}", label_visibility="collapsed"
-            ) or names[0]  # fmt: skip
+        name = _chosen(run, names)
         metrics, details = of_task(results, name)
         scores_part(metrics, details)
         folder = f"{run.id}/{name}"
@@ -51,6 +49,32 @@ def joint_tab(run: RunRecord) -> None:
     _conflicts(run, names, (results or {}).get("conflicts"))
     if results:
         circumstances(results)
+
+
+def joint_try_tab(run: RunRecord) -> None:
+    """Predict a text of the person's own with the model of one task."""
+    try_tab(as_task(run, _chosen(run, _names(run))))
+
+
+def as_task(run: RunRecord, name: str) -> RunRecord:
+    """Return a joint run as a run of one of its tasks, with that task's plan and model."""
+    task = next(one for one in run.plan["tasks"] if one["name"] == name)
+    kept = (studio().home.run(run.id) / "best" / name / "config.json").is_file()
+    return dataclasses.replace(run, id=f"{run.id}/{name}", plan={**run.plan, "task": task["task"]}, has_model=kept)
+
+
+def _names(run: RunRecord) -> list[str]:
+    return [str(task["name"]) for task in run.plan.get("tasks") or []]
+
+
+def _chosen(run: RunRecord, names: Sequence[str]) -> str:
+    """Ask for one of the tasks where there are several."""
+    if len(names) == 1:
+        return names[0]
+    chosen = st.segmented_control(
+        "Task", names, default=names[0], key=f"joint_task_{run.id}", label_visibility="collapsed"
+    )  # fmt: skip
+    return chosen or names[0]
 
 
 def of_task(results: Mapping[str, Any], name: str) -> tuple[dict[str, float], dict[str, Any]]:

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from core.api import Studio
 from core.config.joint import JointPlan
+from core.errors import ModelError
 from core.render.joint_figures import conflict_map, thinned
 from core.render.look import Look
 from core.settings import Home
-from pages.ui.run_joint import map_rows, of_task, pairs_of, summary_rows, task_rows
+from pages.ui.run_joint import as_task, map_rows, of_task, pairs_of, summary_rows, task_rows
 from tests.pages.test_run_page import finished, home, metrics, opened, words  # noqa: F401
+from tests.tiny import tiny_encoder
 
 PLAN = JointPlan.model_validate(
     {
@@ -97,6 +100,24 @@ def test_the_page_shows_the_task_that_is_chosen(home: Home, chosen: str) -> None
     shown = metrics(test)
     assert shown["Test combined"] == "70.0 %"
     assert shown["Accuracy" if chosen == "mood" else "Strict F1"] == ("80.0 %" if chosen == "mood" else "60.0 %")
-    assert [tab.label.split()[-1] for tab in test.tabs] == ["Results", "Decisions", "Plan", "Log"]
+    assert [tab.label.split()[-1] for tab in test.tabs] == ["Results", "Decisions", "it", "Plan", "Log"]
     assert "have not been compared yet" in words(test)
     assert any(f'"{run}/{chosen}"' in one.value for one in test.code)
+
+
+def test_a_task_is_tried_with_its_own_model(home: Home) -> None:  # noqa: F811
+    run = finished(home, PLAN, METRICS, DETAILS)
+    studio = Studio(watch=False)
+    try:
+        record = studio.runs.get(run)
+        assert not as_task(record, "mood 2").has_model
+        tiny_encoder(home.run(run) / "best" / "mood 2")
+        assert as_task(record, "mood 2").has_model
+        assert as_task(record, "mood 2").plan["task"]["kind"] == "tagging"
+        assert studio.runs.model_folder(f"{run}/mood 2") == home.run(run) / "best" / "mood 2"
+        with pytest.raises(ModelError, match="for each of its tasks"):
+            studio.runs.model_folder(run)
+        with pytest.raises(ModelError, match="no model for a task 'mood'"):
+            studio.runs.model_folder(f"{run}/mood")
+    finally:
+        studio.close()
