@@ -19,6 +19,7 @@ BENCHMARKS = (
     "bench_search",
     "bench_shapes",
     "bench_distillation",
+    "bench_joint",
     "bench_dashboard",
     "bench_paths",
     "bench_vectors",
