@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
+from core.config.pointer import PointerConfig
 from core.config.stages import Stage, check_stages
 
 __all__ = [
@@ -83,6 +84,18 @@ class TaskConfig(Config):
     best_answers: int = Field(
         5, ge=1, le=100, json_schema_extra=_ADVANCED, description="Questions only: answers that a prediction lists."
     )
+    head: Literal["linear", "pointer"] = Field(
+        "linear",
+        description="Tagging and questions only. linear: stock transformers' head. pointer: each word points to the "
+        "first word of its entity (a question to start and end of its answer), or to an empty slot.",
+    )
+    pointer: PointerConfig = Field(default_factory=PointerConfig, description="Head pointer, and dependency.")
+
+    @model_validator(mode="after")
+    def _points(self) -> TaskConfig:
+        if self.head == "pointer" and self.kind not in ("tagging", "question_answering"):
+            raise ValueError(f"task.head pointer is for tagging and question_answering, not for {self.kind}")
+        return self
 
 
 class Columns(Config):
@@ -300,6 +313,8 @@ class Plan(Config):
             self._questions()
         if task.kind == "dependency":
             self._no_teacher("dependency", "labels of words and texts, not heads of words")
+        if task.head == "pointer":
+            self._no_teacher("a head that points", "labels of words and texts, not pointers")
         return self
 
     def _questions(self) -> None:

@@ -134,10 +134,11 @@ class Recipe:
             )  # fmt: skip
         rows = data if isinstance(data, DataConfig) else DataConfig(source=data, train_rows=_ROWS)
         what = task if isinstance(task, TaskConfig) else TaskConfig.model_validate({"kind": task})
-        if what.kind in ("question_answering", "dependency"):
-            named = what.kind.replace("_", " ")
+        if what.kind in ("question_answering", "dependency") or what.head == "pointer":
+            named = "heads that point" if what.head == "pointer" else what.kind.replace("_", " ")
             raise ConfigError(
-                f"Learning from a teacher is not there for {named} yet.", where="task.kind",
+                f"Learning from a teacher is not there for {named} yet.",
+                where="task.head" if what.head == "pointer" else "task.kind",
                 expected="classification or tagging", advice="Use a ready plan without a teacher.",
             )  # fmt: skip
         given = ModelConfig(source=teacher) if model is None else model

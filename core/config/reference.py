@@ -52,6 +52,7 @@ _TITLES = {
     "": "The plan",
     "task": "`task`: what is learnt",
     "data": "`data`: rows and roles",
+    "task.pointer": "`task.pointer`: a head that points",
     "data.columns": "`data.columns`: which column holds what",
     "model": "`model`: the encoder",
     "stages.0": "`stages`: a list of stages, in order ([stages.md](stages.md) says what they do)",

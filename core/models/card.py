@@ -167,7 +167,7 @@ def _use_note(task: Task, max_length: int, pairs: bool) -> str:
             "`bertloom predict . --text …` tags longer ones in overlapping windows."
         )
     if task.kind == "question_answering":
-        return question_note(max_length)
+        return question_note(max_length, cut=not points(task))
     if pairs:
         return (
             f"The model reads pairs of texts, which are cut at {max_length} sub-words together, the longer one first. "

@@ -269,6 +269,8 @@ def _same_head(settings: dict[str, Any], task: Task) -> bool:
     """Tell whether a folder's head answers what the task asks. Start and end of answers have no names of their own."""
     if settings.get("pointers") != task.model_kwargs().get("pointers"):  # linear heads have none
         return False
+    if task.config.head == "pointer":
+        return list(_label_names(settings)) == task.labels
     ending = {"question_answering": "ForQuestionAnswering", "dependency": "ForDependency"}.get(task.kind)
     has = ending is None or any(str(name).endswith(ending) for name in settings.get("architectures") or [])
     if task.kind == "question_answering" or not has:

@@ -49,8 +49,13 @@ answer = context[places[first][0] : places[last][1]]
 {cls}print({said})"""
 
 
-def question_note(max_length: int) -> str:
-    """Return what the lines do not do."""
+def question_note(max_length: int, *, cut: bool = True) -> str:
+    """Return what the lines do not do; unless they `cut` contexts, how long ones are read."""
+    if not cut:
+        return (
+            f"A context that does not fit into {max_length} sub-words with its question is read in overlapping "
+            "windows. `bertloom predict . --question … --context …` gives the same answers."
+        )
     return (
         f"The lines above cut a context so that it fits into {max_length} sub-words with its question; "
         "`bertloom predict . --question … --context …` reads longer ones in overlapping windows and lists the next "

@@ -74,6 +74,8 @@ def task_difference(
     if other.kind != task.kind or other.multi_label != task.multi_label:
         words = [f"{one.kind}{' with several labels' if one.multi_label else ''}" for one in (other, task)]
         return f"The teacher was trained for {words[0]}, the student learns {words[1]}."
+    if other.head != "linear":
+        return "The teacher's head points to words, and a student cannot learn from such answers yet."
     if wanted is None:
         return None
     sides = (

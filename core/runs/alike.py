@@ -31,6 +31,8 @@ _ROUNDED = 1e-4
 _NOT_TEST = (
     "train_rows", "gate_rows", "training", "finetuning_source", "fit_warn", "fit_refuse", "fit_labels",
 )  # fmt: skip
+#: Parts of a task that say how it is answered, not what is asked.
+_NOT_ASKED = ("head", "pointer")
 
 Results = Callable[[str], Mapping[str, Any] | None]
 
@@ -157,7 +159,8 @@ def _plan_key(plan: Mapping[str, Any]) -> str:
 
 def _rows_key(plan: Mapping[str, Any]) -> str:
     data = {key: value for key, value in (plan.get("data") or {}).items() if key not in _NOT_TEST}
-    return json.dumps({"data": data, "task": plan.get("task")}, sort_keys=True, default=str)
+    task = {key: value for key, value in (plan.get("task") or {}).items() if key not in _NOT_ASKED}
+    return json.dumps({"data": data, "task": task}, sort_keys=True, default=str)
 
 
 def _strategy(runs: Sequence[RunRecord]) -> Strategy:

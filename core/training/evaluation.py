@@ -81,6 +81,9 @@ def distinct_predictions(logits: Sequence[np.ndarray], task: TaskConfig) -> int:
         return len({int(head) - at for one in logits for at, head in enumerate(one[:, : 1 + len(one)].argmax(-1))})
     if task.kind == "question_answering":
         return len({int(one[:, 0].argmax()) for one in logits})
+    if task.head == "pointer":  # the empty slot, or the type of what is pointed to
+        twice = task.pointer.sentence_weight > 0  # the types of words, then those of sentences
+        return len({kind for one in logits for kind in _pointed(one, twice=twice)})
     if task.multi_label:
         least = math.log(task.threshold / (1 - task.threshold))
         return len({tuple((one >= least).tolist()) for one in logits})
@@ -100,7 +103,7 @@ def entropy_share(logits: Sequence[np.ndarray], encoded: Encoded, task: TaskConf
         With several labels the entropy is that of each label's yes or no; with questions that of start and end over
         the positions of each window; with heads that over the words of each window and none.
     """
-    if task.kind == "dependency":
+    if task.kind == "dependency" or (task.kind == "tagging" and task.head == "pointer"):
         return _pointer_entropy(logits, encoded)
     if task.kind == "question_answering":
         return _position_entropy(logits, encoded)
@@ -116,6 +119,15 @@ def entropy_share(logits: Sequence[np.ndarray], encoded: Encoded, task: TaskConf
     shares = softmax(values)
     entropy = -(shares * np.log(np.maximum(shares, 1e-300))).sum(axis=-1)
     return float(entropy.mean() / math.log(values.shape[-1]))
+
+
+def _pointed(one: np.ndarray, *, twice: bool) -> list[int]:
+    """Return for each word 0 where it points to the empty slot, else its type from 1."""
+    size = 1 + len(one)
+    types = one[:, size:]
+    types = types[:, : types.shape[1] // (2 if twice else 1)]
+    kinds: list[int] = np.where(one[:, :size].argmax(-1) == 0, 0, 1 + types.argmax(-1)).tolist()
+    return kinds
 
 
 def _position_entropy(logits: Sequence[np.ndarray], encoded: Encoded) -> float:

@@ -217,11 +217,18 @@ def _load(source: str, data: DataConfig, task: TaskConfig | None, wanted: Prunin
     from core.data.tasks import task_for
     from core.models import build_model, load_finished
     from core.models.folders import read_side_file
+    from core.models.pointer_card import points
     from core.models.sources import resolve
 
     folder = resolve(source, wanted.revision).folder
     if read_side_file(folder):
         done = load_finished(folder)
+        if points(done.task):
+            raise ConfigError(
+                "The model's head points to words, and a pruned encoder has no class with such a head.", where=source,
+                expected="a model with a linear head, or an encoder",
+                advice="Prune the encoder that it began with, and train it then.",
+            )  # fmt: skip
         roles = load_roles(data, done.task.config, cache=cache)
         if list(roles.labels) != list(done.task.labels):
             raise ConfigError(
@@ -231,7 +238,7 @@ def _load(source: str, data: DataConfig, task: TaskConfig | None, wanted: Prunin
                 advice="Prune with the rows that the model was trained on, or prune the encoder that it began with.",
             )
         return _Source(done.model, done.tokenizer, done.task, True, done.max_length, roles)
-    settings = task or TaskConfig()
+    settings = (task or TaskConfig()).model_copy(update={"head": "linear"})  # the encoder alone is pruned
     roles = load_roles(data, settings, cache=cache)
     found = task_for(settings, roles.labels)
     config = ModelConfig(source=source, revision=wanted.revision, max_length=wanted.max_length)

@@ -43,8 +43,10 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "data.drop_duplicates", "data.gate_source", "data.test_source", "data.gate_rows", "data.test_rows",
             "data.split_seed", "data.format", "data.encoding", "data.scheme", "data.subset", "data.split",
-            "data.revision", "task.threshold", "task.stride", "task.no_answer_threshold", "task.longest_answer",
-            "task.longest_question", "task.best_answers", "task.score_punctuation",
+            "data.revision", "data.fit_warn", "data.fit_refuse", "data.fit_labels",
+            "task.threshold", "task.stride", "task.no_answer_threshold", "task.longest_answer",
+            "task.longest_question", "task.best_answers", "task.score_punctuation", "task.pointer.size",
+            "task.pointer.reach", "task.pointer.type_weight", "task.pointer.sentence_weight",
         ),
     ),
     "model": (("model.max_length", "model.dropout"), ("model.revision",)),
@@ -117,6 +119,7 @@ _OWN_PLACE = (
     "data.finetuning_source", "data.training",
     "name", "tags", "task.kind", "task.multi_label", "task.no_answer", "task.answer_language", "data.source",
     "task.tree", "task.relations", "data.columns.heads", "data.columns.relations",
+    "task.head", "task.pointer.memory", "task.pointer.relative",
     "model.source", "model.keep_layers",
     "data.columns.text", "data.columns.text_pair", "data.columns.label", "data.columns.tokens", "data.columns.tags",
     "data.columns.question", "data.columns.context", "data.columns.answers", "data.columns.start",
@@ -234,6 +237,16 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
             return state.get("task.kind") == "tagging"
         case "task.stride":
             return state.get("task.kind") != "classification"
+        case "task.head":
+            return state.get("task.kind") in ("tagging", "question_answering")
+        case "task.pointer.memory" | "task.pointer.relative" | "task.pointer.size":
+            return _points(state)
+        case "task.pointer.reach":
+            return _points(state) and bool(state.get("task.pointer.relative"))
+        case "task.pointer.sentence_weight":
+            return state.get("task.kind") == "tagging" and state.get("task.head") == "pointer"
+        case "task.pointer.type_weight":
+            return _points(state) and state.get("task.kind") != "question_answering"
         case "task.tree" | "task.relations" | "task.score_punctuation":
             return state.get("task.kind") == "dependency"
         case "task.no_answer" | "task.answer_language" | "task.longest_answer" | "task.longest_question":
@@ -251,6 +264,11 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
         case "data.test_share":
             return state.get("data.test_source") is None
     return True
+
+
+def _points(state: Mapping[str, Any]) -> bool:
+    """Tell whether the task's head points."""
+    return state.get("task.kind") == "dependency" or state.get("task.head") == "pointer"
 
 
 def _relevant_in_stage(prefix: str, name: str, state: Mapping[str, Any]) -> bool:

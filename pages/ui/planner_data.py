@@ -23,6 +23,7 @@ from pages.ui.planner_task import (
     fits_kind,
     forget_columns,
     kind_of_file,
+    suit_kind,
     suit_task,
     task_fields,
 )
@@ -51,7 +52,7 @@ def data_section(draft: Draft, studio: Studio) -> Any:
     with card:
         with st.container():
             kind = _source(draft, studio, samples)
-        field(draft, "task.kind")
+        field(draft, "task.kind", on_change=suit_kind)
         with st.container():
             task_fields(draft)
         with st.container():

@@ -91,17 +91,22 @@ def settings_of(state: Mapping[str, Any]) -> dict[str, bool]:
     """Return those settings of a form's task on which its metrics depend."""
     return {
         "multi_label": bool(state.get("task.multi_label")), "tree": bool(state.get("task.tree", True)),
-        "relations": bool(state.get("task.relations", True)),
+        "relations": bool(state.get("task.relations", True)), "pointer": state.get("task.head") == "pointer",
     }  # fmt: skip
 
 
-def metrics_of(kind: str, *, multi_label: bool, tree: bool = True, relations: bool = True) -> list[str]:
+def metrics_of(
+    kind: str, *, multi_label: bool, tree: bool = True, relations: bool = True, pointer: bool = False
+) -> list[str]:
     """Return the names of a task's metrics on the gate rows, its own first, the loss last."""
     from core.config import TaskConfig
     from core.data.tasks import example_labels, task_for
 
     several = multi_label and kind == "classification"
-    config = TaskConfig.model_validate({"kind": kind, "multi_label": several, "tree": tree, "relations": relations})
+    head = "pointer" if pointer and kind in ("tagging", "question_answering") else "linear"
+    config = TaskConfig.model_validate(
+        {"kind": kind, "multi_label": several, "tree": tree, "relations": relations, "head": head}
+    )
     task = task_for(config, example_labels(kind, relations=relations))
     return sorted(task.metric_names, key=lambda name: (name == "loss", name != task.primary_metric))
 

@@ -12,7 +12,7 @@ from core.data.readers.squad import looks_like_squad
 from pages.ui.planner_draft import Draft, put
 from pages.ui.planner_widgets import field
 
-__all__ = ["column_names", "fits_kind", "forget_columns", "kind_of_file", "suit_task", "task_fields"]
+__all__ = ["column_names", "fits_kind", "forget_columns", "kind_of_file", "suit_kind", "suit_task", "task_fields"]
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "classification": ("text", "label", "text_pair"),
@@ -23,7 +23,12 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
 #: Settings of a task that go back to what they were when other rows are chosen.
 _SETTINGS: dict[str, Any] = {
     "no_answer": False, "no_answer_threshold": None, "answer_language": "en", "tree": True, "relations": True,
+    "head": "linear",
 }  # fmt: skip
+_POINTS = {
+    "tagging": "Each word points to the first word of its entity",
+    "question_answering": "Two learned queries point to start and end of the answer",
+}
 _HEAD = 4096
 
 
@@ -45,6 +50,37 @@ def task_fields(draft: Draft) -> None:
             with column:
                 st.space("small")
                 field(draft, f"task.{name}")
+        _parts(draft)
+    with st.container():
+        if kind in ("tagging", "question_answering"):
+            _head(draft)
+
+
+def _head(draft: Draft) -> None:
+    """Draw the choice of the head."""
+    field(draft, "task.head")
+    with st.container():
+        if draft.state.get("task.head") != "pointer":
+            return
+        _parts(draft)
+        what = _POINTS[str(draft.state.get("task.kind"))]
+        st.caption(
+            f"{what}, or to an empty slot. What is answered and how it is scored stays the same. The model loads where "
+            "Bertloom is installed, and is not written as ONNX."
+        )
+
+
+def _parts(draft: Draft) -> None:
+    """Draw what a head that points can go without."""
+    row = st.columns(2, gap="medium")
+    for column, name in zip(row, ("memory", "relative"), strict=True):
+        with column:
+            field(draft, f"task.pointer.{name}")
+
+
+def suit_kind() -> None:
+    """Go back to the head that every task has when another task is chosen."""
+    put("task.head", "linear")
 
 
 def column_names(kind: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ BENCHMARKS = (
     "bench_shapes",
     "bench_distillation",
     "bench_joint",
+    "bench_pointer",
     "bench_dashboard",
     "bench_paths",
     "bench_vectors",

@@ -169,6 +169,29 @@ def shapes() -> str:
     return "\n".join(lines) + "\n"
 
 
+def pointer() -> str:
+    """Return the table of what a head that points takes beside the linear one."""
+    path = RESULTS / "pointer.json"
+    if not path.exists():
+        return "Not measured yet.\n"
+    found = _read(path)
+    lines = [
+        f"Training steps of tagging, {found['batch']} texts of {found['length']} sub-words at once, the bundled "
+        f"encoder, {found['threads']} thread(s), both heads in turns. The head that points has "
+        f"{found['parameters']['pointer']:,} parameters, the linear one {found['parameters']['linear']:,}.",
+        "",
+        "| path | steps | linear, ms | pointer, ms | ratio | lowest – highest by round | promised | held |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, one in found["paths"].items():
+        held = "yes" if one["ratio"] <= found["promised"] else "**no**"
+        lines.append(
+            f"| {name} | {one['steps']} | {one['linear_ms']:.1f} | {one['pointer_ms']:.1f} | {one['ratio']:.3f} "
+            f"| {one['lowest']:.3f} – {one['highest']:.3f} | ≤ {found['promised']} | {held} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def page() -> str:
     """Return the whole page."""
     speed = RESULTS / "distillation-speed.json"
@@ -182,6 +205,7 @@ def page() -> str:
         f"## Search\n\n{search()}\n"
         f"## Shaped encoders\n\n{shapes()}\n"
         f"## Distillation\n\n{distillation(_read(speed) if speed.exists() else {})}\n"
+        f"## Heads that point\n\n{pointer()}\n"
         f"## Word graphs\n\n{graphs(RESULTS / 'graph')}"
     )
 

@@ -22,6 +22,11 @@ REGISTRY: dict[str, tuple[str, str]] = {
     "question_answering": ("core.data.tasks.question_answering", "QuestionAnswering"),
     "dependency": ("core.data.tasks.dependency", "Dependency"),
 }
+#: The same for heads that point.
+POINTERS: dict[str, tuple[str, str]] = {
+    "tagging": ("core.data.tasks.pointer_tagging", "PointerTagging"),
+    "question_answering": ("core.data.tasks.pointer_questions", "PointerQuestions"),
+}
 
 
 def example_labels(kind: str, count: int = 2, *, relations: bool = True) -> list[str]:
@@ -54,7 +59,7 @@ def task_for(config: TaskConfig, labels: Sequence[str]) -> Task:
         If the labels do not fit the task (fewer than two classes, a tag that is not IOB2, repeated names).
     """
     try:
-        module, name = REGISTRY[config.kind]
+        module, name = (POINTERS if config.head == "pointer" else REGISTRY)[config.kind]
     except KeyError:
         raise ConfigError(
             f"There is no task of kind {config.kind!r}.", where="task.kind", expected=f"one of {', '.join(REGISTRY)}"

@@ -82,6 +82,10 @@ class Prediction:
         Dependency: head of each word, counted from 1; 0 for the root, or for none.
     relations
         Dependency: relation of each word to its head; None where they are not learnt.
+    pointers
+        Tagging by pointers: which word each word points to, counted from 0; None for the empty slot.
+    contains
+        Tagging by pointers with a sentence label: probability by type that the sentence contains such an entity.
     """
 
     text: str
@@ -93,6 +97,8 @@ class Prediction:
     context: str | None = None
     heads: list[int] | None = None
     relations: list[str] | None = None
+    pointers: list[int | None] | None = None
+    contains: dict[str, float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the prediction for JSON; words, entities, heads, answers and context only where the task has them."""
@@ -103,6 +109,10 @@ class Prediction:
             found.update(words=self.words, entities=self.entities)
         if self.answers is not None:
             found.update(answers=self.answers, context=self.context)
+        if self.pointers is not None:
+            found.update(pointers=self.pointers)
+        if self.contains is not None:
+            found.update(contains=self.contains)
         return found
 
 

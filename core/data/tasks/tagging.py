@@ -14,6 +14,7 @@ from core.config import TaskConfig
 from core.data.tasks import scores
 from core.data.tasks.base import Encoded, Evaluation, Prediction, Rows
 from core.data.tasks.pieces import batches, frame_of, pad, piece_words
+from core.data.tasks.tagging_answers import Answers, entities_of, read_answers
 from core.data.tasks.windows import plan_windows, window_of
 from core.data.tasks.words import spans
 from core.errors import ConfigError, DataError
@@ -21,12 +22,37 @@ from core.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IGNORED", "Tagging", "entity_scores", "most_frequent_tagger"]
+__all__ = ["IGNORED", "Tagging", "WordWindow", "entity_scores", "most_frequent_tagger"]
 
 #: Gold of a position that is not a word's first sub-word; torch's cross-entropy passes over it.
 IGNORED = -100
 _WORST = 50
 _SHOWN_WORDS = 300
+
+
+@dataclass(frozen=True)
+class WordWindow:
+    """What one window shows of a sentence.
+
+    Parameters
+    ----------
+    pieces
+        Its sub-words with the special pieces.
+    places
+        Position of the first sub-word of each word that it shows, shape (words,).
+    words
+        Which words these are.
+    own
+        Whether it answers for them.
+    tags
+        Gold tags of the whole sentence, or None.
+    """
+
+    pieces: list[int]
+    places: np.ndarray
+    words: np.ndarray
+    own: np.ndarray
+    tags: np.ndarray | None
 
 
 class Tagging:
@@ -104,28 +130,44 @@ class Tagging:
             for index, (ids, owners) in enumerate(piece_words(tokenizer, batch["tokens"])):
                 words, firsts = np.unique(owners, return_index=True)
                 found.empty_words += len(batch["tokens"][index]) - len(words)
-                gold = np.asarray(batch["tags"][index], dtype=np.int64)[words] if labelled else None
+                gold = np.asarray(batch["tags"][index], dtype=np.int64) if labelled else None
                 windows = plan_windows(len(ids), capacity, stride)
                 answering = window_of(firsts, windows) if len(windows) > 1 else np.zeros(len(words), dtype=np.int64)
                 for number, (start, end) in enumerate(windows):
                     own = answering == number
                     if not own.any():
                         continue
-                    positions = (firsts[own] - start + len(before)).astype(np.int32)
-                    feature = {
-                        "input_ids": before + ids[start:end] + behind,
-                        "positions": positions,
-                        "words": words[own].astype(np.int32),
-                    }
-                    if gold is not None:
-                        labels = np.full(len(feature["input_ids"]), IGNORED)
-                        labels[positions] = gold[own]
-                        feature["labels"] = labels.tolist()
-                    found.features.append(feature)
-                    found.lengths.append(len(feature["input_ids"]))
+                    seen = (firsts >= start) & (firsts < end)
+                    places = (firsts[seen] - start + len(before)).astype(np.int32)
+                    pieces = before + ids[start:end] + behind
+                    window = WordWindow(pieces, places, words[seen].astype(np.int32), own[seen], gold)
+                    found.features.append(self._feature(window, found))
+                    found.lengths.append(len(pieces))
                     found.owner.append(row)
                 row += 1
         return found
+
+    def _feature(self, window: WordWindow, found: Encoded) -> dict[str, Any]:
+        """Return the feature of a window; what it cannot learn is counted in `found`."""
+        positions, words = window.places[window.own], window.words[window.own]
+        feature: dict[str, Any] = {"input_ids": window.pieces, "positions": positions, "words": words}
+        if window.tags is not None:
+            labels = np.full(len(window.pieces), IGNORED)
+            labels[positions] = window.tags[words]
+            feature["labels"] = labels.tolist()
+        return feature
+
+    def _read(self, logits: Sequence[Any], encoded: Encoded, words: list[int]) -> Answers:
+        """Return what the windows say of all words."""
+        return read_answers(logits, encoded, words, len(self.labels))
+
+    def _more(self, answers: Answers, gold: list[np.ndarray], *, details: bool) -> tuple[dict[str, float], Any]:
+        """Return scores beside those of entities, and their intervals where `details` are asked for."""
+        return {}, {}
+
+    def _shown(self, answers: Answers, row: int) -> dict[str, Any]:
+        """Return what is shown of a row beside its tags."""
+        return {}
 
     def collate(
         self, features: Sequence[dict[str, Any]], tokenizer: Any, *, pad_to: int | None = None
@@ -180,13 +222,14 @@ class Tagging:
     def decode(self, logits: Sequence[Any], encoded: Encoded, rows: Rows) -> list[Prediction]:
         """Return the most probable tag of each word, and the entities that the tags spell strictly."""
         sentences = [list(tokens) for batch in batches(rows) for tokens in batch["tokens"]]
-        answers = _answers(logits, encoded, [len(tokens) for tokens in sentences], len(self.labels))
+        answers = self._read(logits, encoded, [len(tokens) for tokens in sentences])
         found = []
         for row, tokens in enumerate(sentences):
             part = answers.part(row)
             tags = [self.labels[index] for index in answers.tags[part]]
             shares = [float(share) for share in answers.shares[part]]
-            found.append(Prediction(" ".join(tokens), tags, shares, tokens, _entities(tokens, tags, shares)))
+            entities = entities_of(tokens, tags, shares)
+            found.append(Prediction(" ".join(tokens), tags, shares, tokens, entities, **self._shown(answers, row)))
         return found
 
     def calibrate(self, logits: Sequence[Any], encoded: Encoded, rows: Rows) -> None:
@@ -201,23 +244,25 @@ class Tagging:
         if not len(rows):
             return Evaluation({}, {"n": 0})
         gold_ids = [np.asarray(tags, dtype=np.int64) for batch in batches(rows) for tags in batch["tags"]]
-        answers = _answers(logits, encoded, [len(tags) for tags in gold_ids], len(self.labels))
+        answers = self._read(logits, encoded, [len(tags) for tags in gold_ids])
         flat = np.concatenate(gold_ids)
-        losses = -answers.log_shares[np.arange(len(flat)), flat]
-        losses[~answers.answered] = 0.0
+        losses, counted = answers.losses(flat)
         gold = [[self.labels[index] for index in tags] for tags in gold_ids]
         predicted = [[self.labels[index] for index in answers.tags[answers.part(row)]] for row in range(len(gold))]
         metrics = entity_scores(gold, predicted)
-        metrics["loss"] = float(losses.sum() / max(1, answers.answered.sum()))
+        further, intervals = self._more(answers, gold_ids, details=details)
+        metrics |= further
+        metrics["loss"] = float(losses.sum() / max(1, counted.sum()))
         if not details:
             return Evaluation(metrics)
         bounds = answers.bounds
         right = answers.tags == flat
         sums = {
             name: np.add.reduceat(np.append(values.astype(np.float64), 0.0), bounds[:-1]) * (np.diff(bounds) > 0)
-            for name, values in (("loss", losses), ("words", answers.answered), ("right", right))
+            for name, values in (("loss", losses), ("words", counted), ("right", right))
         }
         found = self._tables(gold, predicted, sums["right"], np.diff(bounds))
+        found["intervals"] |= intervals
         worded = sums["words"] > 0
         if worded.any():
             drawn = scores.bootstrap_mean(sums["loss"][worded], sums["words"][worded])
@@ -272,7 +317,7 @@ class Tagging:
         }  # fmt: skip
 
     def _worst(
-        self, gold: list[list[str]], predicted: list[list[str]], means: np.ndarray, answers: _Answers, rows: Rows
+        self, gold: list[list[str]], predicted: list[list[str]], means: np.ndarray, answers: Answers, rows: Rows
     ) -> list[dict[str, Any]]:
         found = []
         for index in (int(place) for place in np.argsort(-means, kind="stable")[:_WORST]):
@@ -289,62 +334,10 @@ class Tagging:
                     "predicted": predicted[index][:_SHOWN_WORDS],
                     "loss": float(means[index]),
                     "confidence": float(shares.min()) if len(shares) else 1.0,
+                    **self._shown(answers, index),
                 }
             )
         return found
-
-
-@dataclass
-class _Answers:
-    """Answers of all words of all rows, one behind the other; those of row i stand at ``bounds[i] : bounds[i + 1]``."""
-
-    bounds: np.ndarray
-    #: Predicted tag; 0 (``O``) where the tokeniser leaves nothing of the word.
-    tags: np.ndarray
-    #: Probability of the predicted tag; 1 where the tokeniser leaves nothing.
-    shares: np.ndarray
-    #: Logarithms of all probabilities; shape (words, labels).
-    log_shares: np.ndarray
-    answered: np.ndarray
-
-    def part(self, row: int) -> slice:
-        return slice(int(self.bounds[row]), int(self.bounds[row + 1]))
-
-
-def _answers(logits: Sequence[Any], encoded: Encoded, words: list[int], size: int) -> _Answers:
-    bounds = np.concatenate([[0], np.cumsum(words)]).astype(np.int64)
-    log_shares = np.zeros((bounds[-1], size))
-    answered = np.zeros(bounds[-1], dtype=bool)
-    if encoded.features:
-        chosen = np.concatenate(
-            [np.asarray(part)[feature["positions"]] for part, feature in zip(logits, encoded.features, strict=True)]
-        ).astype(np.float64)
-        places = np.concatenate(
-            [bounds[row] + feature["words"] for row, feature in zip(encoded.owner, encoded.features, strict=True)]
-        )
-        chosen -= chosen.max(axis=1, keepdims=True)
-        log_shares[places] = chosen - np.log(np.exp(chosen).sum(axis=1, keepdims=True))
-        answered[places] = True
-    tags = np.where(answered, log_shares.argmax(axis=1), 0)
-    shares = np.exp(log_shares[np.arange(len(tags)), tags])
-    return _Answers(bounds, tags, shares, log_shares, answered)
-
-
-def _entities(tokens: list[str], tags: list[str], shares: list[float]) -> list[dict[str, Any]]:
-    """Return the entities with their characters in the words joined by single spaces."""
-    starts = np.cumsum([0] + [len(token) + 1 for token in tokens])
-    return [
-        {
-            "type": kind,
-            "text": " ".join(tokens[first : last + 1]),
-            "start": int(starts[first]),
-            "end": int(starts[last]) + len(tokens[last]),
-            "first": first,
-            "last": last,
-            "score": float(np.mean(shares[first : last + 1])),
-        }
-        for kind, first, last in spans(tags)
-    ]
 
 
 def entity_scores(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, float]:

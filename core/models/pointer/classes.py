@@ -19,6 +19,10 @@ def model_class(name: str) -> Any:
         from core.models.pointer.dependency import AutoModelForDependency
 
         return AutoModelForDependency
+    if name == "AutoModelForPointers":
+        from core.models.pointer.model import AutoModelForPointers
+
+        return AutoModelForPointers
     import transformers
 
     return getattr(transformers, name)

@@ -12,15 +12,60 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["DEVIATION", "NULL", "PointerMemory", "PointerScorer", "pointer_shares"]
+__all__ = [
+    "DEVIATION", "LOWEST", "NULL", "PointerMemory", "PointerScorer", "PointerTargets", "distance_scores",
+    "fresh_parameters", "pointer_shares",
+]  # fmt: skip
 
 #: Where the empty slot stands among what can be pointed to; word i stands at 1 + i.
 NULL = 0
 #: Standard deviation of fresh weights, as in BERT.
 DEVIATION = 0.02
+#: Score of what cannot be pointed to: its share is exactly 0, and no infinity gets into a gradient.
+LOWEST = torch.finfo(torch.float32).min
 
 
-class PointerScorer(nn.Module):
+class PointerTargets(nn.Module):
+    """What can be pointed to: the words of a sentence by their keys, and the empty slot by a learned one.
+
+    Parameters
+    ----------
+    width
+        Size of the words' states.
+    size
+        Dimension d of queries and keys.
+    """
+
+    def __init__(self, width: int, size: int):
+        super().__init__()
+        self.size = size
+        self.key = nn.Linear(width, size, bias=False)
+        self.bias = nn.Linear(width, 1)
+        self.null = nn.Parameter(torch.empty(size))
+        fresh_parameters(self)
+
+    def reset(self, deviation: float = DEVIATION) -> None:
+        """Initialise anew from the ambient random state; distances and biases begin at zero."""
+        fresh_parameters(self, deviation)
+
+    def compare(
+        self, queries: torch.Tensor, states: torch.Tensor, valid: torch.Tensor, near: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Score queries of shape (batch, queries, size) against words; see :meth:`PointerScorer.forward`.
+
+        `near` is added to the scores of words: of a shape that broadcasts to (batch, queries, words).
+        """
+        keys = self.key(states)
+        null = self.null.to(keys.dtype).expand(len(keys), 1, -1)
+        scaled = (queries * (1.0 / math.sqrt(self.size))).to(keys.dtype)
+        scores = torch.matmul(scaled, torch.cat([null, keys], dim=1).transpose(1, 2)).float()
+        scores = scores + functional.pad(self.bias(states).squeeze(-1).float(), (1, 0))[:, None, :]
+        if near is not None:
+            scores = scores + functional.pad(near, (1, 0))
+        return scores.masked_fill(functional.pad(~valid, (1, 0), value=False)[:, None, :], LOWEST)
+
+
+class PointerScorer(PointerTargets):
     """Scores of every word for pointing to every word, or to the empty slot.
 
     Parameters
@@ -50,23 +95,11 @@ class PointerScorer(nn.Module):
     """
 
     def __init__(self, width: int, size: int, *, reach: int | None = None):
-        super().__init__()
-        self.size = size
+        super().__init__(width, size)
         self.reach = reach
         self.query = nn.Linear(width, size, bias=False)
-        self.key = nn.Linear(width, size, bias=False)
-        self.bias = nn.Linear(width, 1)
-        self.null = nn.Parameter(torch.empty(size))
         self.distance = None if reach is None else nn.Parameter(torch.empty(2 * reach + 1))
-        self.reset()
-
-    def reset(self, deviation: float = DEVIATION) -> None:
-        """Initialise anew from the ambient random state; distances and biases begin at zero."""
-        for weight in (self.query.weight, self.key.weight, self.bias.weight, self.null):
-            nn.init.normal_(weight, std=deviation)
-        nn.init.zeros_(self.bias.bias)
-        if self.distance is not None:
-            nn.init.zeros_(self.distance)
+        fresh_parameters(self)
 
     def forward(self, states: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """Score the words of a batch of sentences.
@@ -85,25 +118,28 @@ class PointerScorer(nn.Module):
             Shape (batch, words, 1 + words), float32: the empty slot, then the words. Places that are not valid have
             the lowest finite number, so that their share is exactly 0; the empty slot is always valid.
         """
-        batch, words, _ = states.shape
-        queries = self.query(states) * (1.0 / math.sqrt(self.size))
-        keys = self.key(states)
-        null = self.null.to(keys.dtype).expand(batch, 1, -1)
-        scores = torch.matmul(queries, torch.cat([null, keys], dim=1).transpose(1, 2)).float()
-        scores = scores + functional.pad(self.bias(states).squeeze(-1).float(), (1, 0))[:, None, :]
-        if self.distance is not None:
-            scores = scores + functional.pad(self._distances(words), (1, 0))
-        blocked = functional.pad(~valid, (1, 0), value=False)
-        return scores.masked_fill(blocked[:, None, :], torch.finfo(torch.float32).min)
+        near = None
+        if self.distance is not None and self.reach is not None:
+            near = distance_scores(self.distance, self.reach, states.shape[1])
+        return self.compare(self.query(states), states, valid, near)
 
-    def _distances(self, words: int) -> torch.Tensor:
-        """Return the score of the distance i − t, shape (words, words)."""
-        assert self.distance is not None
-        assert self.reach is not None
-        places = torch.arange(1 - words, words, device=self.distance.device).clamp(-self.reach, self.reach)
-        line = self.distance[places + self.reach]
-        # Row t is the line from 1 - words + (words - 1 - t) on: all rows are views of it.
-        return line.unfold(0, words, 1).flip(0)
+
+def distance_scores(distance: torch.Tensor, reach: int, words: int) -> torch.Tensor:
+    """Return the score of the clipped distance i − t, shape (words, words), from one number a distance."""
+    places = torch.arange(1 - words, words, device=distance.device).clamp(-reach, reach)
+    line = distance[places + reach]
+    # Row t is the line from words - 1 - t on: all rows are views of it.
+    return line.unfold(0, words, 1).flip(0)
+
+
+def fresh_parameters(module: nn.Module, deviation: float = DEVIATION) -> None:
+    """Initialise a pointing module anew from the ambient random state: biases and distances at zero."""
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            if name in ("bias", "distance"):
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.normal_(parameter, std=deviation)
 
 
 def pointer_shares(scores: torch.Tensor) -> torch.Tensor:
@@ -127,12 +163,11 @@ class PointerMemory(nn.Module):
         self.size = size
         self.value = nn.Linear(width, size, bias=False)
         self.null = nn.Parameter(torch.empty(size))
-        self.reset()
+        fresh_parameters(self)
 
     def reset(self, deviation: float = DEVIATION) -> None:
         """Initialise anew from the ambient random state."""
-        nn.init.normal_(self.value.weight, std=deviation)
-        nn.init.normal_(self.null, std=deviation)
+        fresh_parameters(self, deviation)
 
     def forward(self, shares: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         """Read the words' states.

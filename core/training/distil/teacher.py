@@ -150,6 +150,7 @@ def load_teacher(source: str, task: Task, *, where: str, names: Mapping[str, str
     problem = task_difference(other.config, labels, task.config, list(task.labels))
     if problem is not None:
         alike = other.kind == task.kind and other.config.multi_label == task.config.multi_label
+        alike = alike and other.config.head == "linear"
         raise ConfigError(
             problem, where=where,
             expected=f"the labels {', '.join(task.labels[:12])}" if alike else "a teacher of the student's task",
