@@ -30,7 +30,7 @@ class Dependency:
     Parameters
     ----------
     config
-        ``tree``, ``relations``, ``score_punctuation`` and ``stride`` count here.
+        ``tree``, ``relations``, ``score_punctuation``, ``stride`` and ``pointer`` count here.
     labels
         Relations in the order of their indices; without relations ``none`` and ``word``.
 
@@ -42,8 +42,8 @@ class Dependency:
     Notes
     -----
     The loss of a word is the cross-entropy of its head and, with relations, that of its relation given what the pointer
-    reads, weighed alike (Dozat & Manning 2017 add both as well). A word's first sub-word stands for it. Trees are
-    decoded by :func:`core.data.tasks.dependency_decoding.best_tree`.
+    reads times ``pointer.type_weight`` (Dozat & Manning 2017 add both, weighed alike). A word's first sub-word stands
+    for it. Trees are decoded by :func:`core.data.tasks.dependency_decoding.best_tree`.
     """
 
     kind = "dependency"
@@ -73,6 +73,7 @@ class Dependency:
 
     def model_kwargs(self) -> dict[str, Any]:
         """Return the head's arguments: label names as in stock configs, and what kind of pointers there are."""
+        own = self.config.pointer
         return {
             "num_labels": len(self.labels),
             "id2label": dict(enumerate(self.labels)),
@@ -81,9 +82,9 @@ class Dependency:
                 "kind": "dependency",
                 "relations": self._relations,
                 "itself": not self.config.tree,
-                "size": 64,
-                "reach": 16,
-                "memory": True,
+                "size": own.size,
+                "reach": own.reach if own.relative else None,
+                "memory": own.memory,
             },
         }
 
@@ -165,7 +166,7 @@ class Dependency:
             each = (1.0 - label_smoothing) * each + label_smoothing * spread
         kinds = gold[:, 1] if self._relations else (gold[:, 0] > 0).long()
         if self._relations:
-            each = each + functional.cross_entropy(
+            each = each + self.config.pointer.type_weight * functional.cross_entropy(
                 chosen[:, size:], gold[:, 1], reduction="none", ignore_index=NOT_SEEN, label_smoothing=label_smoothing
             )
         weights = each.new_ones(len(each))

@@ -145,6 +145,18 @@ def test_the_loss_is_the_sum_of_both_cross_entropies(smoothing: float) -> None:
     assert torch.isfinite(one)
 
 
+def test_settings_of_the_pointer_reach_head_and_loss() -> None:
+    bare = task(pointer={"memory": False, "relative": False, "size": 8, "type_weight": 2.0})
+    assert bare.model_kwargs()["pointers"] == {
+        "kind": "dependency", "relations": len(LABELS), "itself": False, "size": 8, "reach": None, "memory": False,
+    }  # fmt: skip
+    assert task(tree=False, pointer={"reach": 5}).model_kwargs()["pointers"]["reach"] == 5
+    logits = torch.randn(1, 2, 3 + len(LABELS), generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([[[2, 1], [0, 5]]])
+    relations = functional.cross_entropy(logits[0, :, 3:], labels[0, :, 1], reduction="sum")
+    torch.testing.assert_close(bare.loss(logits, labels)[0], task().loss(logits, labels)[0] + relations)
+
+
 def test_smoothing_passes_over_what_cannot_be() -> None:
     lowest = torch.finfo(torch.float32).min
     logits = torch.tensor([[[1.0, lowest, 2.0], [0.5, 1.5, lowest]]])
