@@ -67,7 +67,7 @@ def stage_of(config: Comparison, strategy: Strategy, task: ComparisonTask) -> St
     steps = steps_of(config, strategy, task)
     stage = _trained(config, strategy, task.head_lr)
     every = stage.eval_every or max(1, steps // _EVALUATIONS)
-    changes = {"name": "train", "steps": steps, "epochs": None, "eval_every": every}
+    changes: dict[str, Any] = {"name": "train", "steps": steps, "epochs": None, "eval_every": every}
     return Stage.model_validate({**stage.model_dump(mode="json"), **changes})
 
 
@@ -133,7 +133,7 @@ def joint_plan(
     steps = sum(steps_of(config, strategy, task) for task in tasks)
     every = stage.eval_every or max(1, steps // _EVALUATIONS)
     by_examples = config.budget.rule == "examples"
-    length = {"steps": None, "epochs": 1.0} if by_examples else {"steps": steps, "epochs": None}
+    length: dict[str, Any] = {"steps": None, "epochs": 1.0} if by_examples else {"steps": steps, "epochs": None}
     training = {**stage.model_dump(mode="json"), **length, "eval_every": every}
     return JointPlan.model_validate(
         {

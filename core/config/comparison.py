@@ -283,7 +283,7 @@ def _check_budget(stage: Stage, where: str) -> None:
 
 def comparison_yaml(config: Comparison) -> str:
     """Return a comparison as a short YAML file: what differs from the defaults, and what it is about."""
-    kept = {
+    kept: dict[str, Any] = {
         "kind": "compare", "name": config.name, **config.model_dump(mode="json", exclude_defaults=True),
         "seeds": config.seeds, "margin": config.margin, "budget": config.budget.model_dump(mode="json"),
     }  # fmt: skip

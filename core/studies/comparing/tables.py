@@ -91,7 +91,9 @@ def costs(config: Comparison, children: Sequence[ChildRun]) -> list[dict[str, An
     for strategy in config.strategies:
         own = [one for one in children if one.strategy == strategy.name and one.seed in config.seed_list]
         good = [one for one in own if not one.failed]
-        seconds, parameters, shared = [], [], []
+        seconds: list[float] = []
+        parameters: list[int] = []
+        shared: list[int] = []
         for seed in config.seed_list:
             runs = [one for one in good if one.seed == seed]
             if {task for one in runs for task in one.tasks} != {task.name for task in config.tasks}:

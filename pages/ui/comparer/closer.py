@@ -38,9 +38,7 @@ def _breakdown(view: Mapping[str, Any]) -> None:
     with st.container(border=True, gap="small", key="comparison_breakdown"):
         st.markdown("##### Where they differ")
         words = {f"{task}: by {by}": (task, by) for task, by in groups}
-        chosen = st.selectbox(
-            "Scores by", list(words), key="comparison_by", format_func=lambda name: plain(name, 80), width=360
-        )  # fmt: skip
+        chosen = st.selectbox("Scores by", list(words), key="comparison_by", width=360)
         shown = [one for one in rows if (one["task"], one["by"]) == words[chosen]]
         st.dataframe(
             [
@@ -62,9 +60,7 @@ def _disagreements(view: Mapping[str, Any]) -> None:
         st.markdown("##### Test rows on which strategies disagree")
         groups = list(dict.fromkeys((one["task"], one["a"], one["b"]) for one in rows))
         words = {f"{task}: {a} and {b}": (task, a, b) for task, a, b in groups}
-        chosen = st.selectbox(
-            "Strategies", list(words), key="comparison_pair", format_func=lambda name: plain(name, 80), width=360
-        )  # fmt: skip
+        chosen = st.selectbox("Strategies", list(words), key="comparison_pair", width=360)
         task, a, b = words[chosen]
         shown = [one for one in rows if (one["task"], one["a"], one["b"]) == (task, a, b)]
         for at, one in enumerate(shown):

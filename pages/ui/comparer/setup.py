@@ -67,7 +67,7 @@ def _tasks(studio: Studio) -> list[dict[str, Any]]:
     row = st.container(horizontal=True, gap="medium", vertical_alignment="bottom")
     default = ["reviews"] if "reviews" in samples else list(words)[:1]
     chosen = row.multiselect(
-        "Tasks", list(words), default=default, key="comparer_tasks", format_func=lambda name: plain(words[name], 70),
+        "Tasks", list(words), default=default, key="comparer_tasks", format_func=lambda name: words[name][:70],
         help="Bundled samples and uploaded files. Every strategy learns each of them; the rows are the same for all.",
     )  # fmt: skip
     rows = row.number_input("Training rows", 20, 100_000, 1000, 100, key="comparer_rows", width=140,
