@@ -16,9 +16,12 @@ export GOMP_SPINCOUNT ?= 5000
 run: $(SAMPLES)  ## open the dashboard with the bundled model and data
 	$(BIN)/bertloom ui
 
-# Units and pages on all cores, the browser's beside them. They start hundreds of processes, which should not compile the same modules.
+# Units and pages on all cores (four at most), one file a process; then the browser, two files at a time: their tests wait a lot.
+# Side by side both would be shorter, but limits of time are of a machine that does nothing else.
+# They start hundreds of processes, which should not compile the same modules.
 test: $(SAMPLES)  ## every test: units, pages, browser
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m tests.side_by_side
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(PYTEST) tests/unit tests/pages -n auto --maxprocesses 4 --dist loadfile --durations 20
+	env -u PYTHONDONTWRITEBYTECODE $(PYTEST) tests/e2e -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 check: $(STAMP)  ## lint, types, import contract
 	$(BIN)/ruff check .
