@@ -94,9 +94,9 @@ def measure(rows: int, batch: int, steps: int, cache: Path) -> dict[str, Any]:
         given = {name: next(stream)[3] for name, stream in streams.items()}
         ((task, indices),) = given["joint"]
         for arm in (*arms[turn:], *arms[:turn]):
-            session: Session = single[task] if arm == "single" else joint[arm]
+            taker: Session = single[task] if arm == "single" else joint[arm]
             started = time.perf_counter()
-            session.step(indices if arm == "single" else given[arm], own, session.optimiser.base)
+            taker.step(indices if arm == "single" else given[arm], own, taker.optimiser.base)
             if own > WARM:
                 seconds[arm] += time.perf_counter() - started
     looks = joint["looking"].conflicts.looks

@@ -140,7 +140,7 @@ def test_uncertainty_has_the_gradient_of_kendalls_loss() -> None:
     assert s.grad.item() == pytest.approx(0.5 - np.exp(-0.7) * 9.0)
     assert weights.learnt["joint.log_variance.0"].grad is None
     assert weights.weighted(1, loss.detach()).item() == pytest.approx(np.exp(-0.7) * 9.0 + 0.35)
-    s.grad = None
+    s.grad.zero_()
     weights.price(1, torch.tensor(8.0))  # micro-batches: everything is divided by 8 later
     assert s.grad.item() / 8 == pytest.approx(0.5)
 

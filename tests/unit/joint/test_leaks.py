@@ -79,7 +79,9 @@ def test_gate_rows_that_another_task_is_tested_on_are_found() -> None:
 def test_a_run_refuses_a_context_that_is_another_tasks_test(
     joint: Callable[..., JointPlan], tmp_path: Path, fresh: Callable[..., MemoryContext]
 ) -> None:
-    rows = [{"question": "where", "context": f"anna lives in berlin {n}", "answers": ["berlin"]} for n in range(30)]
+    rows: list[dict[str, Any]] = [
+        {"question": "where", "context": f"anna lives in berlin {n}", "answers": ["berlin"]} for n in range(30)
+    ]
     (tmp_path / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     words = [{"tokens": row["context"].split(), "tags": ["B-PER", "O", "O", "B-LOC", "O"]} for row in rows[:20]]
     (tmp_path / "tags.jsonl").write_text("".join(json.dumps(row) + "\n" for row in words))
