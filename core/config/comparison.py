@@ -218,7 +218,7 @@ class Comparison(Config):
                         f"tasks.{at} ({one.name}) has no {role} rows, and runs are {why}: data.{role}_share is 0 and "
                         f"there is no {role}_source"
                     )
-            if getattr(one.task, "head", "linear") != "linear":
+            if one.task.head != "linear":
                 raise ValueError(f"tasks.{at} ({one.name}): the strategies say which head it has; leave task.head out")
         self._plans()
         runs = len(self.strategies) * len(self.tasks) * self.seeds
@@ -298,8 +298,7 @@ def comparison_yaml(config: Comparison) -> str:
 
 def presets() -> Sequence[str]:
     """Return the names of ready strategies: sharing and head, with ``-frozen`` where only the head learns."""
-    points = "head" in TaskConfig.model_fields
-    return [name for name, way in _PRESETS.items() if points or way.get("head") != "pointer"]
+    return list(_PRESETS)
 
 
 def preset(name: str) -> Strategy:
