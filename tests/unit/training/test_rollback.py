@@ -150,7 +150,7 @@ def test_a_diverging_stage_is_caught_within_one_evaluation_cut_and_ends_above_th
 def test_a_run_in_which_everything_failed_ends_with_the_weights_that_it_began_with(
     make_plan: Callable[..., Plan], context: MemoryContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.training.attempt.distinct_predictions", lambda *_: 1)
+    monkeypatch.setattr("core.training.session.distinct_predictions", lambda *_: 1)
     stage = {"eval_every": 2, "guards": {"single_class": 1}, "max_retries": 1}
     assert train(make_plan(stage=stage), context) is Outcome.FINISHED
     found = results(context)
@@ -161,7 +161,7 @@ def test_a_run_in_which_everything_failed_ends_with_the_weights_that_it_began_wi
 def test_a_guard_without_retries_fails_the_run_in_its_own_words(
     make_plan: Callable[..., Plan], context: MemoryContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.training.attempt.distinct_predictions", lambda *_: 1)
+    monkeypatch.setattr("core.training.session.distinct_predictions", lambda *_: 1)
     with pytest.raises(TrainingDiverged, match="one class"):
         train(make_plan(stage={"guards": {"single_class": 1}}), context)
     assert actions(context) == [("guard", "fail")]
@@ -174,7 +174,7 @@ def test_when_no_retry_is_left_the_best_weights_go_on_or_the_run_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     counts = iter([2, 1, 1, 2, 2, 2, 2, 2])
-    monkeypatch.setattr("core.training.attempt.distinct_predictions", lambda *_: next(counts))
+    monkeypatch.setattr("core.training.session.distinct_predictions", lambda *_: next(counts))
     first = {
         "name": "a",
         "guards": {"single_class": 1},
@@ -193,8 +193,8 @@ def test_when_no_retry_is_left_the_best_weights_go_on_or_the_run_ends(
 def test_predictions_that_are_certain_and_wrong_are_a_collapse(
     make_plan: Callable[..., Plan], context: MemoryContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.training.attempt.entropy_share", lambda *_: 0.01)
-    monkeypatch.setattr("core.training.stage.majority_score", lambda *_: 1.0)
+    monkeypatch.setattr("core.training.session.entropy_share", lambda *_: 0.01)
+    monkeypatch.setattr("core.training.session.majority_score", lambda *_: 1.0)
     with pytest.raises(TrainingDiverged, match=r"entropy is 0\.01"):
         train(make_plan(stage={"guards": {"entropy": 0.05}}), context)
 

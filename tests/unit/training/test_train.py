@@ -145,7 +145,7 @@ def test_loss_guard_stops_a_run_and_says_so(
 def test_single_class_guard_stops_a_run(
     make_plan: Callable[..., Plan], context: MemoryContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.training.attempt.distinct_predictions", lambda *_: 1)
+    monkeypatch.setattr("core.training.session.distinct_predictions", lambda *_: 1)
     plan = make_plan(stage={"epochs": 4, "guards": {"single_class": 2}})
     with pytest.raises(TrainingDiverged, match="one class"):
         train(plan, context)

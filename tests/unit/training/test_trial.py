@@ -108,7 +108,7 @@ def test_a_trial_can_be_pruned_after_an_evaluation(run: Run) -> None:
 
 def test_a_guard_in_a_trial_raises_and_the_model_is_free_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     before = run.snapshot()
-    monkeypatch.setattr("core.training.attempt.distinct_predictions", lambda *_: 1)
+    monkeypatch.setattr("core.training.session.distinct_predictions", lambda *_: 1)
     with pytest.raises(TrainingDiverged):
         run.train_stage(Stage(**STAGE, guards={"single_class": 1}), 0)
     run.restore(before)
