@@ -91,6 +91,11 @@ class TaskConfig(Config):
     )
     pointer: PointerConfig = Field(default_factory=PointerConfig, description="Head pointer, and dependency.")
 
+    @property
+    def stretches(self) -> bool:
+        """Whether entities are found as stretches of words, by a head that points."""
+        return self.kind == "tagging" and self.head == "pointer" and self.pointer.kind == "global"
+
     @model_validator(mode="after")
     def _points(self) -> TaskConfig:
         if self.head == "pointer" and self.kind not in ("tagging", "question_answering"):
@@ -315,6 +320,13 @@ class Plan(Config):
             self._no_teacher("dependency", "labels of words and texts, not heads of words")
         if task.head == "pointer":
             self._no_teacher("a head that points", "labels of words and texts, not pointers")
+        if task.stretches:
+            smooth = next((stage.name for stage in self.active if stage.label_smoothing), None)
+            if smooth is not None:
+                raise ValueError(
+                    f"the stage {smooth} smooths labels, and scores of stretches (task.pointer.kind global) have none "
+                    "that are spread: set label_smoothing to 0"
+                )
         return self
 
     def _questions(self) -> None:

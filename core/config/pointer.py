@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, model_validator
 
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
@@ -13,6 +15,11 @@ __all__ = ["PointerConfig"]
 class PointerConfig(Config):
     """A head that points to a word or to an empty slot, and what it reads there."""
 
+    kind: Literal["words", "global"] = Field(
+        "words",
+        description="Tagging only. words: each word points to the first word of its entity. global: every stretch of "
+        "words is scored for every type (GlobalPointer), so that entities may lie inside each other.",
+    )
     size: int = Field(
         64, ge=1, le=4096, json_schema_extra=_ADVANCED, description="Dimension of queries, keys and memory."
     )
@@ -39,3 +46,9 @@ class PointerConfig(Config):
         description="Tagging only: weight λ of the loss of a sentence label that is derived from the tags: which types "
         "of entities the sentence contains. 0: it is not learnt, and the head has no parameters for it.",
     )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _even(self) -> PointerConfig:
+        if self.kind == "global" and self.size % 2:
+            raise ValueError(f"task.pointer.size must be even with kind global (pairs are turned), got {self.size}")
+        return self

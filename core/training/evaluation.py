@@ -12,6 +12,7 @@ import torch
 from core.config import TaskConfig
 from core.data.tasks.base import Encoded
 from core.data.tasks.heads import cut_logits
+from core.data.tasks.pointer_spans import doubt_of, kinds_of
 from core.data.tasks.scores import softmax
 from core.training.batches import evaluation_batches
 
@@ -81,6 +82,8 @@ def distinct_predictions(logits: Sequence[np.ndarray], task: TaskConfig) -> int:
         return len({int(head) - at for one in logits for at, head in enumerate(one[:, : 1 + len(one)].argmax(-1))})
     if task.kind == "question_answering":
         return len({int(one[:, 0].argmax()) for one in logits})
+    if task.stretches:
+        return len({kind for one in logits for kind in kinds_of(one)})
     if task.head == "pointer":  # the empty slot, or the type of what is pointed to
         twice = task.pointer.sentence_weight > 0  # the types of words, then those of sentences
         return len({kind for one in logits for kind in _pointed(one, twice=twice)})
@@ -143,6 +146,9 @@ def _position_entropy(logits: Sequence[np.ndarray], encoded: Encoded) -> float:
 def _pointer_entropy(logits: Sequence[np.ndarray], encoded: Encoded) -> float:
     found: list[float] = []
     for one, feature in zip(logits, encoded.features, strict=True):
+        if "spans" in feature:
+            found += doubt_of(one, feature["own"]).tolist()
+            continue
         words = len(feature["places"])
         shares = softmax(one[:words, : 1 + words][feature["own"]])
         found += (-(shares * np.log(np.maximum(shares, 1e-300))).sum(axis=-1) / math.log(1 + words)).tolist()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.data.tasks.base import Encoded, Evaluation, Task
+from core.data.tasks.pointer_global import GlobalTagging
 from core.data.tasks.pointer_tagging import PointerTagging
 from core.training.gates import Score
 
@@ -79,7 +80,7 @@ def majority_score(task: Task, metric: str, roles: Any, encoded: Encoded) -> flo
     if metric == "loss" and task.kind == "question_answering":
         nothing = [np.zeros((length, 2)) for length in encoded.lengths]
         return float(task.evaluate(nothing, encoded, rows).metrics[metric])
-    if metric == "loss" and isinstance(task, PointerTagging):
+    if metric == "loss" and isinstance(task, PointerTagging | GlobalTagging):
         return float(task.evaluate(task.uninformed(encoded), encoded, rows).metrics[metric])
     if metric == "loss":
         counts = np.maximum(np.asarray(task.label_counts(encoded), dtype=np.float64), 0.5)

@@ -119,7 +119,7 @@ _OWN_PLACE = (
     "data.finetuning_source", "data.training",
     "name", "tags", "task.kind", "task.multi_label", "task.no_answer", "task.answer_language", "data.source",
     "task.tree", "task.relations", "data.columns.heads", "data.columns.relations",
-    "task.head", "task.pointer.memory", "task.pointer.relative",
+    "task.head", "task.pointer.kind", "task.pointer.memory", "task.pointer.relative",
     "model.source", "model.keep_layers",
     "data.columns.text", "data.columns.text_pair", "data.columns.label", "data.columns.tokens", "data.columns.tags",
     "data.columns.question", "data.columns.context", "data.columns.answers", "data.columns.start",
@@ -239,14 +239,18 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
             return state.get("task.kind") != "classification"
         case "task.head":
             return state.get("task.kind") in ("tagging", "question_answering")
-        case "task.pointer.memory" | "task.pointer.relative" | "task.pointer.size":
+        case "task.pointer.kind":
+            return _points(state) and state.get("task.kind") == "tagging"
+        case "task.pointer.relative" | "task.pointer.size":
             return _points(state)
+        case "task.pointer.memory":
+            return _points(state) and not _stretches(state)
         case "task.pointer.reach":
-            return _points(state) and bool(state.get("task.pointer.relative"))
+            return _points(state) and bool(state.get("task.pointer.relative")) and not _stretches(state)
         case "task.pointer.sentence_weight":
-            return state.get("task.kind") == "tagging" and state.get("task.head") == "pointer"
+            return _points(state) and state.get("task.kind") == "tagging" and not _stretches(state)
         case "task.pointer.type_weight":
-            return _points(state) and state.get("task.kind") != "question_answering"
+            return _points(state) and state.get("task.kind") != "question_answering" and not _stretches(state)
         case "task.tree" | "task.relations" | "task.score_punctuation":
             return state.get("task.kind") == "dependency"
         case "task.no_answer" | "task.answer_language" | "task.longest_answer" | "task.longest_question":
@@ -269,6 +273,11 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
 def _points(state: Mapping[str, Any]) -> bool:
     """Tell whether the task's head points."""
     return state.get("task.kind") == "dependency" or state.get("task.head") == "pointer"
+
+
+def _stretches(state: Mapping[str, Any]) -> bool:
+    """Tell whether entities are found as stretches of words."""
+    return bool(state.get("task.kind") == "tagging" and state.get("task.pointer.kind") == "global")
 
 
 def _relevant_in_stage(prefix: str, name: str, state: Mapping[str, Any]) -> bool:

@@ -92,11 +92,18 @@ def settings_of(state: Mapping[str, Any]) -> dict[str, bool]:
     return {
         "multi_label": bool(state.get("task.multi_label")), "tree": bool(state.get("task.tree", True)),
         "relations": bool(state.get("task.relations", True)), "pointer": state.get("task.head") == "pointer",
+        "stretches": state.get("task.pointer.kind") == "global",
     }  # fmt: skip
 
 
 def metrics_of(
-    kind: str, *, multi_label: bool, tree: bool = True, relations: bool = True, pointer: bool = False
+    kind: str,
+    *,
+    multi_label: bool,
+    tree: bool = True,
+    relations: bool = True,
+    pointer: bool = False,
+    stretches: bool = False,
 ) -> list[str]:
     """Return the names of a task's metrics on the gate rows, its own first, the loss last."""
     from core.config import TaskConfig
@@ -105,7 +112,14 @@ def metrics_of(
     several = multi_label and kind == "classification"
     head = "pointer" if pointer and kind in ("tagging", "question_answering") else "linear"
     config = TaskConfig.model_validate(
-        {"kind": kind, "multi_label": several, "tree": tree, "relations": relations, "head": head}
+        {
+            "kind": kind,
+            "multi_label": several,
+            "tree": tree,
+            "relations": relations,
+            "head": head,
+            "pointer": {"kind": "global" if stretches else "words"},
+        }
     )
     task = task_for(config, example_labels(kind, relations=relations))
     return sorted(task.metric_names, key=lambda name: (name == "loss", name != task.primary_metric))

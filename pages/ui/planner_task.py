@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.data.readers.squad import looks_like_squad
+from pages.ui.forms_fields import relevant
 from pages.ui.planner_draft import Draft, put
 from pages.ui.planner_widgets import field
 
@@ -26,8 +27,8 @@ _SETTINGS: dict[str, Any] = {
     "head": "linear",
 }  # fmt: skip
 _POINTS = {
-    "tagging": "Each word points to the first word of its entity",
-    "question_answering": "Two learned queries point to start and end of the answer",
+    "tagging": "Each word points to the first word of its entity, or to an empty slot",
+    "question_answering": "Two learned queries point to start and end of the answer, or to an empty slot",
 }
 _HEAD = 4096
 
@@ -62,10 +63,16 @@ def _head(draft: Draft) -> None:
     with st.container():
         if draft.state.get("task.head") != "pointer":
             return
-        _parts(draft)
+        tags = draft.state.get("task.kind") == "tagging"
+        if tags:
+            field(draft, "task.pointer.kind")
+        with st.container():
+            _parts(draft)
         what = _POINTS[str(draft.state.get("task.kind"))]
+        if tags and draft.state.get("task.pointer.kind") == "global":
+            what = "Every stretch of words has a score for each type, and is an entity where it is above zero"
         st.caption(
-            f"{what}, or to an empty slot. What is answered and how it is scored stays the same. The model loads where "
+            f"{what}. What is answered and how it is scored stays the same. The model loads where "
             "Bertloom is installed, and is not written as ONNX."
         )
 
@@ -75,7 +82,8 @@ def _parts(draft: Draft) -> None:
     row = st.columns(2, gap="medium")
     for column, name in zip(row, ("memory", "relative"), strict=True):
         with column:
-            field(draft, f"task.pointer.{name}")
+            if relevant(f"task.pointer.{name}", draft.state):
+                field(draft, f"task.pointer.{name}")
 
 
 def suit_kind() -> None:

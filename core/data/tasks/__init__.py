@@ -27,6 +27,8 @@ POINTERS: dict[str, tuple[str, str]] = {
     "tagging": ("core.data.tasks.pointer_tagging", "PointerTagging"),
     "question_answering": ("core.data.tasks.pointer_questions", "PointerQuestions"),
 }
+#: And for a head that scores stretches of words.
+STRETCHES = ("core.data.tasks.pointer_global", "GlobalTagging")
 
 
 def example_labels(kind: str, count: int = 2, *, relations: bool = True) -> list[str]:
@@ -59,7 +61,8 @@ def task_for(config: TaskConfig, labels: Sequence[str]) -> Task:
         If the labels do not fit the task (fewer than two classes, a tag that is not IOB2, repeated names).
     """
     try:
-        module, name = (POINTERS if config.head == "pointer" else REGISTRY)[config.kind]
+        listed = POINTERS if config.head == "pointer" else REGISTRY
+        module, name = STRETCHES if config.stretches else listed[config.kind]
     except KeyError:
         raise ConfigError(
             f"There is no task of kind {config.kind!r}.", where="task.kind", expected=f"one of {', '.join(REGISTRY)}"

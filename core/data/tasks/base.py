@@ -86,6 +86,8 @@ class Prediction:
         Tagging by pointers: which word each word points to, counted from 0; None for the empty slot.
     contains
         Tagging by pointers with a sentence label: probability by type that the sentence contains such an entity.
+    spans
+        Tagging by stretches: all that were found, {"type", "first", "last" (words), "score"}; they may overlap.
     """
 
     text: str
@@ -99,6 +101,7 @@ class Prediction:
     relations: list[str] | None = None
     pointers: list[int | None] | None = None
     contains: dict[str, float] | None = None
+    spans: list[dict[str, Any]] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the prediction for JSON; words, entities, heads, answers and context only where the task has them."""
@@ -113,6 +116,8 @@ class Prediction:
             found.update(pointers=self.pointers)
         if self.contains is not None:
             found.update(contains=self.contains)
+        if self.spans is not None:
+            found.update(spans=self.spans)
         return found
 
 

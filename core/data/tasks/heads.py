@@ -43,9 +43,11 @@ def cut_logits(values: np.ndarray, feature: Mapping[str, Any], length: int) -> n
     ----------
     values
         Its part of a batch's logits: shape (classes,), (length of the batch, classes), or of a head that points from
-        words to words (words of the batch, 1 + words of the batch + others).
+        words to words (words of the batch, 1 + words of the batch + others), or of one that scores stretches (words of
+        the batch, words of the batch · types).
     feature
-        The feature; one with words that are pointed to has their ``places``.
+        The feature; one with words that are pointed to has their ``places``, one with stretches also ``spans``: how
+        many types there are.
     length
         Its sub-words.
     """
@@ -54,4 +56,6 @@ def cut_logits(values: np.ndarray, feature: Mapping[str, Any], length: int) -> n
     if "places" not in feature:
         return values[:length]
     words, padded = len(feature["places"]), len(values)
+    if "spans" in feature:
+        return values[:words, : words * feature["spans"]]
     return np.concatenate([values[:words, : 1 + words], values[:words, 1 + padded :]], axis=1)

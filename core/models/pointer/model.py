@@ -14,11 +14,12 @@ from transformers.modeling_outputs import TokenClassifierOutput
 from core.errors import ModelError
 from core.models.pointer.heads import QuestionPointer, WordPointer
 from core.models.pointer.scorer import fresh_parameters
+from core.models.pointer.spans import SpanPointer
 
 __all__ = ["HEADS", "AutoModelForPointers", "pointer_class"]
 
 #: What ``config.pointers["points"]`` names → the head.
-HEADS: dict[str, type[nn.Module]] = {"words": WordPointer, "question": QuestionPointer}
+HEADS: dict[str, type[nn.Module]] = {"words": WordPointer, "question": QuestionPointer, "spans": SpanPointer}
 #: How families call the dropout of their heads, the most particular name first.
 _DROPOUTS = ("classifier_dropout", "hidden_dropout_prob", "dropout")
 
