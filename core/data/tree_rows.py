@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from core.config import TaskConfig
@@ -56,7 +57,7 @@ def standard_tree(
         raise Dropped("length", f"it has {len(tokens)} words but {len(cells)} heads")
     if all(cell == "_" for cell in cells):
         raise Dropped("no_tree", "its heads are all '_'")
-    heads = [_head(cell, len(tokens), lambda index=index: line(index)) for index, cell in enumerate(cells)]
+    heads = [_head(cell, len(tokens), partial(line, index)) for index, cell in enumerate(cells)]
     if task.tree:
         check_tree(heads, line)
     row = StandardRow(tokens=tokens, heads=heads)

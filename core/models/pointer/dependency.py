@@ -87,7 +87,7 @@ class _Points:
     """What a family's tagging class becomes: its head is taken away, and words point."""
 
     def __init__(self, config: Any):
-        super().__init__(config)
+        super().__init__(config)  # type: ignore[call-arg]
         model: Any = self
         for name, _ in list(model.named_children()):
             if name != model.base_model_prefix:
@@ -156,9 +156,9 @@ class AutoModelForDependency:
     def from_pretrained(folder: str, *, config: Any, **options: Any) -> Any:
         """Return the model of a folder, its class chosen by `config`; options as in transformers."""
         options.pop("trust_remote_code", None)  # the class is ours: nothing is looked for in the folder
-        return dependency_class(type(config)).from_pretrained(folder, config=config, **options)
+        return dependency_class(config.__class__).from_pretrained(folder, config=config, **options)
 
     @staticmethod
     def from_config(config: Any) -> Any:
         """Return a model with fresh weights."""
-        return dependency_class(type(config))._from_config(config)
+        return dependency_class(config.__class__)._from_config(config)
