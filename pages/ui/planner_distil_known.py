@@ -14,7 +14,7 @@ from core.api import Studio
 from core.config import TaskConfig
 from core.errors import BertloomError
 from pages.ui.format import bytes_text
-from pages.ui.forms import fingerprint, subset
+from pages.ui.forms import fingerprint, plan_from_state, subset
 from pages.ui.forms_stages import dig, stage_count
 from pages.ui.planner_describe import describe
 from pages.ui.planner_distil_facts import (
@@ -59,9 +59,8 @@ def teacher_jobs(draft: Draft) -> list[str]:
 
 def task_of(draft: Draft) -> TaskConfig | None:
     """Return the plan's task; None while it is not valid."""
-    values = {name: draft.state.get(f"task.{name}") for name in TaskConfig.model_fields}
     try:
-        return TaskConfig.model_validate(values)
+        return plan_from_state(subset(draft.state, "task.")).task
     except ValidationError:
         return None
 

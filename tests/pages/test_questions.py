@@ -67,7 +67,7 @@ def test_the_columns_of_questions_can_be_named(open_planner: Callable[..., AppTe
     file = tmp_path / "mine.csv"
     file.write_text("text,label\nfine,good\n", encoding="utf-8")
     app = open_planner()
-    app.segmented_control(key=key(app, "task.kind")).set_value("question_answering").run()
+    app.selectbox(key=key(app, "task.kind")).set_value("question_answering").run()
     app.segmented_control(key=f"{key(app, 'data.source')}_kind").set_value("path").run()
     app.text_input(key=f"{key(app, 'data.source')}_path").input(str(file)).run()
     for name in ("question", "context", "answers", "start"):

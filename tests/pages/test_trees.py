@@ -35,7 +35,7 @@ def test_the_planner_shows_what_dependency_asks_for(open_planner: Callable[..., 
     file = tmp_path / "mine.csv"
     file.write_text("text,label\nfine,good\n", encoding="utf-8")
     app = open_planner()
-    app.segmented_control(key=key(app, "task.kind")).set_value("dependency").run()
+    app.selectbox(key=key(app, "task.kind")).set_value("dependency").run()
     app.segmented_control(key=f"{key(app, 'data.source')}_kind").set_value("path").run()
     app.text_input(key=f"{key(app, 'data.source')}_path").input(str(file)).run()
     for name in ("tokens", "heads", "relations"):

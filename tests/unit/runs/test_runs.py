@@ -227,4 +227,6 @@ def test_unknown_kinds_and_kinds_from_elsewhere_are_refused(studio: Studio, monk
             studio.runs.submit(plan_of(), kind=kind)
     from core.runs.kinds import known
 
-    assert known().keys() == {"train", "graph", "probe", "link", "claim", "stats", "distil", "structure"}
+    assert known().keys() == {
+        "train", "graph", "probe", "link", "claim", "stats", "distil", "structure", "joint", "compare",
+    }  # fmt: skip
