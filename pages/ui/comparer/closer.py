@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -11,7 +12,7 @@ import streamlit as st
 from core.config.comparison import comparison_yaml
 from core.errors import BertloomError
 from core.render.comparison_page import html_report, markdown_report
-from core.render.comparison_report import answer_words, blocks
+from core.render.comparison_report import Block, answer_words, blocks
 from pages.ui import keys
 from pages.ui import studio as desk
 from pages.ui.components import error_box, notice, run_url
@@ -149,6 +150,10 @@ def _more(view: Mapping[str, Any]) -> None:
             st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
 
 
+def _written(write: Callable[[Sequence[Block]], str], view: Mapping[str, Any], plan: str) -> str:
+    return write(blocks(view, plan))
+
+
 def _report(view: Mapping[str, Any]) -> None:
     with st.container(border=True, gap="small", key="comparison_report"):
         st.markdown("##### Report")
@@ -164,7 +169,7 @@ def _report(view: Mapping[str, Any]) -> None:
         )
         for label, icon, write, ending, mime in kinds:
             row.download_button(
-                label, lambda write=write: write(blocks(view, plan)), f"comparison-{view['id']}.{ending}", mime,
+                label, partial(_written, write, view, plan), f"comparison-{view['id']}.{ending}", mime,
                 icon=icon, key=f"comparison_{ending}", on_click="ignore",
             )  # fmt: skip
         row.download_button(
