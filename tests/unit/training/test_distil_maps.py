@@ -109,6 +109,7 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(
 def test_going_back_puts_back_the_maps(
     make_plan: Maker, teacher: Callable[..., str], context: MemoryContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    source = teacher()  # before its own training would be counted
     begun: list[dict[str, torch.Tensor]] = []
     ended: list[dict[str, torch.Tensor]] = []
     real = Attempt.steps
@@ -121,7 +122,7 @@ def test_going_back_puts_back_the_maps(
 
     monkeypatch.setattr(Attempt, "steps", steps)
     gate = {"gate": {"reference": 1.0}, "on_fail": "cut", "max_retries": 1, "on_exhausted": "rollback"}
-    stage = {**distil(teacher(), states=[HIDDEN]), **gate, "epochs": 1}
+    stage = {**distil(source, states=[HIDDEN]), **gate, "epochs": 1}
     assert train(make_plan(stage=stage, shape=NARROW), context) is Outcome.FINISHED
     assert len(begun) == 2
     (name,) = begun[0]
