@@ -89,6 +89,9 @@ def field(
     if options is not None:
         # A select box that begins with a value cannot be emptied: where nothing may be chosen, that is an option.
         nothing = [""] if spec.key.optional and not free else []
+        if not nothing and st.session_state.get(key) == "":
+            # Emptied by code. As a value, "" would be told by its words, and come back as a choice of these words.
+            st.session_state[key] = None
         known = [*nothing, *options]
         for one in (first, st.session_state.get(key)):
             if one and one not in known:

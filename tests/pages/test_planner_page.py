@@ -172,6 +172,27 @@ def test_the_columns_of_a_typed_file_can_be_mapped(open_planner: Callable[..., A
     assert (plan.data.source, plan.data.columns.label) == (str(file), "label")
 
 
+def test_a_column_that_is_forgotten_is_empty_and_no_choice_of_its_hint() -> None:
+    def draw() -> None:
+        import streamlit as st
+
+        from pages.ui import planner_draft as form
+        from pages.ui.planner_widgets import field
+
+        now = form.sync()
+        st.button("Forget", key="forget", on_click=form.put, args=("data.columns.label", None))
+        field(now, "data.columns.label", options=["text", "label"], placeholder="found: label")
+
+    app = AppTest.from_function(draw).run()
+    app.selectbox[0].set_value("label").run()
+    assert app.session_state["planner_draft"].state["data.columns.label"] == "label"
+    app.button[0].click().run()
+    assert not app.exception, app.exception
+    assert app.selectbox[0].value is None
+    assert not app.selectbox[0].proto.raw_value  # what the browser is told, and would tell in turn
+    assert app.session_state["planner_draft"].state["data.columns.label"] is None
+
+
 def test_an_estimate_is_asked_for_and_shown_with_its_spread(
     open_planner: Callable[..., AppTest], studio: FakeStudio
 ) -> None:
