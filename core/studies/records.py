@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,8 +11,8 @@ import numpy as np
 
 from core.config import Plan
 from core.config.claims import Part
-from core.errors import StorageError
 from core.runs.compare.documents import answered
+from core.studies.parts import read_parts, write_part
 
 __all__ = ["ArmRun", "answers", "read_records", "reduced"]
 
@@ -156,22 +155,9 @@ def write_record(folder: Path, record: ArmRun) -> None:
     StorageError
         If it cannot be written.
     """
-    target = folder / f"{record.key}.json"
-    part = target.with_suffix(".part")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(record.as_dict(), separators=(",", ":")) + "\n", encoding="utf-8")
-        part.replace(target)
-    except OSError as error:
-        raise StorageError(f"A result cannot be written: {error.strerror}.", where=str(target)) from error
+    write_part(folder, record.key, record.as_dict())
 
 
 def read_records(folder: Path) -> list[ArmRun]:
     """Return the records of a folder, by part, arm and seed; files that are no records are left out."""
-    found = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            found.append(ArmRun.from_dict(json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, TypeError):  # cut short by a crash: the run is trained again
-            continue
-    return sorted(found, key=lambda record: (record.part, record.arm, record.seed))
+    return sorted(read_parts(folder, ArmRun.from_dict), key=lambda record: (record.part, record.arm, record.seed))

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from core.config.claims import ClaimConfig, Part
-from core.errors import DeviceError, TrainingDiverged
 from core.runs import folder
 from core.studies.arms import plan_of
+from core.studies.parts import Trainer, train_part
 from core.studies.records import ArmRun, key_of, read_records, record_of, write_record
 from core.studies.shelf import Arm, Claim, claim_named
 from core.studies.verdicts import judge
-from core.studies.watched import Watched
 from core.training.context import Outcome, Request, RunContext
 
 __all__ = ["Job", "jobs_of", "run", "train_job"]
-
-Trainer = Callable[..., Outcome]
 
 
 @dataclass(frozen=True)
@@ -110,34 +107,19 @@ def train_job(
     """Train one arm with one seed as a part of the run; no record where a person stopped it."""
     plan = plan_of(config, job.part, job.arm, job.seed)
     child = context.child(job.key, name=plan.name, plan=plan, tags=(config.claim,))
-    watched = Watched(child)
-    started = time.monotonic()
-    failed = ""
-    try:
-        outcome = (trainer or _trainer(job.arm))(plan, watched, resume=False)
-    except (TrainingDiverged, DeviceError) as error:
-        if isinstance(error, DeviceError) and error.where != "memory":
-            child.finish("failed", error=error)
-            raise
-        failed = error.what  # the arm's own doing, and a result
-        child.finish("failed", error=error)
-        outcome = Outcome.FINISHED
-    except BaseException as error:
-        child.finish("failed", error=error)
-        raise
-    if outcome is not Outcome.FINISHED:
-        child.leave()
-        return outcome, None
+    trained = train_part(child, plan, trainer or _trainer(job.arm))
+    if trained.outcome is not Outcome.FINISHED:
+        return trained.outcome, None
     results = folder.read_json(child.folder / "results.json")
     record = record_of(
-        job.part, job.arm.name, job.seed, plan, watched.points, results, failed=failed,
-        seconds=time.monotonic() - started, run_id=child.id,
+        job.part, job.arm.name, job.seed, plan, trained.points, results, failed=trained.failed,
+        seconds=trained.seconds, run_id=child.id,
     )  # fmt: skip
-    if not failed:
+    if not trained.failed:
         child.finish("finished", metrics=(results or {}).get("metrics"))
     for name in ("checkpoints", "best", "restore"):
         shutil.rmtree(child.folder / name, ignore_errors=True)
-    return outcome, record
+    return trained.outcome, record
 
 
 def _trainer(arm: Arm) -> Trainer:

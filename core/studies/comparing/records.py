@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from core.config.comparison import Comparison, ComparisonTask
-from core.errors import StorageError
 from core.runs.compare.documents import answered
 from core.studies.comparing.plans import Job
+from core.studies.parts import read_parts, write_part
 from core.studies.records import reduced
 
 __all__ = ["ChildRun", "TaskResult", "documents_of", "read_children", "record_of", "write_child"]
@@ -249,22 +248,9 @@ def write_child(folder: Path, record: ChildRun) -> None:
     StorageError
         If it cannot be written.
     """
-    target = folder / f"{record.key}.json"
-    part = target.with_suffix(".part")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(record.as_dict(), separators=(",", ":")) + "\n", encoding="utf-8")
-        part.replace(target)
-    except OSError as error:
-        raise StorageError(f"A result cannot be written: {error.strerror}.", where=str(target)) from error
+    write_part(folder, record.key, record.as_dict())
 
 
 def read_children(folder: Path) -> list[ChildRun]:
     """Return the records of a folder; files that are no records are left out: those runs are made again."""
-    found = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            found.append(ChildRun.from_dict(json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            continue
-    return sorted(found, key=lambda one: (one.seed, one.key))
+    return sorted(read_parts(folder, ChildRun.from_dict), key=lambda one: (one.seed, one.key))

@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.config import Plan, RunConfig, kind_of
 from core.config.comparison import Comparison
-from core.errors import ConfigError, DataError, DeviceError, TrainingDiverged
+from core.errors import ConfigError, DataError
 from core.runs import folder
 from core.settings import safe_name
 from core.studies.comparing.clock import Clock
 from core.studies.comparing.ending import results_of
 from core.studies.comparing.plans import Job, digest_of, examples_seen, jobs_of, plan_of
 from core.studies.comparing.records import ChildRun, read_children, record_of, write_child
-from core.studies.watched import Watched
+from core.studies.parts import Trainer, train_part
 from core.training.allocator import give_back_freed_memory
 from core.training.context import Outcome, Request, RunContext
 from core.training.files import write_json
@@ -30,7 +29,6 @@ __all__ = ["RECORDS", "run", "train_job"]
 
 #: Folder of the records within the run's folder.
 RECORDS = "compared"
-Trainer = Callable[..., Outcome]
 
 
 def run(config: Comparison, context: RunContext, *, resume: bool = True, trainer: Trainer | None = None) -> Outcome:
@@ -115,32 +113,17 @@ def train_job(
     """Train one run as a part of the comparison; no record where a person stopped it."""
     plan = plan_of(config, job, threads)
     child = context.child(job.key, name=plan.name, plan=plan, tags=(*config.tags, job.strategy.name))
-    watched = Watched(child)
     if trainer is None:  # so that each run's memory is its own
         give_back_freed_memory()
-    started = time.monotonic()
-    failed = ""
-    try:
-        outcome = (trainer or _trainer(plan))(plan, watched, resume=False)
-    except (TrainingDiverged, DeviceError) as error:
-        if isinstance(error, DeviceError) and error.where != "memory":
-            child.finish("failed", error=error)
-            raise
-        failed = error.what  # the strategy's own doing, and a result
-        child.finish("failed", error=error)
-        outcome = Outcome.FINISHED
-    except BaseException as error:
-        child.finish("failed", error=error)
-        raise
-    if outcome is not Outcome.FINISHED:
-        child.leave()
-        return outcome, None
-    seconds = time.monotonic() - started
+    trained = train_part(child, plan, trainer or _trainer(plan))
+    if trained.outcome is not Outcome.FINISHED:
+        return trained.outcome, None
+    failed = trained.failed
     results = {} if failed else folder.read_json(child.folder / "results.json") or {}
     sizes = _sizes(child.folder / "best", results) if not failed else (None, None)
     record = record_of(
-        config, job, watched.points, results, failed=failed, seconds=seconds, run_id=child.id,
-        steps=max((step for step, _ in watched.points.get("train/loss", ())), default=0), parameters=sizes[0],
+        config, job, trained.points, results, failed=failed, seconds=trained.seconds, run_id=child.id,
+        steps=max((step for step, _ in trained.points.get("train/loss", ())), default=0), parameters=sizes[0],
         encoder_parameters=sizes[1], digest=digest_of(plan),
     )  # fmt: skip
     stays = not failed and _stays(config, job)
@@ -150,7 +133,7 @@ def train_job(
         child.finish("finished", metrics=results.get("metrics"))
     for name in ("checkpoints", "restore", *(() if stays else ("best",))):
         shutil.rmtree(child.folder / name, ignore_errors=True)
-    return outcome, record
+    return trained.outcome, record
 
 
 def _trainer(plan: RunConfig) -> Trainer:
