@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,3 +108,9 @@ def test_the_same_page_is_switched_on_the_server_for_its_address(monkeypatch: py
     monkeypatch.setattr(st, "switch_page", switch)
     AppTest.from_function(draw).run()
     assert seen == [("here", {"graph": "new"})]
+
+
+def test_every_button_goes_this_way() -> None:
+    pages = Path(leaving.__file__).parents[1]
+    switching = [path.name for path in pages.rglob("*.py") if "st.switch_page(" in path.read_text(encoding="utf-8")]
+    assert switching == ["leaving.py"]

@@ -13,10 +13,10 @@ from core.config.comparison import comparison_yaml
 from core.errors import BertloomError
 from core.render.comparison_page import html_report, markdown_report
 from core.render.comparison_report import Block, answer_words, blocks
-from pages.ui import keys
 from pages.ui import studio as desk
 from pages.ui.components import error_box, notice, run_url
 from pages.ui.format import plain
+from pages.ui.leaving import go
 
 __all__ = ["closer"]
 
@@ -147,7 +147,7 @@ def _more(view: Mapping[str, Any]) -> None:
                 return
             st.session_state.pop("comparison_request", None)
             notice(f"{config.name} is in the queue.")
-            st.switch_page(st.session_state[keys.PAGES]["run"], query_params=run_url(run_id))
+            go("run", run_url(run_id))
 
 
 def _written(write: Callable[[Sequence[Block]], str], view: Mapping[str, Any], plan: str) -> str:
