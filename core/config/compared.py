@@ -11,7 +11,7 @@ from core.config.joint import JointPlan, JointTraining
 from core.config.plan import Plan, TaskConfig
 from core.config.stages import Stage
 
-__all__ = ["can_point", "joint_plan", "single_plan", "spent", "stage_of", "steps_of", "task_of"]
+__all__ = ["can_point", "joint_plan", "shares_rows", "single_plan", "spent", "stage_of", "steps_of", "task_of"]
 
 #: Evaluations on gate in one run: enough for a curve, few enough to cost little.
 _EVALUATIONS = 12
@@ -84,10 +84,15 @@ def _trained(config: Comparison, strategy: Strategy, head_lr: float | None) -> S
     return Stage.model_validate({**stage.model_dump(mode="json"), **changes})
 
 
+def shares_rows(config: Comparison) -> bool:
+    """Whether tasks are learnt together somewhere, so that texts one is judged on are left out of the others' rows."""
+    return len(config.tasks) > 1 and any(strategy.sharing == "joint" for strategy in config.strategies)
+
+
 def single_plan(
     config: Comparison, strategy: Strategy, task: ComparisonTask, runtime: dict[str, Any], name: str
 ) -> Plan:
-    """Return the plan that learns one task alone.
+    """Return the plan that learns one task alone, where no strategy learns tasks together.
 
     Parameters
     ----------
@@ -115,6 +120,9 @@ def joint_plan(
 
     Rule *steps*: as many as the single runs make together. Rule *examples*: a quota for each task, so that exactly as
     many examples are seen as the budget says.
+
+    Where any strategy learns tasks together, the runs of a single task name the others as *beside*: rows that joint
+    runs leave out are then left out of them too.
 
     Raises
     ------
@@ -150,8 +158,18 @@ def joint_plan(
                 }
                 for task in tasks
             ],
+            "beside": [
+                {"name": task.name, "task": task_of(strategy, task).model_dump(mode="json"),
+                 "data": task.data.model_dump(mode="json"), "max_length": task.max_length}
+                for task in _others(config, tasks)
+            ],
         }
     )  # fmt: skip
+
+
+def _others(config: Comparison, tasks: Sequence[ComparisonTask]) -> list[ComparisonTask]:
+    names = {task.name for task in tasks}
+    return [task for task in config.tasks if task.name not in names and shares_rows(config)]
 
 
 def _head_lr(strategy: Strategy, task: ComparisonTask) -> float | None:

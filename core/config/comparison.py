@@ -228,14 +228,14 @@ class Comparison(Config):
 
     def _plans(self) -> None:
         """Make every plan once, so that what does not fit is told here."""
-        from core.config.compared import can_point, joint_plan, single_plan  # it builds on this module
+        from core.config.compared import can_point, joint_plan, shares_rows, single_plan  # it builds on this module
 
         for at, strategy in enumerate(self.strategies):
             where = f"strategies.{at} ({strategy.name})"
             if strategy.head == "pointer" and not any(can_point(task.task) for task in self.tasks):
                 raise ValueError(f"{where}: none of the tasks can point; tagging and question answering can")
             try:
-                if strategy.sharing == "joint" or self.budget.rule == "examples":
+                if strategy.sharing == "joint" or self.budget.rule == "examples" or shares_rows(self):
                     joint_plan(self, strategy, self.tasks, {}, "joint")
                 else:
                     for task in self.tasks:

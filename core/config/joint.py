@@ -181,19 +181,23 @@ class JointPlan(Config):
         default_factory=list, description="Tags to find the run by."
     )
     tasks: list[JointTask] = Field(min_length=1, max_length=12, description="What is learnt together.")
+    beside: list[JointTask] = Field(
+        default_factory=list, max_length=11, json_schema_extra=_ADVANCED,
+        description="Tasks that are not learnt here, but in runs that this one is compared with: rows are left out as "
+        "if they were learnt too, so that all runs train on the same rows. A comparison fills it.",
+    )  # fmt: skip
     model: ModelConfig = Field(default_factory=ModelConfig, description="The encoder that all tasks share.")
     training: JointTraining = Field(default_factory=JointTraining, description="Training.")
     mixing: MixingConfig = Field(default_factory=MixingConfig, description="How tasks share steps and encoder.")
     runtime: RuntimeConfig = Field(default_factory=RuntimeConfig, description="Runtime.")
 
-    @field_validator("tasks")
-    @classmethod
-    def _once(cls, value: list[JointTask]) -> list[JointTask]:
-        names = [one.name.casefold() for one in value]
+    @model_validator(mode="after")
+    def _once(self) -> JointPlan:
+        names = [one.name.casefold() for one in (*self.tasks, *self.beside)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{twice[0]!r} is named twice (capitals do not tell names apart); each needs its own name")
-        return value
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> JointPlan:
@@ -208,9 +212,9 @@ class JointPlan(Config):
             raise ValueError(f"the weight of {heavy} would not count: set mixing.weights to fixed")
         if all(one.share == 0 for one in self.tasks):
             raise ValueError("the share of every task is 0: at least one must count for the best checkpoint")
-        for index, one in enumerate(self.tasks):
+        for one in (*self.tasks, *self.beside):
             try:
-                self.plan_of(index)
+                self.plan_for(one)
             except ValidationError as error:
                 said = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
                 raise ValueError(f"task {one.name}: {said}") from error
@@ -230,14 +234,17 @@ class JointPlan(Config):
         return Stage.model_validate({**data, "name": _STAGE, "metric": COMBINED})
 
     def plan_of(self, index: int) -> Plan:
-        """Return the plan that trains one of the tasks alone: the same rows, encoder and settings.
+        """Return the plan that trains one of the tasks alone: the same rows, encoder and settings."""
+        return self.plan_for(self.tasks[index])
+
+    def plan_for(self, task: JointTask) -> Plan:
+        """Return the plan that trains a task alone with this run's encoder and training.
 
         Raises
         ------
         ValueError
             If there is no such plan: the task's settings do not fit each other.
         """
-        task = self.tasks[index]
         data = {**self.training.model_dump(mode="json"), "name": _STAGE, "metric": task.metric}
         data.update(class_weights=task.class_weights, label_smoothing=task.label_smoothing)
         if task.head_lr is not None:

@@ -76,7 +76,8 @@ def absolute_sources(plan: _Config, home: Home | None = None) -> _Config:
     if isinstance(plan, Plan):
         changes["stages"] = [_absolute_teachers(stage, home) for stage in plan.stages]
     if isinstance(plan, Comparison | JointPlan):
-        changes["tasks"] = [task.model_copy(update={"data": absolute_data(task.data)}) for task in plan.tasks]
+        for part in ("tasks", "beside") if isinstance(plan, JointPlan) else ("tasks",):
+            changes[part] = [task.model_copy(update={"data": absolute_data(task.data)}) for task in getattr(plan, part)]
     elif isinstance(plan, Plan | ClaimConfig):
         changes["data"] = absolute_data(plan.data)
     elif isinstance(plan, LinkConfig):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.config import Plan, RunConfig
-from core.config.compared import joint_plan, single_plan
+from core.config.compared import joint_plan, shares_rows, single_plan
 from core.config.comparison import Comparison, ComparisonTask, Strategy
 
 __all__ = ["Job", "digest_of", "estimated_plans", "examples_seen", "jobs_of", "plan_of"]
@@ -90,8 +90,9 @@ def plan_of(config: Comparison, job: Job, threads: int | None = None) -> RunConf
     runtime = config.runtime.model_dump(mode="json") | {"seed": job.seed}
     if threads is not None and config.runtime.threads == "auto":
         runtime["threads"] = threads
-    # Quotas count examples one by one, whatever a pass's last step holds: so single runs have them too.
-    if job.strategy.sharing == "joint" or config.budget.rule == "examples":
+    # Quotas count examples one by one, whatever a pass's last step holds: so single runs have them too. And rows that
+    # joint runs leave out are left out of single ones.
+    if job.strategy.sharing == "joint" or config.budget.rule == "examples" or shares_rows(config):
         return joint_plan(config, job.strategy, job.tasks, runtime, job.title)
     (task,) = job.tasks
     return single_plan(config, job.strategy, task, runtime, job.title)

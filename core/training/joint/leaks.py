@@ -26,12 +26,13 @@ _RANK = {role: rank for rank, role in enumerate(ROLES)}
 
 @dataclass(frozen=True)
 class TaskRows:
-    """Rows of one task: its name, its place in the plan, its roles, and whether repeated texts may be dropped."""
+    """Rows of one task: its name, its number in a part of the plan, its roles, and whether repeated texts may go."""
 
     name: str
     index: int
     roles: Any
     drop: bool
+    part: str = "tasks"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def find_leaks(tasks: Sequence[TaskRows]) -> list[Leak]:
 
 
 def without_leaks(tasks: Sequence[TaskRows]) -> tuple[list[Any], list[str]]:
-    """Return the roles of each task without the rows that leak, and what was dropped, in sentences.
+    """Return the roles of each task without the rows that leak, and what was dropped, in sentences (*name: …*).
 
     Raises
     ------
@@ -132,7 +133,7 @@ def _refusal(tasks: Sequence[TaskRows], leaks: Sequence[Leak]) -> DataError:
         f"{names[one.task]} {one.role} row {one.row} = {names[one.other]} {one.other_role} row {one.other_row}"
         for one in leaks[:NAMED]
     ]
-    switches = sorted({f"tasks.{tasks[one.task].index}.data.drop_duplicates" for one in leaks})
+    switches = sorted({f"{tasks[one.task].part}.{tasks[one.task].index}.data.drop_duplicates" for one in leaks})
     first = leaks[0]
     doing = "trains on" if first.role == "train" else "chooses its weights by"
     judged = "tested" if first.other_role == "test" else "judged"

@@ -176,20 +176,25 @@ def load_joint(
     plans = [joint.plan_of(index) for index in range(len(joint.tasks))]
     phase("data")
     rows: list[TaskRows] = []
-    for index, (task, plan) in enumerate(zip(joint.tasks, plans, strict=True)):
-        check()
-        with _located(index, task.name, several=len(plans) > 1):
-            rows.append(TaskRows(task.name, index, load_rows(plan, cache), task.data.drop_duplicates))
+    several = len(plans) + len(joint.beside) > 1
+    for part, tasks in (("tasks", joint.tasks), ("beside", joint.beside)):
+        for index, task in enumerate(tasks):
+            check()
+            with _located(f"{part}.{index}", task.name, several=several):
+                loaded = load_rows(joint.plan_for(task), cache)
+            rows.append(TaskRows(task.name, index, loaded, task.data.drop_duplicates, part))
     kinds = [(one.name, plan.task.kind) for one, plan in zip(joint.tasks, plans, strict=True)]
     check_labels(
-        [(name, kind, one.roles.labels, one.roles.fingerprint) for (name, kind), one in zip(kinds, rows, strict=True)]
+        [(name, kind, one.roles.labels, one.roles.fingerprint) for (name, kind), one in zip(kinds, rows, strict=False)]
     )
     roles, notices = without_leaks(rows)
+    learnt = {one.name for one in joint.tasks}
     for notice in notices:
-        event("warning", notice)
+        if notice.partition(":")[0] in learnt:  # no name has a colon
+            event("warning", notice)
     parts: list[Material] = []
-    for index, (task, plan, own) in enumerate(zip(joint.tasks, plans, roles, strict=True)):
-        with _located(index, task.name, several=len(plans) > 1):
+    for index, (task, plan, own) in enumerate(zip(joint.tasks, plans, roles, strict=False)):  # those beside come last
+        with _located(f"tasks.{index}", task.name, several=several):
             parts.append(load_material(plan, cache, check=check, phase=phase, roles=own))
     check_tokenizers({one.name: part.tokenizer for one, part in zip(joint.tasks, parts, strict=True)})
     unjudged = [
@@ -233,7 +238,7 @@ def _report(roles: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _located(index: int, name: str, *, several: bool) -> Iterator[None]:
+def _located(place: str, name: str, *, several: bool) -> Iterator[None]:
     """Let errors name the place in the joint plan, and the task where there are several."""
     try:
         yield
@@ -242,8 +247,8 @@ def _located(index: int, name: str, *, several: bool) -> Iterator[None]:
         if where is not None and where.startswith(_STAGE):
             own = where.removeprefix(_STAGE)
             of_task = own.split(".")[0] in ("class_weights", "label_smoothing", "metric")
-            where = f"tasks.{index}.{own}" if of_task else f"training.{own}"
+            where = f"{place}.{own}" if of_task else f"training.{own}"
         elif where is not None and where.split(".")[0] in ("data", "task"):
-            where = f"tasks.{index}.{where}"
+            where = f"{place}.{where}"
         what = f"Task {name}: {error.what}" if several else error.what
         raise type(error)(what, where=where, expected=error.expected, advice=error.advice) from error

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from core.config import Comparison
+from core.config.joint import JointPlan
 from core.errors import DataError
 from core.studies.comparing.plans import jobs_of, plan_of
 from core.studies.comparing.run import run
 from core.training import train
 from core.training.context import MemoryContext, Outcome
+from core.training.joint.material import load_joint
 from core.training.sharing import shared
 from tests.tiny import tiny_encoder
 
@@ -80,6 +82,35 @@ def test_a_joint_strategy_is_trained_judged_and_asked(config: Comparison, tmp_pa
     assert len(models) == 4
     assert all((context.folder / one / "config.json").is_file() for one in models)
     assert all(set(one["answers"]) == {"apart", "together"} for one in found["details"]["disagreements"])
+
+
+@pytest.mark.parametrize("rule", ["steps", "examples"])
+def test_all_strategies_train_on_the_same_rows(config: Comparison, tmp_path: Path, rule: str) -> None:
+    texts = [f"{n} film {'very ' * (n % 5)}{('good', 'bad')[n % 2]}" for n in range(120)]
+    rows = [f"{text},{('long', 'short')[n % 5 < 3]}" for n, text in enumerate(texts)]
+    (tmp_path / "lengths.csv").write_text("\n".join(["text,label", *rows, ""]))
+    values = config.model_dump(mode="json")
+    values["tasks"].append(
+        {"name": "lengths", "data": {"source": str(tmp_path / "lengths.csv"), "test_share": 0.3, "split_seed": 3}}
+    )
+    for task in values["tasks"]:
+        task["data"]["drop_duplicates"] = True
+    values |= {
+        "strategies": [{"name": "apart"}, {"name": "together", "sharing": "joint"}], "seeds": 1,
+        "budget": {"rule": rule, "steps": 6, "examples": 90},
+    }  # fmt: skip
+    config = Comparison.model_validate(values)
+    plans = [plan_of(config, job) for job in jobs_of(config)]
+    assert all(isinstance(plan, JointPlan) for plan in plans)
+    found = [load_joint(plan, tmp_path / "cache") for plan in plans]
+    alone, together = [one.parts[0] for one in found[:2]], found[2].parts
+    for single, joint in zip(alone, together, strict=True):
+        assert single.roles.fingerprint == joint.roles.fingerprint
+        for role in ("train", "gate", "test"):
+            assert getattr(single.roles, role)["row"] == getattr(joint.roles, role)["row"]
+    assert 0 < len(alone[0].roles.train) < 72  # so many are trained on without the other task
+    judged = {row for role in ("gate", "test") for row in getattr(alone[1].roles, role)["row"]}
+    assert not judged & set(alone[0].roles.train["row"])
 
 
 def test_sharing_changes_no_bit_of_a_run(config: Comparison, tmp_path: Path) -> None:

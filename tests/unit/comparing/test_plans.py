@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from core.config import Plan, load_config, plan_to_yaml
@@ -100,13 +102,31 @@ def test_a_joint_run_makes_the_steps_of_its_single_runs_together() -> None:
     assert len(jobs) == 2 * 3
     singles, joint = [plan_of(config, job) for job in jobs[:2]], plan_of(config, jobs[2])
     assert isinstance(joint, JointPlan)
-    assert sum(one.stages[0].steps for one in singles) == joint.training.steps == 80
+    assert sum(one.training.steps for one in singles) == joint.training.steps == 80
     assert joint.mixing.alpha == 1
     assert [one.name for one in joint.tasks] == ["reviews", "moods"]
+    assert [[one.name for one in single.beside] for single in singles] == [["moods"], ["reviews"]]
+    assert not joint.beside
     for at, single in enumerate(singles):
-        alone = joint.plan_of(at)
-        assert (alone.data, alone.task, alone.model) == (single.data, single.task, single.model)
-        assert (alone.stages[0].lr, alone.stages[0].schedule) == (single.stages[0].lr, single.stages[0].schedule)
+        assert single.tasks == [joint.tasks[at]]
+        assert single.plan_for(single.beside[0]).data == joint.plan_of(1 - at).data
+        assert single.model == joint.model
+        assert (single.training.lr, single.training.schedule) == (joint.training.lr, joint.training.schedule)
+
+
+def test_tasks_beside_have_names_and_absolute_files_like_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows.csv").write_text("text,label\na,b\n")
+    monkeypatch.chdir(tmp_path)
+    config = _sharing("steps")
+    values = plan_of(config, jobs_of(config)[0]).model_dump(mode="json")
+    values["beside"][0]["data"]["source"] = "rows.csv"
+    plan = absolute_sources(JointPlan.model_validate(values))
+    assert plan.beside[0].data.source == str(tmp_path / "rows.csv")
+    values["beside"][0]["name"] = values["tasks"][0]["name"]
+    with pytest.raises(ValueError, match="'reviews' is named twice"):
+        JointPlan.model_validate(values)
 
 
 def test_equal_examples_are_quotas_for_all_strategies() -> None:
