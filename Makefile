@@ -8,7 +8,7 @@ STAMP := $(VENV)/.ready
 SAMPLES := $(VENV)/.samples
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: run test check bench claims experiment-staged experiment-structure experiment-distillation verify samples clean env format
+.PHONY: run test check bench claims experiment-staged experiment-structure experiment-distillation experiment-strategies verify samples clean env format
 .DEFAULT_GOAL := run
 # Threads that wait by spinning take the cores from each other when two processes compute.
 export GOMP_SPINCOUNT ?= 5000
@@ -46,6 +46,9 @@ experiment-structure: $(SAMPLES)  ## word graphs' shapes against uniform, random
 
 experiment-distillation: $(SAMPLES)  ## students of three and two layers with and without their teacher, 5 seeds; goes on; MINUTES as above
 	$(BIN)/python -m tests.benchmarks.distillation --minutes $(or $(MINUTES),60)
+
+experiment-strategies: $(SAMPLES)  ## single, joint and pointer-based fine-tuning, both budgets, 5 seeds; goes on; MINUTES as above
+	$(BIN)/python -m tests.benchmarks.strategies --minutes $(or $(MINUTES),60)
 
 samples: $(STAMP)  ## download, check and unpack the sample packages; mends damaged ones
 	$(BIN)/python -m core.data.samples
