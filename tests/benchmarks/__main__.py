@@ -21,6 +21,7 @@ BENCHMARKS = (
     "bench_distillation",
     "bench_joint",
     "bench_pointer",
+    "bench_compare",
     "bench_dashboard",
     "bench_paths",
     "bench_vectors",

@@ -10,6 +10,7 @@ from tests.benchmarks.bench_training import summary
 from tests.benchmarks.quality import render as quality_table
 from tests.benchmarks.report_distillation_speed import distillation
 from tests.benchmarks.report_graph import graphs
+from tests.benchmarks.report_strategies_speed import comparing, joint, pointer
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 
@@ -169,29 +170,6 @@ def shapes() -> str:
     return "\n".join(lines) + "\n"
 
 
-def pointer() -> str:
-    """Return the table of what a head that points takes beside the linear one."""
-    path = RESULTS / "pointer.json"
-    if not path.exists():
-        return "Not measured yet.\n"
-    found = _read(path)
-    lines = [
-        f"Training steps of tagging, {found['batch']} texts of {found['length']} sub-words at once, the bundled "
-        f"encoder, {found['threads']} thread(s), both heads in turns. The head that points has "
-        f"{found['parameters']['pointer']:,} parameters, the linear one {found['parameters']['linear']:,}.",
-        "",
-        "| path | steps | linear, ms | pointer, ms | ratio | lowest – highest by round | promised | held |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, one in found["paths"].items():
-        held = "yes" if one["ratio"] <= found["promised"] else "**no**"
-        lines.append(
-            f"| {name} | {one['steps']} | {one['linear_ms']:.1f} | {one['pointer_ms']:.1f} | {one['ratio']:.3f} "
-            f"| {one['lowest']:.3f} – {one['highest']:.3f} | ≤ {found['promised']} | {held} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
 def page() -> str:
     """Return the whole page."""
     speed = RESULTS / "distillation-speed.json"
@@ -205,7 +183,9 @@ def page() -> str:
         f"## Search\n\n{search()}\n"
         f"## Shaped encoders\n\n{shapes()}\n"
         f"## Distillation\n\n{distillation(_read(speed) if speed.exists() else {})}\n"
-        f"## Heads that point\n\n{pointer()}\n"
+        f"## Heads that point\n\n{pointer(RESULTS)}\n"
+        f"## Joint training\n\n{joint(RESULTS)}\n"
+        f"## A comparison\n\n{comparing(RESULTS)}\n"
         f"## Word graphs\n\n{graphs(RESULTS / 'graph')}"
     )
 
