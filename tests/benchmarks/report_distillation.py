@@ -11,6 +11,7 @@ import numpy as np
 from core.runs.compare import LEAST_SEEDS, Comparison, Documents, Pair, Verdict, compare
 from core.studies.records import answers
 from tests.benchmarks.distillation_arms import ARMS, LAYERS, SEEDS, TASKS
+from tests.benchmarks.structure_judge import t_interval
 
 if TYPE_CHECKING:
     from tests.benchmarks.distillation import Taught
@@ -24,6 +25,9 @@ _ARMS = {
 }  # fmt: skip
 #: Each arm against which others: all of a task and size are one family for Holm's correction.
 _ASKED = (("plain", "alone"), ("differences", "plain"), ("harmful-dropped", "plain"))
+
+#: What three layers by the default recipe are promised to keep of the teacher's score, and how many times as fast.
+KEPT, FASTER = 0.97, 1.8
 
 _INTRODUCTION = """# What students keep of their teacher
 
@@ -90,6 +94,8 @@ def page(results: Sequence[Taught], speed: Mapping[str, Any]) -> str:
             lines += ["Not measured yet.", ""]
             continue
         lines += _table(results, task, teachers, (speed.get(task) or {}).get("models") or {})
+        if task == TASKS[0]:
+            lines += _promise(results, task, teachers, _models(speed, task))
         for layers in LAYERS:
             told = [_sentence(one) for one in compare(pairs(results, task, layers)) if one.seeds]
             lines += [f"**{layers} layers.** " + " ".join(told), ""] if told else []
@@ -111,10 +117,7 @@ def _table(
             runs = _of(results, task, layers, arm)
             if not runs:
                 continue
-            kept = [
-                (one.run.score or 0.0) / teachers[seed].run.score
-                for seed, one in runs.items() if seed in teachers and teachers[seed].run.score
-            ]  # fmt: skip
+            kept = _kept(runs, teachers)
             share = f"{100 * statistics.mean(kept):.1f} %" + (
                 f" ± {100 * statistics.stdev(kept):.1f}" if len(kept) > 1 else ""
             )
@@ -126,6 +129,37 @@ def _table(
     majority = next((one.run.majority for one in teachers.values() if one.run.majority is not None), None)
     if majority is not None:
         lines += ["", f"A method without a model scores {100 * majority:.1f} %."]
+    return [*lines, ""]
+
+
+def _kept(runs: Mapping[int, Taught], teachers: Mapping[int, Taught]) -> list[float]:
+    """Return which part of its teacher's score each student reaches."""
+    return [
+        (one.run.score or 0.0) / teachers[seed].run.score
+        for seed, one in runs.items() if seed in teachers and teachers[seed].run.score
+    ]  # fmt: skip
+
+
+def _promise(
+    results: Sequence[Taught], task: str, teachers: Mapping[int, Taught], speed: Mapping[str, Any]
+) -> list[str]:  # fmt: skip
+    """Say whether three layers by the default recipe keep what was promised of them, and at which speed."""
+    kept = _kept(_of(results, task, 3, "plain"), teachers)
+    bounds = t_interval(kept)
+    if len(kept) < LEAST_SEEDS or bounds is None:
+        return []
+    low, high = bounds
+    share = statistics.mean(kept)
+    own, teacher = _timing(speed, "3"), _timing(speed, "teacher")
+    faster = None if own is None or teacher is None else teacher / own
+    told = f"{100 * share:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f})"
+    lines = [
+        f"**Promised and kept.** Three layers by the default recipe (plain distillation) should keep {100 * KEPT:g} % "
+        f"of their teacher's score. They keep {told}: **{'held' if share >= KEPT else 'short'}**."
+    ]
+    if faster is not None:
+        held = "held" if faster >= FASTER else "short"
+        lines[0] += f" They should answer {FASTER:g} times as fast, and do {faster:.2f} times: **{held}**."
     return [*lines, ""]
 
 

@@ -46,6 +46,22 @@ def made(arm: str, seed: int, score: float, layers: int = 3, bits: str = "f0") -
     return Taught("reviews", seed, layers, arm, 1_000_000 * (layers or 6), run)
 
 
+@pytest.mark.parametrize(("score", "ms", "told"), [(0.79, 5.0, ("held", "held")), (0.71, 9.0, ("short", "short"))])
+def test_the_page_says_whether_the_promise_holds(score: float, ms: float, told: tuple[str, str]) -> None:
+    results = [made("teacher", seed, 0.8, layers=0) for seed in range(SEEDS)]
+    results += [made("plain", seed, score + seed / 1000) for seed in range(SEEDS)]
+
+    def timed(p50: float) -> dict[str, Any]:
+        return {"timings": [{"batch": 1, "length": 64, "p50_ms": p50}]}
+
+    text = page(results, {"reviews": {"models": {"teacher": timed(10.0), "3": timed(ms)}}})
+    (line,) = (one for one in text.splitlines() if one.startswith("**Promised and kept.**"))
+    kept = 100 * (score + 0.002) / 0.8
+    assert f"They keep {kept:.1f} % (95 % interval" in line
+    assert f": **{told[0]}**. They should answer 1.8 times as fast, and do {10 / ms:.2f} times: **{told[1]}**." in line
+    assert "Promised" not in page(results[:4], {})
+
+
 def test_the_page_says_what_is_there_and_no_more(tmp_path: Path) -> None:
     results = [made("teacher", seed, 0.8 + seed / 100, layers=0) for seed in range(2)]
     results += [made(arm, seed, 0.7 + seed / 100) for arm in ARMS for seed in range(2)]
