@@ -10,7 +10,7 @@ import psutil
 from core.runs.findings.types import Points, Recorded
 
 if TYPE_CHECKING:
-    from core.runs.desk import RunDesk
+    from core.runs.desk.reading import Reading
 
 __all__ = ["memory_limit_mb", "read"]
 
@@ -19,7 +19,7 @@ _SERIES = ("train/loss", "train/grad_norm", "train/memory_mb")
 _POINTS = 4000
 
 
-def read(desk: RunDesk, run_id: str) -> Recorded:
+def read(desk: Reading, run_id: str) -> Recorded:
     """Read a training run: the series that findings look at, events, results and the data report.
 
     Raises
