@@ -17,7 +17,7 @@ from core.errors import ConfigError
 from core.runs.records import Status
 from core.settings import Home
 from pages.ui import studio as home_of_pages
-from pages.ui.structure import search_form, verdict
+from pages.ui.structure import search_fields, verdict
 from pages.ui.structure.place import Place, Question
 from tests.pages.conftest import ROUTER
 from tests.pages.explorer import words
@@ -57,10 +57,10 @@ def page(app: AppTest) -> str:
 
 # -- the form ----------------------------------------------------------------------------------------------------------
 def test_every_key_of_a_search_has_a_field_or_a_reason() -> None:
-    shown = {path for paths in search_form._MORE.values() for path in paths}
+    shown = {path for paths in search_fields.MORE.values() for path in paths}
     shown |= {"budget.share", "budget.parameters", "budget.latency_ms", "name", "random"}
-    assert shown.isdisjoint(search_form.UNSHOWN)
-    assert shown | search_form.UNSHOWN == set(config_keys(StructureConfig))
+    assert shown.isdisjoint(search_fields.UNSHOWN)
+    assert shown | search_fields.UNSHOWN == set(config_keys(StructureConfig))
 
 
 def test_a_quick_search_starts_with_one_click(open_search: Opened, desk: FakeStructures) -> None:

@@ -29,7 +29,7 @@ from pages.ui.planner_look import look
 from pages.ui.runs_live import act, show_problem
 from pages.ui.structure.place import Place
 from pages.ui.structure.search_candidate import candidate_part
-from pages.ui.structure.search_form import search_form
+from pages.ui.structure.search_session import search_form
 from pages.ui.structure.search_values import state_of
 
 __all__ = ["axes", "candidate_rows", "cards", "rung_rows", "search_view"]
