@@ -6,18 +6,45 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from core.errors import BertloomError
+from core.errors import BertloomError, ModelError
 from core.training.checkpoints import Loaded, restore_random_state
 from core.training.distil.maps import PREFIX
 from core.training.joint.weighting import PREFIX as WEIGHTS
+from core.training.kinds import StageOutcome
 
 if TYPE_CHECKING:
     from core.training.run import Run
+    from core.training.stage import StageRun
 
-__all__ = ["restore", "state_of", "tensors_of"]
+__all__ = ["restore", "resume_stage", "save", "state_of", "tensors_of"]
 
 #: Marks the whole word embedding of which a stage trains some rows, where an earlier stage has changed it.
 _BASE = "|base"
+
+
+def save(run: Run, *, wanted: bool = False) -> bool:
+    """Write a checkpoint of this moment, and tell it where a person asked for it.
+
+    Returns
+    -------
+    bool
+        Whether it stands on the disk.
+    """
+    if run.checkpoints is None or run.best is None:
+        return False
+    if run.current is not None and run.current.ready:
+        run.current.attempt.judge()
+    run.context.flush()
+    if not run.best.write() or not run.points.settle():
+        run.checkpoints.postpone()
+        return False  # a checkpoint must not speak of what is not on the disk
+    tensors, optimizer = tensors_of(run)
+    saved = run.checkpoints.save(run.step, tensors, optimizer, state_of(run))
+    if saved:
+        run.points.rely(run.needed_points())
+        if wanted:
+            run.event("checkpoint", f"Checkpoint at step {run.step}.", step=run.step)
+    return saved
 
 
 def tensors_of(run: Run) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
@@ -54,7 +81,22 @@ def state_of(run: Run) -> dict[str, Any]:
         "kept": run.kept, "keeper": run.keeper.state_dict(), "best_index": run.best_index,
         "stopped_early": run.stopped_early, "ended": run.ended, "touched": sorted(run.material.touched),
         "touched_before": sorted(run.material.touched_before),
-        "points": sorted(run.needed_points()), "stage": None if current is None else current.state_dict(),
+        "points": sorted(run.needed_points()), "stage": None if current is None else _state_of_stage(current),
+    }  # fmt: skip
+
+
+def _state_of_stage(part: StageRun) -> dict[str, Any]:
+    rows = part.session.prepared.rows
+    done = None if part.done is None else vars(part.done)
+    return {
+        "name": part.stage.name, "steps": part.session.prepared.steps, "row_decay": part.session.row_decay,
+        "rows": None if rows is None else int(rows.rows.shape[0]),
+        "attempt": part.attempt.state_dict(), "rest": part.attempt.rest_dict(),
+        "begun_again": part.begun_again, "repeating": part.repeating, "attempts": part.attempts,
+        "start": part.start, "began_with": part.began_with, "keeper": part.keeper.state_dict(),
+        "best": part.best, "gate": part.gate, "gate_seconds": part.gate_seconds, "seconds": part.elapsed(),
+        "done": done, "alike": part.session.alike, "session": part.session.state_dict(),
+        "teaching": None if part.teaching is None else part.teaching.state_dict(),
     }  # fmt: skip
 
 
@@ -70,7 +112,7 @@ def restore(run: Run, loaded: Loaded) -> None:
     """
     state, material = loaded.state, run.material
     if state["origin"] != run.origin or state["stages"] != [stage.name for stage in run.active]:
-        raise run.does_not_fit()
+        raise _does_not_fit(run)
     chosen = state["choices"]
     if chosen and material.device.type != chosen["device"].split(":")[0]:
         raise BertloomError(
@@ -94,3 +136,43 @@ def restore(run: Run, loaded: Loaded) -> None:
         run.loaded = loaded
     else:
         restore_random_state(loaded.random, loaded.state["random"])
+
+
+def resume_stage(part: StageRun, loaded: Loaded) -> None:
+    """Put a stage where a checkpoint in the middle of it left off.
+
+    Raises
+    ------
+    ModelError
+        If model, data or plan changed since it was written.
+    """
+    state, prepared = loaded.state["stage"], part.session.prepared
+    rows = None if prepared.rows is None else int(prepared.rows.rows.shape[0])
+    if state["steps"] != prepared.steps or state["rows"] != rows or state["name"] != part.stage.name:
+        raise _does_not_fit(part.run)
+    if state.get("alike") is not None:
+        part.session.alike = [(own, other) for own, other in state["alike"]]
+    part.session.put(loaded.tensors, state["row_decay"])
+    part.session.optimiser.load_state_tensors(loaded.optimizer)
+    part.attempt.load_state_dict(state["attempt"])
+    part.attempt.load_rest_dict(state["rest"])
+    part.begun_again, part.repeating = state["begun_again"], state["repeating"]
+    part.attempts, part.start, part.began_with = state["attempts"], state["start"], state["began_with"]
+    part.keeper.load_state_dict(state["keeper"])
+    part.best, part.gate = state["best"], state["gate"]
+    part.gate_seconds, part.seconds = state["gate_seconds"], state["seconds"]
+    part.taught = state.get("teaching")
+    part.session.load_state_dict(state.get("session") or {})
+    if state["done"] is not None:
+        part.done = StageOutcome(**state["done"])
+    restore_random_state(loaded.random, loaded.state["random"])
+    part.run.event("info", f"Resumed at step {part.run.step}.", step=part.run.step)
+
+
+def _does_not_fit(run: Run) -> ModelError:
+    return ModelError(
+        "The checkpoint does not fit: model, data or plan changed since it was written.",
+        where=str(run.folder / "checkpoints"),
+        expected="the same files as when the run began",
+        advice="Put the files back, or start a new run.",
+    )

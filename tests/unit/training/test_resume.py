@@ -187,6 +187,6 @@ def test_choices_are_restored_not_made_again(
     train(plan, context)
     chosen = context.state["choices"]
     context.at.clear()
-    monkeypatch.setattr("core.training.run.choose", lambda *_, **__: pytest.fail("timed again"))
+    monkeypatch.setattr("core.training.choosing.choose", lambda *_, **__: pytest.fail("timed again"))
     assert train(plan, context) is Outcome.FINISHED
     assert context.state["choices"] == chosen

@@ -93,7 +93,7 @@ def test_a_guard_goes_back_to_the_best_evaluation_cuts_the_rates_and_goes_on_the
     from core.training.engine import Engine
 
     monkeypatch.setattr("core.training.stage.StageRun.above_majority", lambda *_: True)
-    monkeypatch.setattr("core.training.stage.better", lambda *_: True)
+    monkeypatch.setattr("core.training.returning.better", lambda *_: True)
     real, broken = Engine.loss, []
 
     def spoil(self: Engine, features: list, indices: np.ndarray, role: str = "train") -> tuple:
