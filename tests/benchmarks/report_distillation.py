@@ -150,17 +150,27 @@ def _promise(
         return []
     low, high = bounds
     share = statistics.mean(kept)
-    own, teacher = _timing(speed, "3"), _timing(speed, "teacher")
-    faster = None if own is None or teacher is None else teacher / own
     told = f"{100 * share:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f})"
     lines = [
         f"**Promised and kept.** Three layers by the default recipe (plain distillation) should keep {100 * KEPT:g} % "
-        f"of their teacher's score. They keep {told}: **{'held' if share >= KEPT else 'short'}**."
+        f"of their teacher's score. They keep {told}: **{_held(share >= KEPT)}**."
     ]
-    if faster is not None:
-        held = "held" if faster >= FASTER else "short"
-        lines[0] += f" They should answer {FASTER:g} times as fast, and do {faster:.2f} times: **{held}**."
+    alone, together = (_faster(speed, size) for size in ((1, 64), (32, 64)))
+    if alone is not None and together is not None:
+        lines[0] += (
+            f" They should answer {FASTER:g} times as fast: a text of 64 pieces by itself {alone:.2f} times, "
+            f"**{_held(alone >= FASTER)}**; 32 of them at once {together:.2f} times, **{_held(together >= FASTER)}**."
+        )
     return [*lines, ""]
+
+
+def _faster(speed: Mapping[str, Any], size: tuple[int, int]) -> float | None:
+    own, teacher = _timing(speed, "3", size), _timing(speed, "teacher", size)
+    return None if own is None or teacher is None else teacher / own
+
+
+def _held(held: bool) -> str:
+    return "held" if held else "short"
 
 
 def _mean(scores: Sequence[float | None]) -> str:
