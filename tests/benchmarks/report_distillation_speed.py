@@ -80,10 +80,12 @@ def _looking(found: Mapping[str, Any]) -> list[str]:
     if not one:
         return []
     parts = ", ".join(f"{words} {100 * one['parts'][part]:.2f} %" for part, words in _LOOKS.items())
+    named = sum(one["parts"][part] for part in list(_LOOKS)[:2])
     return [
         "", f"Looking at the student: {one['pairs']} batches, a step with everything that is looked at and one without "
         f"on each, in turns. With it steps take {100 * one['more']:.2f} % longer, looks at evaluations included "
-        f"(promised ≤ {100 * found['promised']['looking']:g} %; held: {_held(one)}). By its own clock: {parts}.",
+        f"(promised ≤ {100 * found['promised']['looking']:g} %; held: {_held(one)}). By its own clock: {parts}. "
+        f"Strips and quadrants, which the promise names, are the first two: {100 * named:.2f} %.",
     ]  # fmt: skip
 
 
