@@ -13,8 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import pages.ui
 from core.config import Plan, RunConfig, config_from_dict
+from core.config.joint import JointPlan
 from core.errors import ConfigError, ModelError, RunError, RunNotFound
 from core.models.layers import kept_layers
 from core.runs.alike import RunVerdicts, judge_runs
@@ -88,12 +91,13 @@ class FakeStudio:
         self.models = _Models(self)
         self.runs = _Runs(self.home)
         self.presets = _Presets()
+        self.joint = _Joint(self)
         self.graphs = FakeGraphs(ready=False)
 
     def slow(self, what: str) -> None:
         """Record a question and wait until the test opens the gate."""
         self.asked.append(what)
-        self.gate.wait(10)
+        self.gate.wait(60)
 
     def steps(self, plan: Plan) -> dict[str, Any]:
         self.slow("steps")
@@ -154,6 +158,41 @@ class FakeStudio:
                 }
                 for stage in plan.active
             ],
+        }  # fmt: skip
+
+
+class _Joint:
+    """Joint plans; `findings` is what their check says."""
+
+    def __init__(self, studio: FakeStudio) -> None:
+        self._studio = studio
+        self.findings: list[dict[str, Any]] = []
+
+    def check(self, plan: JointPlan) -> dict[str, Any]:
+        from core.training.joint.schedule import Schedule
+
+        self._studio.slow("joint")
+        rows = [task.data.train_rows or 1000 for task in plan.tasks]
+        lengths = [np.full(size, 20, dtype=np.int64) for size in rows]
+        schedule = Schedule(lengths, plan.stage(), 0, alpha=plan.mixing.alpha, together=plan.mixing.pcgrad)
+        turns = schedule.done(schedule.steps)
+        tasks = [
+            {
+                "name": task.name, "rows": {"train": size, "gate": 100, "test": 100}, "steps": turn,
+                "share": turn / sum(turns), "examples": size, "cut_share": 0.0, "labels": 2,
+            }
+            for task, size, turn in zip(plan.tasks, rows, turns, strict=True)
+        ]  # fmt: skip
+        return {
+            "findings": self.findings, "steps": schedule.steps, "round": schedule.round_steps(0), "tasks": tasks,
+        }  # fmt: skip
+
+    def estimate(self, plan: JointPlan, counted: dict[str, Any]) -> dict[str, Any]:
+        self._studio.slow("joint estimate")
+        tasks = [{"name": one["name"], "steps": one["steps"], "seconds": 30.0} for one in counted["tasks"]]
+        return {
+            "seconds": 60.0, "seconds_low": 50.0, "seconds_high": 75.0, "memory_mb": 900.0, "steps": counted["steps"],
+            "tasks": tasks,
         }  # fmt: skip
 
 

@@ -106,7 +106,7 @@ def test_the_same_page_is_switched_on_the_server_for_its_address(monkeypatch: py
         st.stop()
 
     monkeypatch.setattr(st, "switch_page", switch)
-    AppTest.from_function(draw).run()
+    AppTest.from_function(draw, default_timeout=60).run()
     assert seen == [("here", {"graph": "new"})]
 
 

@@ -28,7 +28,7 @@ def page_of_questions() -> None:
     st.session_state["runs"] = st.session_state.get("runs", 0) + 1
     planner_jobs.begin()
     if st.session_state.get("ask", True):
-        job = planner_jobs.ask("steps", [st.session_state.get("form", 1)], lambda: go.wait(10) and 7)
+        job = planner_jobs.ask("steps", [st.session_state.get("form", 1)], lambda: go.wait(60) and 7)
         st.text(job.state)
         if st.session_state.get("answer_meanwhile"):
             go.set()
@@ -40,7 +40,7 @@ def page_of_questions() -> None:
 
 
 def test_an_answer_that_comes_while_the_page_is_drawn_is_neither_half_shown_nor_missed() -> None:
-    app = AppTest.from_function(page_of_questions)
+    app = AppTest.from_function(page_of_questions, default_timeout=60)
     app.session_state["answer_meanwhile"] = True
     app.run()
     assert [text.value for text in app.text] == ["running", "running"]
@@ -51,7 +51,7 @@ def test_an_answer_that_comes_while_the_page_is_drawn_is_neither_half_shown_nor_
 
 
 def test_an_answer_to_a_question_that_nobody_asks_any_more_does_not_run_the_page_for_ever() -> None:
-    app = AppTest.from_function(page_of_questions)
+    app = AppTest.from_function(page_of_questions, default_timeout=60)
     app.run()
     app.session_state["ask"] = False
     app.session_state["go"].set()

@@ -183,7 +183,7 @@ def test_a_column_that_is_forgotten_is_empty_and_no_choice_of_its_hint() -> None
         st.button("Forget", key="forget", on_click=form.put, args=("data.columns.label", None))
         field(now, "data.columns.label", options=["text", "label"], placeholder="found: label")
 
-    app = AppTest.from_function(draw).run()
+    app = AppTest.from_function(draw, default_timeout=60).run()
     app.selectbox[0].set_value("label").run()
     assert app.session_state["planner_draft"].state["data.columns.label"] == "label"
     app.button[0].click().run()
@@ -349,7 +349,7 @@ def test_a_widget_that_a_loaded_plan_has_replaced_no_longer_writes_into_the_form
         form.load(form.starter_plan())
         again()
 
-    app = AppTest.from_function(draw).run()
+    app = AppTest.from_function(draw, default_timeout=60).run()
     assert not app.exception, app.exception
     assert [one.value for one in app.markdown] == ["written"]
 

@@ -176,7 +176,7 @@ def test_a_number_outlives_a_choice_that_is_told_again(open_planner: Callable[..
     kind = f"{key(app, 'stages.1.gate.reference')}_kind"
     app.selectbox(key=kind).set_value("number").run()
     app.number_input(key=key(app, "stages.1.gate.reference")).set_value(0.75).run()
-    second = AppTest.from_function(again)
+    second = AppTest.from_function(again, default_timeout=60)
     second.session_state["planner_draft"] = app.session_state["planner_draft"]
     assert not second.run().exception
     assert app.session_state["planner_draft"].state["stages.1.gate"]["reference"] == 0.75
@@ -295,7 +295,7 @@ def _click() -> None:
     ids=["freeze two", "train one more", "nothing would be left", "a stage that is gone"],
 )
 def test_a_click_on_the_map_changes_the_fields(clicks: list[tuple[int, str]], expected: list[dict[str, Any]]) -> None:
-    app = AppTest.from_function(_click)
+    app = AppTest.from_function(_click, default_timeout=60)
     app.session_state["clicks"] = clicks
     app.run()
     wanted = [Stage(name=name, **fields) for name, fields in zip(("one", "two"), expected, strict=True)]
@@ -382,7 +382,7 @@ def test_each_stage_has_a_line_with_what_it_costs(open_three: Callable[[], AppTe
     assert list(app.table[0].value["Steps"]) == ["63", "63", "63"]
     app.button(key="planner_estimate").click().run()
     for job in app.session_state["planner_jobs"].values():
-        job.future.exception(timeout=10)
+        job.future.exception(timeout=60)
     app.run()
     assert list(app.table[0].value["Time"]) == ["40 s"] * 3
 
@@ -391,7 +391,7 @@ def test_a_check_of_the_plan_speaks_beside_the_fields_until_the_plan_changes(ope
     app = open_card(open_three(), 2)
     app.button(key="planner_plan_check").click().run()
     for job in app.session_state["planner_jobs"].values():
-        job.future.exception(timeout=10)
+        job.future.exception(timeout=60)
     app.run()
     text = words(app)
     assert text.count("The first steps replace what was learnt. Lower the rate.") == 2

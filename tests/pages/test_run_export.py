@@ -63,12 +63,13 @@ def write(target: Path, **about: Any) -> Path:
 def test_onnx_is_written_in_the_background_and_tells_what_was_checked(
     run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    studio, gate, asked = studio_module.studio(), threading.Event(), []
+    studio, gate, at_work, asked = studio_module.studio(), threading.Event(), threading.Event(), []
 
     def export(run_id: str, target: Path, overwrite: bool, *, format: str, tell: Any, cancel: Any) -> Path:
         asked.append((run_id, target.name, overwrite, format))
         tell(0.5, "quantising the weights")
-        gate.wait(10)
+        at_work.set()
+        gate.wait(60)
         write(target)
         note_export(studio.home.run(run_id), target, format, 1.8e9)
         return target
@@ -78,6 +79,7 @@ def test_onnx_is_written_in_the_background_and_tells_what_was_checked(
     test.selectbox(key=f"export_format_tab_{run}").set_value("onnx-int8").run()
     test.button(key="export_go_tab").click().run()
     assert test.button(key="export_go_tab").disabled
+    assert at_work.wait(60)
     assert asked == [(run, f"my--b-model--b-{run[-4:]}-onnx-int8", False, "onnx-int8")]
     going = studio.students.exporting(run)
     assert going is not None

@@ -268,13 +268,14 @@ def test_a_measurement_goes_on_in_the_background_and_every_tab_sees_it(
     finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = finished("20260101-000000-aaaa", plan("student"), results(1, 0, teachers=[teacher(1, 1)]))
-    gate = threading.Event()
+    gate, at_work = threading.Event(), threading.Event()
     students = studio_module.studio().students
 
     def measure(run_id: str, wanted: Any, seconds: float, going: Going) -> dict[str, Any]:
         assert [one["form"] for one in wanted] == ["teacher"]  # the student's weights are gone
         going.tell(0.4, "1 × 64, turn 1 of 3: the teacher t")
-        gate.wait(10)
+        at_work.set()
+        gate.wait(60)
         return {}
 
     monkeypatch.setattr(students, "_measure", measure)
@@ -286,6 +287,7 @@ def test_a_measurement_goes_on_in_the_background_and_every_tab_sees_it(
     assert other.button(key="measure_cancel")
     going = students.measuring(run)
     assert going is not None
+    assert at_work.wait(60)
     assert going.doing.startswith("1 × 64")
     assert students.measure(run) is going  # a second click is the same measurement
     other.button(key="measure_cancel").click().run()

@@ -68,7 +68,7 @@ def _results(part: dict) -> None:  # type: ignore[type-arg]
 
 
 def test_results_tell_which_words_get_the_right_head_and_draw_a_wrong_tree(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = AppTest.from_function(_results, kwargs={"part": PART}, default_timeout=20).run()
+    app = AppTest.from_function(_results, kwargs={"part": PART}, default_timeout=60).run()
     assert not app.exception, app.exception
     assert {metric.label: metric.value for metric in app.metric} == {"Without a model": "31.2 %"}
     table, wrong = (frame.value for frame in app.dataframe)
@@ -85,7 +85,7 @@ def test_results_tell_which_words_get_the_right_head_and_draw_a_wrong_tree(monke
 
 
 def test_a_run_without_mistakes_says_so() -> None:
-    app = AppTest.from_function(_results, kwargs={"part": {**PART, "worst": []}}, default_timeout=20).run()
+    app = AppTest.from_function(_results, kwargs={"part": {**PART, "worst": []}}, default_timeout=60).run()
     assert not app.exception
     assert "Every word has the right head." in {caption.value for caption in app.caption}
 
@@ -113,7 +113,7 @@ def test_a_sentence_of_ones_own_gets_its_arcs(monkeypatch: pytest.MonkeyPatch, s
     monkeypatch.setattr(studio, "predict", predict, raising=False)
     monkeypatch.setattr("pages.ui.run_trees.studio", lambda: studio)
     monkeypatch.setattr("pages.ui.run_trees._mount", lambda **given: drawn.append(given))
-    app = AppTest.from_function(_parse, default_timeout=20).run()
+    app = AppTest.from_function(_parse, default_timeout=60).run()
     app.button(key="parse_go").click().run()
     assert "Write a sentence first." in {caption.value for caption in app.caption}
     app.text_area(key="parse_text").input("the <i>dog\n\nanother")

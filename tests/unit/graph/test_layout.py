@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import igraph
 import numpy as np
@@ -75,16 +76,23 @@ def test_pinned_words_stay_where_they_are_told() -> None:
     assert (np.abs(positions) <= np.array(BOX) / 2 + 1e-6).all()
 
 
-@pytest.mark.parametrize(("words", "seconds"), [(2000, 1.0), (5000, 3.0)])
-def test_a_layout_is_fast(words: int, seconds: float) -> None:
-    edges = edges_of(words, 3 * words)
-    place(10, *edges_of(10, 20))  # igraph is imported
-    best = float("inf")
+def seconds(work: Callable[[], object]) -> float:
+    """Return the processor's seconds of the faster of two times."""
+    taken = []
     for _ in range(2):
         start = time.process_time()
-        place(words, *edges)
-        best = min(best, time.process_time() - start)
-    assert best < seconds
+        work()
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+@pytest.mark.parametrize("words", [2000, 5000])
+def test_a_layout_is_fast(words: int) -> None:
+    """A second for 2,000 words, two for 5,000: told in rounds of igraph's layout, as a slow machine is slow in both."""
+    low, high, strengths = edges_of(words, 3 * words)
+    graph = igraph.Graph(n=words, edges=np.column_stack([low, high]))
+    fifty = seconds(lambda: graph.layout_fruchterman_reingold(niter=50))
+    assert seconds(lambda: place(words, low, high, strengths)) < 50 * fifty
 
 
 def brute_overlaps(positions: np.ndarray, boxes: np.ndarray) -> set[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 
 from core.errors import DataError
@@ -37,12 +38,17 @@ def _chatter(home: Any) -> Any:
     return {"nan": float("nan"), "pid": os.getpid(), "text": "ä\u2028<b>"}
 
 
-def _count(home: Any, seconds: float, tell: Any) -> Any:
+def _count(home: Any, seconds: float, pause: float, tell: Any) -> Any:
+    """Take so long by the clock of what is told, and `pause` in truth after each of ten parts."""
     for at in range(10):
         tell(at / 10, f"part {at}")
-        time.sleep(seconds / 10)
+        _now[0] += seconds / 10
+        time.sleep(pause)
     return "counted"
 
+
+_now = [1.0]
+helper_main.time = SimpleNamespace(monotonic=lambda: _now[0])  # type: ignore[attr-defined]
 
 helper_main.TELLING.add("count")
 helper_main.REQUESTS.update(count=_count, slow=_slow, fail=_fail, stumble=_stumble, die=_die, chatter=_chatter)

@@ -13,6 +13,7 @@ import pytest
 
 from core.api import Studio
 from core.runs import identity
+from core.runs.manager import Manager
 from core.runs.records import Status
 from core.settings import Home
 from tests.unit.runs.conftest import Keeper, at_step, until
@@ -29,23 +30,54 @@ def complete(studio: Studio, run: str, steps: int) -> None:
     assert record.metrics["steps"] == steps
 
 
-def test_a_killed_worker_is_interrupted_and_loses_no_metric_older_than_a_second(studio: Studio) -> None:
+class Rounds:
+    """Counts what managers of this process have done; a round is a quarter of a second, or more of a busy machine's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done = 0
+        real = Manager.tick
+
+        def tick(manager: Manager) -> None:
+            real(manager)
+            self.done += 1
+
+        monkeypatch.setattr(Manager, "tick", tick)
+
+    def wait(self, number: int) -> None:
+        """Wait until so many more have been done."""
+        wanted, end = self.done + number, time.monotonic() + 60
+        while self.done < wanted:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def rounds(monkeypatch: pytest.MonkeyPatch) -> Rounds:
+    return Rounds(monkeypatch)
+
+
+def lost(studio: Studio, run: str) -> int:
+    """Return the steps that a killed worker had counted and not yet written; fifty take a second or more."""
+    counted = int((studio.home.run(run) / "counted").read_text())
+    return counted - studio.runs.series(run).series["train/loss"]["steps"][-1]
+
+
+def test_a_killed_worker_is_interrupted_and_loses_no_metric_older_than_a_second(rounds: Rounds, studio: Studio) -> None:
     run = studio.runs.submit(plan_of(150, 0.02), kind="count")
     record = until(studio, run, at_step(60))
     assert record.pid is not None
-    moment = time.time()
+    before = rounds.done
     os.kill(record.pid, signal.SIGKILL)
-    record = studio.runs.wait(run, 5)
-    assert time.time() - moment < 5
+    record = studio.runs.wait(run, 60)
+    assert rounds.done - before < 20
     assert record.status is Status.INTERRUPTED
     assert record.error is None
     assert record.pid is None
     assert record.has_checkpoint
-    times = studio.runs.series(run).series["train/loss"]["times"]
-    assert moment - times[-1] < 1.0
+    assert lost(studio, run) < 50
     assert record.seconds > 0.5
     assert "killed (SIGKILL)" in studio.runs.events(run)[-1].message
-    seen = len(times)
+    seen = len(studio.runs.series(run).series["train/loss"]["steps"])
     studio.runs.resume(run)
     record = studio.runs.wait(run, 60)
     complete(studio, run, 150)
@@ -68,29 +100,29 @@ def test_a_killed_dashboard_leaves_its_run_running_and_the_next_one_watches_on(h
             assert not any(event.kind == "warning" for event in studio.runs.events(run))
 
 
-def test_when_both_are_killed_the_next_dashboard_says_so_at_once(home: Home, keeper: Keep) -> None:
+def test_when_both_are_killed_the_next_dashboard_says_so_at_once(rounds: Rounds, home: Home, keeper: Keep) -> None:
     first = keeper()
     with Studio(home, watch=False) as reader:
         run = reader.runs.submit(plan_of(150, 0.02), kind="count")
         waiting = reader.runs.submit(plan_of(3, name="waiting"), kind="count")
         record = until(reader, run, at_step(60))
         assert record.pid is not None
-        moment = time.time()
         os.kill(record.pid, signal.SIGKILL)
         first.kill()
         assert reader.runs.get(run).status.active  # nobody was there to see it
-        begun = time.time()
         with Studio(home) as studio:
-            record = until(studio, run, lambda record: record.status is Status.INTERRUPTED, 5)
-            assert time.time() - begun < 5
-            assert moment - studio.runs.series(run).series["train/loss"]["times"][-1] < 1.0
+            until(studio, run, lambda record: record.status is Status.INTERRUPTED)
+            assert rounds.done < 20
+            assert lost(studio, run) < 50
             assert studio.runs.wait(waiting, 60).status is Status.FINISHED
             studio.runs.resume(run)
             studio.runs.wait(run, 60)
             complete(studio, run, 150)
 
 
-def test_a_worker_that_dies_while_nobody_watches_but_its_old_parent_is_found(home: Home, keeper: Keep) -> None:
+def test_a_worker_that_dies_while_nobody_watches_but_its_old_parent_is_found(
+    rounds: Rounds, home: Home, keeper: Keep
+) -> None:
     first = keeper()
     with Studio(home, watch=False) as reader:
         run = reader.runs.submit(plan_of(10_000, 0.02), kind="count")
@@ -98,10 +130,10 @@ def test_a_worker_that_dies_while_nobody_watches_but_its_old_parent_is_found(hom
         assert record.pid is not None
         first.kill()
         with Studio(home) as studio:
-            time.sleep(1.0)  # it is adopted
+            rounds.wait(2)  # it is adopted
             assert studio.runs.get(run).status is Status.RUNNING
             os.kill(record.pid, signal.SIGKILL)
-            record = studio.runs.wait(run, 5)
+            record = studio.runs.wait(run, 60)
             assert record.status is Status.INTERRUPTED
 
 
@@ -253,7 +285,7 @@ def test_a_store_that_vanishes_is_told_and_the_manager_lives_on(
         beat(manager)
 
     monkeypatch.setattr(studio._manager._store.claims, "beat", broken)
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while studio.problem is None:
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -128,7 +128,7 @@ def test_a_run_in_a_thread_dies_with_its_process_and_is_found_interrupted(home: 
     process.wait()
     process.stdout.close()
     with Studio(home) as studio:
-        record = until(studio, run, lambda record: record.status is Status.INTERRUPTED, 5)
+        record = until(studio, run, lambda record: record.status is Status.INTERRUPTED)
         assert record.has_checkpoint
         assert len(studio.runs.series(run).series["train/loss"]["steps"]) >= 20
 

@@ -43,6 +43,7 @@ def count(plan: Plan, context: RunContext, resume: bool = True) -> Outcome:
         time.sleep(plan.runtime.checkpoint_every_s)
         step += 1
         context.metrics(step, {"train/loss": 1.0 / step, "lr/head": 1e-3})
+        (context.folder / "counted").write_text(str(step))
         context.progress(step=step)
         if step % (plan.runtime.checkpoint_every_steps or 5) == 0:
             _save(context, step)
