@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import leaving, planner_draft
@@ -14,6 +16,10 @@ from tests.pages.fake_graphs import FakeGraphs
 from tests.pages.fake_studio import FakeStudio, install
 
 ROUTER = Path(__file__).parents[2] / "pages" / "ui" / "router.py"
+
+# Every AppTest looks for components in all installed packages, which takes longer than to draw most pages; what is
+# installed does not change meanwhile.
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture(autouse=True)
