@@ -12,7 +12,7 @@ SEEDS = 5
 #: Both rules of equal budgets: optimiser steps, or examples of each task.
 RULES = ("steps", "examples")
 #: Sharing × head.
-WAYS = ("single", "joint", "pointer", "joint-pointer")
+WAYS = ("single", "joint", "pointer")
 #: The pointer head without one of its parts, each task by itself, under the rule of equal steps.
 ABLATED = {"pointer, no memory": {"memory": False}, "pointer, no distances": {"relative": False}}
 #: More rows than usual are tested on: verdicts need documents.
@@ -42,9 +42,9 @@ def comparison(rule: str) -> Comparison:
         {
             "name": f"names and questions, equal {rule}", "strategies": [one.model_dump() for one in strategies],
             "tasks": tasks, "seeds": SEEDS, "margin": 0.01,
-            "budget": {"rule": rule, "steps": 200, "examples": 6400},
+            "budget": {"rule": rule, "steps": 200, "examples": 3200},
             "stage": {
-                "lr": 3e-4, "head_lr": 1e-3, "batch_size": 32, "eval_every": 50, "schedule": {"warmup": 0.1},
+                "lr": 3e-4, "head_lr": 1e-3, "batch_size": 16, "eval_every": 50, "schedule": {"warmup": 0.1},
                 "guards": {"explode_factor": None},
             },
             "runtime": {"keep": "metrics", "threads": 1},
