@@ -33,8 +33,8 @@ point to words, when names are found in tweets and questions about the same twee
 questions on those tweets, which are **derived from the entities**, not asked by people. The strategies are sharing ×
 head as in [comparing.md](comparing.md): `single` and `joint` have linear heads; `pointer` trains each task by itself
 with a head that points ([tasks.md](tasks.md)). {rows}Texts that one task is judged on are left out of the other's
-training rows, for all strategies alike. Batches of {batch}, AdamW at {lr:g} (heads {head_lr:g}), evaluated on gate every
-{every} steps; the best evaluation on gate is tested once. Joint runs choose it by the mean of both tasks' scores,
+training rows, for all strategies alike. Batches of {batch}, AdamW at {lr:g} (heads {head_lr:g}), evaluated on gate
+every {every} steps; the best evaluation on gate is tested once. Joint runs choose it by the mean of both tasks' scores,
 single ones by their own, so the joint encoder serves both tasks at once.
 
 - **Equal steps**: {steps} optimiser steps a task; joint runs make {both}, a batch of one task each, drawn in proportion
