@@ -53,7 +53,8 @@ def set_values(
 @app.command("pin")
 def pin(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name.")],
-    text: Annotated[str, typer.Argument(metavar="SENTENCE", help="The sentence.")],
+    text: Annotated[str, typer.Argument(metavar="SENTENCE", help="The sentence, or the question.")],
+    context: Annotated[str | None, typer.Option(help="The text that may answer the question.")] = None,
     as_json: bool = JsonOption,
 ) -> None:
     """Pin a sentence: as the run trains it notes how far student and teacher are apart there, word by word."""
@@ -62,7 +63,7 @@ def pin(
     with errors(as_json):
         with Studio(watch=False, warm=False) as studio:
             record = studio.runs.find(run_id)
-            made = studio.runs.pin(record.id, text)
+            made = studio.runs.pin(record.id, text, pair=context)
         answer({"id": record.id, "pin": made}, as_json=as_json, text=f"Pinned as {made}.")
 
 

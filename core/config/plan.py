@@ -314,12 +314,8 @@ class Plan(Config):
             raise ValueError("task.multi_label is for classification only")
         if task.kind in ("tagging", "dependency") and task.stride >= room:
             raise ValueError(f"task.stride must be below model.max_length - 2 = {room}, got {task.stride}")
-        if task.kind == "question_answering":
-            self._questions()
-        if task.kind == "dependency":
-            self._no_teacher("dependency", "labels of words and texts, not heads of words")
-        if task.head == "pointer":
-            self._no_teacher("a head that points", "labels of words and texts, not pointers")
+        if task.kind == "question_answering" and task.no_answer_threshold is not None and not task.no_answer:
+            raise ValueError("task.no_answer_threshold needs task.no_answer")
         if task.stretches:
             smooth = next((stage.name for stage in self.active if stage.label_smoothing), None)
             if smooth is not None:
@@ -328,17 +324,3 @@ class Plan(Config):
                     "that are spread: set label_smoothing to 0"
                 )
         return self
-
-    def _questions(self) -> None:
-        task = self.task
-        if task.no_answer_threshold is not None and not task.no_answer:
-            raise ValueError("task.no_answer_threshold needs task.no_answer")
-        self._no_teacher("question answering", "answers to words and texts, not starts and ends of spans")
-
-    def _no_teacher(self, what: str, compared: str) -> None:
-        taught = next((stage.name for stage in self.stages if stage.kind == "distil" and stage.enabled), None)
-        if taught is not None:
-            raise ValueError(
-                f"the stage {taught} learns from a teacher, and that is not there for {what} yet: the loss compares "
-                f"{compared}"
-            )

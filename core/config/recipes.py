@@ -31,21 +31,21 @@ _PATIENCE = 100
 
 @dataclass(frozen=True)
 class _Case:
-    """What a recipe is cooked for: teacher, layers and widths of teacher and student, task."""
+    """What a recipe is cooked for: teacher, layers and widths of both, whether words are answered and not texts."""
 
     teacher: str
     layers: int
     student: int
     widths: tuple[int, int]
-    tagging: bool
+    words: bool
     own_head: bool
 
     def stage(self, name: str, *, epochs: float, **distil: Any) -> dict[str, Any]:
         """Return a stage with rates that suit the task. A head that is new is trained faster."""
         return {
-            "name": name, "kind": "distil", "epochs": epochs * (2.0 if self.tagging else 1.0),
-            "batch_size": 16 if self.tagging else 32, "lr": 3e-4 if self.tagging else 1e-4,
-            "head_lr": 1e-3 if self.tagging or not self.own_head else None,
+            "name": name, "kind": "distil", "epochs": epochs * (2.0 if self.words else 1.0),
+            "batch_size": 16 if self.words else 32, "lr": 3e-4 if self.words else 1e-4,
+            "head_lr": 1e-3 if self.words or not self.own_head else None,
             "schedule": {"name": "linear", "warmup": 0.1},
             "distil": {"teachers": [{"source": self.teacher}], **distil},
         }  # fmt: skip
@@ -98,7 +98,7 @@ class Recipe:
         data
             A source, of which the first 2,000 training rows are sampled, or a whole config, which is taken as it is.
         task
-            ``classification``, ``tagging``, or a whole config.
+            Its kind, or a whole config.
         teacher
             A run's id, a folder of a trained model or of a run, or ``hub:NAME``.
         layers, width
@@ -116,7 +116,7 @@ class Recipe:
         Raises
         ------
         ConfigError
-            If there is no teacher, the student is to have more layers than there are, or the task answers questions.
+            If there is no teacher, or the student is to have more layers than there are.
         """
         if teacher.strip() in ("", "bundled"):
             untrained = " The bundled encoder has no trained head." if teacher.strip() else ""
@@ -134,18 +134,11 @@ class Recipe:
             )  # fmt: skip
         rows = data if isinstance(data, DataConfig) else DataConfig(source=data, train_rows=_ROWS)
         what = task if isinstance(task, TaskConfig) else TaskConfig.model_validate({"kind": task})
-        if what.kind in ("question_answering", "dependency") or what.head == "pointer":
-            named = "heads that point" if what.head == "pointer" else what.kind.replace("_", " ")
-            raise ConfigError(
-                f"Learning from a teacher is not there for {named} yet.",
-                where="task.head" if what.head == "pointer" else "task.kind",
-                expected="classification or tagging", advice="Use a ready plan without a teacher.",
-            )  # fmt: skip
         given = ModelConfig(source=teacher) if model is None else model
         encoder = given if isinstance(given, ModelConfig) else ModelConfig(source=given)
         kept: int | list[int] | None = list(range(1, keep + 1)) if keep is not None and self.first else keep
         count = own[0] if keep is None else keep
-        case = _Case(teacher, depth, count, (own[1], wide), what.kind == "tagging", model is None)
+        case = _Case(teacher, depth, count, (own[1], wide), what.kind != "classification", model is None)
         return Plan.model_validate(
             {
                 "name": (name or f"{self.title}, {rows.source.rpartition('/')[2]}")[:120], "tags": [self.name[:40]],
@@ -180,7 +173,7 @@ def _pkd(case: _Case) -> list[dict[str, Any]]:
     """The authors' code averages over the width too, so their β counts by the width here."""
     layers = {
         "kind": "hidden", "distance": "normalised", "layers": "skip" if case.student > 1 else "last",
-        "positions": "all" if case.tagging else "first", "weight": round(_PATIENCE / case.widths[1], 4),
+        "positions": "all" if case.words else "first", "weight": round(_PATIENCE / case.widths[1], 4),
     }  # fmt: skip
     return [case.stage("learn", epochs=4, temperature=10.0, alpha=0.5, states=[layers])]
 
@@ -225,7 +218,7 @@ _RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "pkd", "PKD: answers and patient layers",
         "Soft answers, and the normalised hidden states of the first sub-word in every layer but the last, each from a "
-        "layer of the teacher (PKD-Skip). The student begins as the lowest layers. For tags all sub-words are "
+        "layer of the teacher (PKD-Skip). The student begins as the lowest layers. For words all sub-words are "
         "compared. The paper searches α, temperature and weight; these are from within its ranges.",
         "Sun et al. 2019, Patient Knowledge Distillation for BERT Model Compression.", _pkd, first=True,
     ),

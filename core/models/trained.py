@@ -14,7 +14,13 @@ from core.models.folders import described, guessed, read_side_file
 from core.models.info import describe_resolved
 from core.models.sources import BUNDLED, read_config, resolve
 
-__all__ = ["describe_trained", "task_difference", "vocabulary_digest"]
+__all__ = ["OTHER_PIECES", "describe_trained", "task_difference", "vocabulary_digest"]
+
+#: Why a teacher with another tokeniser cannot answer questions.
+OTHER_PIECES = (
+    "Student and teacher have different tokenisers: starts and ends of answers are places among sub-words, which both "
+    "must cut alike."
+)
 
 _LARGEST_TOKENIZER = 40_000_000
 #: Labels that a message names, at most.
@@ -74,16 +80,46 @@ def task_difference(
     if other.kind != task.kind or other.multi_label != task.multi_label:
         words = [f"{one.kind}{' with several labels' if one.multi_label else ''}" for one in (other, task)]
         return f"The teacher was trained for {words[0]}, the student learns {words[1]}."
-    if other.head != "linear":
-        return "The teacher's head points to words, and a student cannot learn from such answers yet."
-    if wanted is None:
+    if task.kind == "question_answering":  # start and end are distributions over the same places with either head
         return None
+    problem = _head_difference(other, task)
+    if problem is not None or wanted is None:
+        return problem
+    if task.head == "pointer":  # a head that points names types, not tags
+        labels, wanted = (sorted({name[2:] for name in names if name != "O"}) for names in (labels, wanted))
     sides = (
         ("only in the data", [name for name in wanted if name not in labels]),
         ("only the teacher's", [name for name in labels if name not in wanted]),
     )
     parts = [f"{words}: {_listed(names)}" for words, names in sides if names]
     return f"The teacher's labels are not those of the data ({'; '.join(parts)})." if parts else None
+
+
+def _head_difference(other: TaskConfig, task: TaskConfig) -> str | None:
+    """Say how a trained model's answers differ from the student's in kind; None where they can be compared."""
+    said = [_ANSWERS[one.stretches, one.head] for one in (other, task)]
+    if said[0] != said[1]:
+        return f"The teacher {said[0]}, and the student {said[1]}: such answers cannot be compared."
+    contains = [one.head == "pointer" and bool(one.pointer.sentence_weight) for one in (other, task)]
+    if contains[1] and not contains[0] and not task.stretches:
+        return (
+            "The student learns what a sentence contains (task.pointer.sentence_weight), and the teacher does not say "
+            "it."
+        )
+    if task.kind == "dependency":
+        for name, words in (("tree", "forms trees"), ("relations", "names relations")):
+            sides = [getattr(one, name) for one in (other, task)]
+            if sides[0] != sides[1]:
+                does, lacks = ("teacher", "student") if sides[0] else ("student", "teacher")
+                return f"The {does} {words} (task.{name}), and the {lacks} does not."
+    return None
+
+
+#: Whether stretches are scored, head → what is answered of words.
+_ANSWERS = {
+    (False, "linear"): "says a label of each word or text", (False, "pointer"): "points from word to word",
+    (True, "pointer"): "scores stretches of words",
+}  # fmt: skip
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -14,8 +14,10 @@ from core.runs.compare.documents import answered, ratio_interval
 from core.runs.records import RunRecord
 from core.runs.speed import measured_of
 
-__all__ = ["alone", "alone_key", "complete", "distils", "report", "without_teacher"]
+__all__ = ["MAIN_METRICS", "alone", "alone_key", "complete", "distils", "report", "without_teacher"]
 
+#: Metrics by which runs are told apart, where no stage names one: of each kind of task the first that it has.
+MAIN_METRICS = ("strict_f1", "micro_f1", "accuracy", "f1", "las", "labelled_accuracy", "uas", "pointer_accuracy")
 #: Parts of a plan that say nothing of what is learnt.
 _NAMES = ("name", "tags")
 
@@ -101,6 +103,7 @@ def report(
     details = (results.get("details") or {}).get(role) or {}
     metric = _metric(results["metrics"], role, record.plan)
     own = answered(details.get("documents") or {}, int(details.get("n") or 0))
+    scored = _scored(details, metric, record.plan)
     notices = []
     teachers = []
     for one in results["teachers"]:
@@ -111,7 +114,9 @@ def report(
             {
                 "source": one["source"], "name": one["name"], "parameters": one["parameters"], "score": score,
                 "interval": (other.get("intervals") or {}).get(metric),
-                "retention": _retention(results["metrics"].get(f"{role}/{metric}"), score, own, theirs, metric),
+                "retention": _retention(
+                    results["metrics"].get(f"{role}/{metric}"), score, scored, _scored(other, metric, record.plan)
+                ),
                 "quadrants": _quadrants(theirs, own), "lost": (one.get("lost") or {}).get(role),
             }
         )  # fmt: skip
@@ -169,8 +174,22 @@ def complete(
 
 def _metric(metrics: Mapping[str, float], role: str, plan: Mapping[str, Any]) -> str:
     named = [stage.get("metric") for stage in plan.get("stages") or [] if stage.get("metric")]
-    known = [name for name in (*named, "strict_f1", "micro_f1", "accuracy") if f"{role}/{name}" in metrics]
+    known = [name for name in (*named, *MAIN_METRICS) if f"{role}/{name}" in metrics]
     return str(known[0]) if known else "loss"
+
+
+def _scored(details: Mapping[str, Any], metric: str, plan: Mapping[str, Any]) -> tuple[str, np.ndarray] | None:
+    """Return what a metric was made of, row by row, as :func:`answered` does; None where that was not kept."""
+    documents, task = details.get("documents") or {}, plan.get("task") or {}
+    if task.get("kind") == "question_answering" and metric == "f1":
+        found = np.asarray(documents.get("f1") or [], dtype=np.float64)
+        return ("mean", found[:, None]) if len(found) else None
+    kinds = {"accuracy": "mean", "em": "mean", "strict_f1": "f1"}
+    if task.get("kind") == "dependency":  # words with the right head, and relation where these are learnt
+        made = ("las", "labelled_accuracy") if task.get("relations", True) else ("uas", "pointer_accuracy")
+        kinds = dict.fromkeys(made, "f1")
+    found_rows = answered(documents, int(details.get("n") or 0))
+    return found_rows if found_rows is not None and found_rows[0] == kinds.get(metric) else None
 
 
 def _side(record: RunRecord, results: Mapping[str, Any], role: str, metric: str) -> dict[str, Any]:
@@ -181,15 +200,12 @@ def _side(record: RunRecord, results: Mapping[str, Any], role: str, metric: str)
     }  # fmt: skip
 
 
-def _retention(
-    score: float | None, teacher: float | None, own: Any, theirs: Any, metric: str
-) -> dict[str, Any] | None:  # fmt: skip
+def _retention(score: float | None, teacher: float | None, own: Any, theirs: Any) -> dict[str, Any] | None:
     """Return the student's share of its teacher's score, with an interval over the rows where that is possible."""
     if score is None or not teacher:
         return None
     interval = None
-    fits = {"accuracy": "mean", "strict_f1": "f1"}.get(metric)
-    if own is not None and theirs is not None and own[0] == theirs[0] == fits and len(own[1]) == len(theirs[1]) > 1:
+    if own is not None and theirs is not None and len(own[1]) == len(theirs[1]) > 1:
         interval = list(ratio_interval(own[1], theirs[1], own[0]))
     return {"value": score / teacher, "interval": interval}
 

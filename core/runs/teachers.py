@@ -13,6 +13,8 @@ from core.models.folders import described, guessed, read_side_file
 from core.models.layers import SEPARABLE
 from core.models.onnx_folder import is_onnx
 from core.models.sources import read_config
+from core.models.trained import task_difference
+from core.runs.distilled import MAIN_METRICS
 from core.runs.records import RunRecord, Status
 from core.runs.store import Store
 
@@ -25,12 +27,14 @@ _NEWEST = 100
 def list_teachers(store: Store, task: TaskConfig) -> list[dict[str, Any]]:
     """Return what was trained for a task, runs first, newest first; what cannot be read is left out.
 
+    Of a joint run each task's model is one.
+
     Parameters
     ----------
     store
         The home's store.
     task
-        Kind, and whether a text may have several labels.
+        The student's: only answers of its kind can be compared (see :func:`core.models.trained.task_difference`).
 
     Returns
     -------
@@ -39,7 +43,7 @@ def list_teachers(store: Store, task: TaskConfig) -> list[dict[str, Any]]:
         None for an export).
     """
     found = []
-    for folder, title, record in _candidates(store):
+    for folder, title, record, part in _candidates(store):
         if is_onnx(folder):  # it answers, but has no layers to learn from
             continue
         try:
@@ -47,22 +51,31 @@ def list_teachers(store: Store, task: TaskConfig) -> list[dict[str, Any]]:
             other, _ = described(side, folder) if side else guessed(read_config(folder), folder)
         except BertloomError:
             continue
-        if other.kind == task.kind and other.config.multi_label == task.multi_label:
+        if task_difference(other.config, list(other.labels), task, None) is None:
             found.append(
                 {
                     "source": str(folder), "title": title, "run": None if record is None else record.id,
-                    "labels": list(other.labels), "score": None if record is None else score_of(record),
+                    "labels": list(other.labels), "score": None if record is None else score_of(record, part),
                 }
             )  # fmt: skip
     return found
 
 
-def score_of(record: RunRecord) -> dict[str, Any] | None:
-    """Return what a finished run scored: ``role`` (test, else gate), ``metric``, ``value``; None if it says nothing."""
+def score_of(record: RunRecord, part: str = "") -> dict[str, Any] | None:
+    """Return what a finished run scored: ``role`` (test, else gate), ``metric``, ``value``; None if it says nothing.
+
+    Parameters
+    ----------
+    record
+        The run.
+    part
+        Of a joint run the name of the task.
+    """
+    within = f"{part}/" if part else ""
     stages = [stage.get("metric") for stage in record.plan.get("stages") or [] if stage.get("metric")]
     for role in ("test", "gate"):
-        for name in (*stages, "strict_f1", "micro_f1", "accuracy"):
-            value = record.metrics.get(f"{role}/{name}")
+        for name in (*stages, *MAIN_METRICS):
+            value = record.metrics.get(f"{role}/{within}{name}")
             if value is not None:
                 return {"role": role, "metric": name, "value": float(value)}
     return None
@@ -93,11 +106,19 @@ def student_plan(plan: Plan, trained: Mapping[str, Any]) -> Plan:
     return Plan.model_validate({**made.model_dump(), "model": model, "runtime": plan.runtime.model_dump()})
 
 
-def _candidates(store: Store) -> Iterator[tuple[Path, str, RunRecord | None]]:
-    made = [one for one in store.runs.list(status=Status.FINISHED) if one.kind == "train" and one.has_model]
+def _candidates(store: Store) -> Iterator[tuple[Path, str, RunRecord | None, str]]:
+    finished = store.runs.list(status=Status.FINISHED)
+    made = [one for one in finished if one.kind == "joint" or (one.kind == "train" and one.has_model)]
     for record in made[:_NEWEST]:
-        yield store.home.run(record.id) / "best", record.name, record
+        best = store.home.run(record.id) / "best"
+        if record.kind == "train":
+            yield best, record.name, record, ""
+            continue
+        for task in record.plan.get("tasks") or []:
+            name = str(task.get("name"))
+            if (best / name / "config.json").is_file():
+                yield best / name, f"{record.name} · {name}", record, name
     exports = store.home.exports
     for path in sorted(exports.iterdir()) if exports.is_dir() else ():
         if (path / "config.json").is_file():
-            yield path, f"{path.name} (exported)", None
+            yield path, f"{path.name} (exported)", None, ""

@@ -75,7 +75,7 @@ def pin(
     RunError
         If the run learns from no teacher, or is over.
     ConfigError
-        If the sentence is empty, too long, or there are too many pins.
+        If the sentence is empty, too long, a question without a context (`pair`), or there are too many pins.
     """
     where = f"run {record.id}"
     if record.kind != "train" or not learns(record.plan):
@@ -88,8 +88,11 @@ def pin(
             f"The run {record.name!r} has finished: no step would look at the sentence.", where=where,
             expected="a run that is queued or trains", advice="Duplicate it, and pin the sentence before it starts.",
         )  # fmt: skip
-    tagging = (record.plan.get("task") or {}).get("kind") == "tagging"
-    return write_pin(folder, text, tagging=tagging, tokens=tokens, pair=pair, gold=gold)
+    kind = (record.plan.get("task") or {}).get("kind")
+    return write_pin(
+        folder, text, tagging=kind in ("tagging", "dependency"), tokens=tokens, pair=pair, gold=gold,
+        asks=kind == "question_answering",
+    )  # fmt: skip
 
 
 def unpin(folder: Path, which: str) -> None:

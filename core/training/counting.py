@@ -13,7 +13,7 @@ from core.config import Plan, RangeTestConfig, Stage
 from core.training.batches import BatchSettings, plan_epoch, stage_seed, total_steps
 from core.training.bounds import corners
 
-__all__ = ["answered_units", "count_stages", "count_steps", "epoch_ends"]
+__all__ = ["count_stages", "count_steps", "epoch_ends"]
 
 #: Epochs whose batches are counted one by one where every epoch has its own number of them.
 _MOST_EPOCHS = 300
@@ -38,7 +38,8 @@ def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
         is a limit only, because a search may take fewer), ``steps_per_epoch`` of the first stage, ``epochs`` (all steps
         that train by steps of an epoch), ``rows`` {role: rows}, ``cut_share`` (share of training texts that are cut at
         the maximum length), ``tokens`` (sub-words of the training rows), ``labels`` (how many there are),
-        ``label_names``, and ``answers`` {``units``, ``classes``}: what a teacher is asked about the training rows.
+        ``label_names``, and ``answers``: what a teacher is asked about the training rows, see
+        :func:`core.training.distil.forms.asked`.
 
     Raises
     ------
@@ -48,11 +49,13 @@ def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
     from core.data.roles import load_roles
     from core.data.tasks import task_for
     from core.models import load_tokenizer, resolve
+    from core.training.distil.forms import asked
 
     roles = load_roles(plan.data, plan.task, cache=cache)
     words = plan.task.kind in ("tagging", "dependency")
     tokenizer = load_tokenizer(resolve(plan.model.source, plan.model.revision), words=words)
-    encoded = task_for(plan.task, roles.labels).encode(roles.train, tokenizer, plan.model.max_length)
+    task = task_for(plan.task, roles.labels)
+    encoded = task.encode(roles.train, tokenizer, plan.model.max_length)
     stages = count_stages(plan, encoded.lengths)
     return {
         "steps": sum(stage["steps"] for stage in stages),
@@ -65,15 +68,8 @@ def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
         "tokens": int(sum(encoded.lengths)),
         "labels": len(roles.labels),
         "label_names": list(roles.labels),
-        "answers": {"units": answered_units(roles.train), "classes": len(roles.labels)},
+        "answers": asked(task, encoded, roles.train),
     }
-
-
-def answered_units(rows: Any) -> int:
-    """Return how many answers a teacher gives about rows in standard columns: one a text, or one a word."""
-    if "tokens" in rows.column_names:
-        return sum(len(tokens) for tokens in rows["tokens"])
-    return len(rows)
 
 
 def count_stages(plan: Plan, lengths: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from core.config import Plan, Stage
 from core.errors import BertloomError, ConfigError
 from core.training.bounds import corners
-from core.training.counting import answered_units, count_stages
+from core.training.counting import count_stages
 from core.training.groups import GroupSpec, resolve
 from core.training.schedules import rate_function
 
 if TYPE_CHECKING:
-    from core.data.tasks.base import Task
+    from core.data.tasks.base import Encoded, Task
 
 __all__ = ["check_plan"]
 
@@ -152,7 +152,7 @@ def _model(
     if not encoded.features:
         findings.append(_finding("error", "data", "There is no training row, so the plan has no step."))
         return
-    _teachers(plan, roles, task, (model, tokenizer, list(shape.layers)), findings, cache)
+    _teachers(plan, roles, task, (model, tokenizer, list(shape.layers)), encoded, findings, cache)
     counted = count_stages(plan, encoded.lengths)
     answer["stages"] = counted
     answer["steps"] = sum(stage["steps"] for stage in counted)
@@ -171,17 +171,19 @@ def _model(
 
 
 def _teachers(
-    plan: Plan, roles: Any, task: Task, student: tuple[Any, Any, list[Any]], findings: list[dict[str, Any]], cache: Path
-) -> None:
+    plan: Plan, roles: Any, task: Task, student: tuple[Any, Any, list[Any]], encoded: Encoded,
+    findings: list[dict[str, Any]], cache: Path,
+) -> None:  # fmt: skip
     """Ask the teachers of distillations whether they can teach this student, and whether there is room for answers."""
     stages = [(where, stage) for where, stage in _stages(plan) if stage.kind == "distil"]
     if not stages:
         return
     from core.training.distil.rehearsal import teacher_findings
 
-    asked = answered_units(roles.train)
     for where, stage in stages:
-        for level, place, found in teacher_findings(stage, where, task, *student, asked, cache):
+        for level, place, found in teacher_findings(
+            stage, where, task, *student, plan.model.max_length, roles.train, encoded, cache
+        ):
             findings.append(
                 _of_error(found, place) if isinstance(found, BertloomError) else _finding(level, place, found)
             )

@@ -180,6 +180,10 @@ def cache_words(settings: Mapping[str, Any], size: tuple[int, int, int] | None, 
     total = each * teachers
     times = f"{count(teachers)} teachers × " if teachers > 1 else ""
     words = f"{times}{count(units)} answers × {count(classes)} classes × 2 bytes = {bytes_text(total)}"
+    if each != 2 * units * classes:  # places that can be pointed to are not equally many everywhere
+        words = (
+            f"{times}{count(units)} answers of {count(classes)} numbers in the mean, 2 bytes each = {bytes_text(total)}"
+        )
     if not settings.get("cache"):
         return f"{words} in memory: they are computed anew in every run.", False
     if free < total + FREE_FLOOR:

@@ -10,12 +10,12 @@ from core.config import TaskConfig
 from core.errors import ConfigError
 from core.models.label_names import renamed_labels
 from core.models.layers import kept_layers
-from core.models.trained import task_difference
+from core.models.trained import OTHER_PIECES, task_difference
 from core.training.distil.pairs import layer_pairs
 
 __all__ = [
-    "Side", "answer_bytes", "layer_map", "pairs_problem", "size_words", "state_problems", "student_side",
-    "teacher_problem", "teacher_side",
+    "Side", "answer_bytes", "layer_map", "pairs_problem", "pieces_problem", "size_words", "state_problems",
+    "student_side", "teacher_problem", "teacher_side",
 ]  # fmt: skip
 
 #: Families whose layers all have the config's width and number of heads.
@@ -198,13 +198,22 @@ def teacher_problem(
     return task_difference(TaskConfig.model_validate(trained["task"]), called, task, labels)
 
 
+def pieces_problem(trained: Mapping[str, Any], student: Side | None) -> str | None:
+    """Say why a teacher cannot answer questions for a student: they cut texts otherwise; None as far as is known."""
+    theirs, own = trained.get("vocabulary"), student.vocabulary if student is not None else None
+    return OTHER_PIECES if theirs and own and theirs != own else None
+
+
 def answer_bytes(counted: Mapping[str, Any] | None) -> tuple[int, int, int] | None:
-    """Return (answers, numbers in an answer, bytes) that one teacher's answers take; None while nobody has counted."""
+    """Return (answers, numbers in an answer, bytes) that one teacher's answers take; None while nobody has counted.
+
+    Where answers differ in length their numbers are a mean.
+    """
     found = (counted or {}).get("answers")
     if not found:
         return None
     units, classes = int(found["units"]), int(found["classes"])
-    return units, classes, 2 * units * classes
+    return units, classes, 2 * int(found.get("numbers", units * classes))
 
 
 def size_words(student: Side, teacher: Side) -> tuple[str, bool]:

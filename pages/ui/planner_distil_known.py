@@ -20,6 +20,7 @@ from pages.ui.planner_describe import describe
 from pages.ui.planner_distil_facts import (
     Side,
     answer_bytes,
+    pieces_problem,
     state_problems,
     student_side,
     teacher_problem,
@@ -97,7 +98,7 @@ def fitting_teachers(draft: Draft, studio: Studio) -> list[dict[str, Any]]:
     if task is None:
         return []
     try:
-        found = _teachers(task.kind, task.multi_label, str(studio.home.root), studio)
+        found = _teachers(task.model_dump_json(), str(studio.home.root), studio)
     except BertloomError:
         return []
     labels = labels_of(draft)
@@ -149,6 +150,9 @@ def distil_objections(draft: Draft, studio: Studio) -> dict[str, str]:
             problem = one.what if isinstance(one, BertloomError) else None
             if isinstance(one, dict) and task is not None:
                 problem = teacher_problem(one, task, labels, rows[number].get("labels"))
+                if problem is None and task.kind == "question_answering":
+                    student = student or student_of(draft, studio)
+                    problem = pieces_problem(one, student)
             if problem:
                 found[f"{prefix}.teachers.{number}.source"] = problem
         found |= {f"{prefix}.{name}": words for name, words in _limits(draft, settings).items()}
@@ -187,8 +191,8 @@ def _trained(source: str, home: str, _studio: Studio) -> dict[str, Any]:
 
 
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)
-def _teachers(kind: str, multi_label: bool, home: str, _studio: Studio) -> list[dict[str, Any]]:
-    return _studio.models.teachers(TaskConfig.model_validate({"kind": kind, "multi_label": multi_label}))
+def _teachers(task: str, home: str, _studio: Studio) -> list[dict[str, Any]]:
+    return _studio.models.teachers(TaskConfig.model_validate_json(task))
 
 
 @st.cache_data(ttl=60, max_entries=50, show_spinner=False)

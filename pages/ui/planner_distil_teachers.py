@@ -110,12 +110,15 @@ def teacher_words(trained: Mapping[str, Any]) -> str:
     """Return a teacher's facts in one line."""
     labels = [str(one) for one in trained["labels"]]
     shown = ", ".join(labels[:_NAMED]) + (f" … ({len(labels)})" if len(labels) > _NAMED else "")
-    task = str(trained["task"]["kind"]) + (", several labels a text" if trained["task"].get("multi_label") else "")
+    config = trained["task"]
+    task = str(config["kind"]).replace("_", " ") + (", several labels a text" if config.get("multi_label") else "")
+    task += ", a head that points" if config.get("head") == "pointer" else ""
+    named = config["kind"] != "question_answering" and (config["kind"] != "dependency" or config.get("relations", True))
     facts = [
         f"{count(trained['layers'])} layers" if trained.get("layers") else "",
         f"{count(trained['hidden_size'])} wide" if trained.get("hidden_size") else "",
         f"{trained['parameters'] / 1e6:.1f} M parameters" if trained.get("parameters") else "",
-        f"{task}: {shown}",
+        f"{task}: {shown}" if named else task,
     ]
     return " · ".join(fact for fact in facts if fact)
 
@@ -172,7 +175,9 @@ def _facts(draft: Draft, studio: Studio, source: str, names: object, *, wrong: b
     task, labels = task_of(draft), labels_of(draft)
     if task is None or wrong:
         return
-    if labels is None:
+    if task.kind == "question_answering":
+        st.caption(":green[:material/check_circle: It answers questions too.]")
+    elif labels is None:
         st.caption(":material/hourglass_top: Its labels are compared as soon as the rows have been read.")
     elif teacher_problem(about, task, labels, names) is None:
         st.caption(f":green[:material/check_circle: Its task and its {len(labels)} labels are those of the rows.]")

@@ -114,10 +114,7 @@ def _actions(run: RunRecord) -> None:
                 "Export", icon=":material/download:", type="primary", key=keys.PRIMARY, disabled=not run.has_model
             ):
                 ask("export", run.id)
-            # nothing learns from these yet
-            task = run.plan.get("task", {})
-            alone = task.get("kind") in ("question_answering", "dependency") or task.get("head") == "pointer"
-            if not alone and st.button(
+            if st.button(
                 "Distil a student", icon=":material/school:", key="action_distil", disabled=not run.has_model,
                 help="Opens the planner with a smaller model that learns from this one, on the same rows."
                 if run.has_model else "Its weights were deleted.",

@@ -24,6 +24,7 @@ _EVERY = 4.0
 _PLACES = {
     "position": ("Divergence by position of the word", "word number"),
     "length": ("Divergence by length of the text", "sub-words"),
+    "answer": ("Divergence by place of the answer", "sub-word of the context"),
 }
 
 
@@ -100,8 +101,8 @@ def _parts(last: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
 
 def _choose(run: RunRecord, most: Sequence[Mapping[str, Any]]) -> None:
     """Let a person pin one of the rows."""
-    pinned = {one["text"] for one in studio().runs.pins(run.id)}
-    rows = {one["text"]: one for one in most if one["text"] not in pinned}
+    pinned = {_shown(one) for one in studio().runs.pins(run.id)}
+    rows = {_shown(one): one for one in most if _shown(one) not in pinned}
     if not rows:
         return
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")

@@ -30,7 +30,7 @@ class FakeRun:
 
     def __init__(
         self, home: Home, name: str = "reviews, first try", run_id: str = "20261122-141530-a1b2", total: int = 3000,
-        stage: dict[str, Any] | None = None,
+        stage: dict[str, Any] | None = None, task: dict[str, Any] | None = None,
     ):  # fmt: skip
         self.home = home.ensure()
         self.store = Store(home)
@@ -40,7 +40,7 @@ class FakeRun:
         self.random = random.Random(7)
         self.manager = f"test-{run_id}"
         stages = [{"steps": total, "eval_every": max(total // 10, 1), **(stage or {})}]
-        plan = Plan.model_validate({"name": name, "tags": ["demo"], "stages": stages})
+        plan = Plan.model_validate({"name": name, "tags": ["demo"], "stages": stages, "task": task or {}})
         self.store.runs.insert(
             NewRun(
                 id=run_id,

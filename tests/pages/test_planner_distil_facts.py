@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.config import TaskConfig
 from core.config.distillation import StateLoss
 from core.training.distil.pairs import layer_pairs
 from pages.ui.planner_distil import cache_words
@@ -15,9 +16,11 @@ from pages.ui.planner_distil_facts import (
     answer_bytes,
     layer_map,
     pairs_problem,
+    pieces_problem,
     size_words,
     state_problems,
     student_side,
+    teacher_problem,
     teacher_side,
 )
 from pages.ui.planner_distil_losses import with_pair
@@ -161,6 +164,28 @@ def test_teachers_are_called_by_their_run_and_score() -> None:
     assert teacher_title(offered, "hub:x/y") == "hub:x/y"
     trained = {**ABOUT, "labels": [*"abcdefghij"], "task": {"kind": "tagging", "multi_label": False}}
     assert teacher_words(trained).endswith("tagging: a, b, c, d, e, f, g, h … (10)")
+    asks = {**ABOUT, "labels": ["start", "end"], "task": {"kind": "question_answering", "head": "pointer"}}
+    assert teacher_words(asks).endswith(" · question answering, a head that points")
+
+
+def test_questions_need_one_tokeniser_and_other_tasks_do_not() -> None:
+    asks = TaskConfig.model_validate({"kind": "question_answering"})
+    trained = {**ABOUT, "labels": ["start", "end"], "task": asks.model_dump(), "vocabulary": "one"}
+    student = student_side({**ABOUT, "vocabulary": "one"}, None)
+    assert teacher_problem(trained, asks, ["start", "end"]) is None
+    assert pieces_problem(trained, student) is None
+    other = student_side({**ABOUT, "vocabulary": "two"}, None)
+    assert "places among sub-words" in (pieces_problem(trained, other) or "")
+    assert pieces_problem({**trained, "vocabulary": None}, other) is None
+    assert pieces_problem(trained, None) is None
+
+
+def test_answers_of_several_lengths_are_told_in_the_mean() -> None:
+    size = answer_bytes({"answers": {"units": 100, "classes": 41, "numbers": 4096}})
+    assert size == (100, 41, 8192)
+    words, bad = cache_words({"cache": True, "teachers": [{}]}, size, 10**12)
+    assert words.startswith("100 answers of 41 numbers in the mean, 2 bytes each = ")
+    assert not bad
 
 
 @pytest.mark.parametrize(

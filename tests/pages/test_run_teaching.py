@@ -267,3 +267,41 @@ def test_what_was_seen_of_another_file_is_void() -> None:
     known.take({"replace": True, "cursor": 0, "name": "", "entries": []})
     assert known.last("gaps") is None
     assert gap_cards(known, []) == []
+
+
+# -- questions --------------------------------------------------------------------------------------------------------
+ASKED: dict[str, Any] = GAPS | {
+    "label": [["answer in the window", 150, 0.3, 0.75], ["no answer in the window", 50, 0.1, 0.95]],
+    "place": [["none", 50, 0.1, 0.95], ["3–4", 150, 0.3, 0.75]], "by": "answer",
+    "most": [
+        {"row": 3, "d": 0.9, "text": "who", "pair": "Anna lives here", "gold": "Anna", "teacher": "Anna",
+         "student": "no answer"},
+        {"row": 5, "d": 0.8, "text": "who", "pair": "Paul left", "gold": "Paul", "teacher": "Paul", "student": "left"},
+    ],
+}  # fmt: skip
+
+
+def test_questions_are_pinned_with_their_context_and_told_by_their_answer(home: Home, desk: Any) -> None:
+    with FakeRun(home, stage=DISTIL, task={"kind": "question_answering"}) as run:
+        run.advance(320)
+        run.line.write(Batch(progress={"phase": "training", "step": 320, "total_steps": 3000, "stage": 0}))
+        home.run(run.id).mkdir(parents=True, exist_ok=True)
+        Diary(home.run(run.id) / FILE, lambda entry: True).write("gaps", 100, stage=0, **ASKED)
+        test = tab(run)
+        test.text_input(key="pin_text").set_value("Where?")
+        test.button(key="pin_go").click().run()
+        assert "The question has no context" in words(test)
+        assert desk.pins(run.id) == []
+        test.text_input(key="pin_text").set_value("Where?")
+        test.text_input(key="pin_context").set_value("Anna lives in Rome.")
+        test.button(key="pin_go").click().run()
+        assert not test.exception
+        # two rows with one question are two rows
+        test.button(key="pin_row_go").click().run()
+        found = [(one["text"], one["pair"], one["tokens"]) for one in desk.pins(run.id)]
+        assert found == [("Where?", "Anna lives in Rome.", None), ("who", "Anna lives here", None)]
+        (shown,) = (one.value for one in test.dataframe if "gold" in one.value)
+        assert shown["text"].tolist() == ["who | Anna lives here", "who | Paul left"]
+        made = CliRunner().invoke(app, ["distil", "pin", run.id, "Who?", "--context", "Paul left.", "--json"])
+        assert json.loads(made.stdout)["pin"] == desk.pins(run.id)[-1]["id"]
+        assert CliRunner().invoke(app, ["distil", "pin", run.id, "Who?"]).exit_code != 0

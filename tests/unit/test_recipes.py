@@ -34,7 +34,7 @@ def test_names_and_titles_are_their_own() -> None:
 
 
 @pytest.mark.parametrize("one", ALL, ids=named)
-@pytest.mark.parametrize("task", ["classification", "tagging"])
+@pytest.mark.parametrize("task", ["classification", "tagging", "question_answering", "dependency"])
 @pytest.mark.parametrize(("layers", "keep"), [(2, None), (6, 3), (12, 12), (3, 1)])
 def test_it_makes_a_plan_that_the_file_format_keeps(one: Recipe, task: str, layers: int, keep: int | None) -> None:
     plan = one.plan("reviews", task, teacher="runs/T", layers=layers, keep_layers=keep)

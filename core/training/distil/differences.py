@@ -13,7 +13,9 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-__all__ = ["CAP", "Quadrants", "consensus", "difference_weights", "divergence", "effective_size", "quadrants"]
+__all__ = [
+    "CAP", "Quadrants", "consensus", "crossed", "difference_weights", "divergence", "effective_size", "quadrants",
+]  # fmt: skip
 
 #: No position weighs more than so many others.
 CAP = 5.0
@@ -124,5 +126,9 @@ def quadrants(teacher: torch.Tensor, student: torch.Tensor, gold: torch.Tensor) 
         Classes of shape (positions,).
     """
     with torch.no_grad():
-        knows, answers = teacher.argmax(-1) == gold, student.argmax(-1) == gold
-        return Quadrants(knows & ~answers, ~knows & answers, ~knows & ~answers, knows & answers)
+        return crossed(teacher.argmax(-1) == gold, student.argmax(-1) == gold)
+
+
+def crossed(knows: torch.Tensor, answers: torch.Tensor) -> Quadrants:
+    """Cross where the teacher is right with where the student is; boolean of shape (positions,)."""
+    return Quadrants(knows & ~answers, ~knows & answers, ~knows & ~answers, knows & answers)

@@ -16,7 +16,9 @@ from core.training.distil.positions import spread, unit_answers
 if TYPE_CHECKING:
     from core.training.prepare import Prepared
 
-__all__ = ["Gaps", "bucket", "bucket_words"]
+__all__ = [
+    "MOST_LABELS", "MOST_ROWS", "Gaps", "bucket", "bucket_words", "grouped", "part_gaps", "short",
+]  # fmt: skip
 
 #: Labels that are told of, the most frequent ones, and rows in which the two differ most.
 MOST_LABELS = 40
@@ -82,17 +84,6 @@ class Gaps:
             return bucket(np.concatenate([np.arange(1, size + 1) for size in self._sizes]))
         return bucket(np.asarray(self._encoded.lengths))
 
-    def _parts_of_speech(self) -> Parts:
-        """Return the parts of speech of the gate words: found at the first look, once a run."""
-        roles, plan, budget = self._prepared.roles, self._prepared.plan, self._prepared.stage.budget_s
-        seconds = SECONDS if budget is None else max(0.0, min(SECONDS, _BUDGET * budget - _LOADING))
-        key = (roles.fingerprint, plan.data.source, plan.data.gate_source, seconds)
-        if key not in _FOUND:
-            found = parts_of(self._rows, plan.data, plan.task, roles.report, seconds=seconds)
-            _FOUND.clear()
-            _FOUND[key] = found
-        return _FOUND[key]
-
     def look(self, logits: Sequence[np.ndarray]) -> dict[str, Any]:
         """Compare what a student says with what its teachers say.
 
@@ -127,25 +118,16 @@ class Gaps:
         places = np.repeat(self._place[units], each)
         counts = {name: int(one.sum()) for name, one in quadrants(teacher, student, gold)._asdict().items()}
         by_label: list[list[Any]] = [
-            [self._task.labels[number], *rest] for number, *rest in _grouped(labels, differs, agrees)
+            [self._task.labels[number], *rest] for number, *rest in grouped(labels, differs, agrees)
         ]
-        by_place = [[bucket_words(number), *rest] for number, *rest in _grouped(places, differs, agrees)]
-        by_part = self._by_part(units, differs, agrees) if self._tagging else {}
+        by_place = [[bucket_words(number), *rest] for number, *rest in grouped(places, differs, agrees)]
+        by_part = part_gaps(self._prepared, units, differs, agrees) if self._tagging else {}
         return {
-            "n": len(differs), "divergence": _short(differs.mean()) if len(differs) else None,
-            "agreement": _short(agrees.mean()) if len(differs) else None, "quadrants": counts,
+            "n": len(differs), "divergence": short(differs.mean()) if len(differs) else None,
+            "agreement": short(agrees.mean()) if len(differs) else None, "quadrants": counts,
             "label": sorted(by_label, key=lambda one: -one[1])[:MOST_LABELS], "place": by_place,
             "by": "position" if self._tagging else "length", **by_part,
             "most": self._most(units, differs.reshape(len(units), -1).mean(1), teacher, student, each),
-        }  # fmt: skip
-
-    def _by_part(self, units: np.ndarray, differs: np.ndarray, agrees: np.ndarray) -> dict[str, Any]:
-        parts = self._parts_of_speech()
-        codes = parts.codes[units]
-        here = codes >= 0
-        found = [[UPOS[code], *rest] for code, *rest in _grouped(codes[here], differs[here], agrees[here])]
-        return {
-            "part": sorted(found, key=lambda one: -one[1]), "parts": {"origin": parts.origin, "source": parts.source}
         }  # fmt: skip
 
     def _most(
@@ -160,7 +142,7 @@ class Gaps:
             if len(found) == MOST_ROWS or not count[row]:
                 break
             columns = self._rows[int(row)]
-            entry: dict[str, Any] = {"row": columns.get("row"), "d": _short(means[row])}
+            entry: dict[str, Any] = {"row": columns.get("row"), "d": short(means[row])}
             if self._tagging:
                 entry |= {"text": " ".join(columns["tokens"]), "tokens": list(columns["tokens"])}
             else:
@@ -184,15 +166,54 @@ class Gaps:
         return found if self._tagging else found[0]
 
 
-def _grouped(groups: np.ndarray, differs: np.ndarray, agrees: np.ndarray) -> list[tuple[int, int, float, float]]:
+def part_gaps(prepared: Prepared, units: np.ndarray, differs: np.ndarray, agrees: np.ndarray) -> dict[str, Any]:
+    """Return how far student and teachers are apart on words of each part of speech.
+
+    Parameters
+    ----------
+    prepared
+        The stage; its gate rows have words.
+    units
+        Numbers of the words among all words of the gate rows.
+    differs, agrees
+        Their divergence, and whether both say the same.
+
+    Returns
+    -------
+    dict
+        ``part`` and ``parts``; see :meth:`Gaps.look`.
+    """
+    parts = _parts_of_speech(prepared)
+    codes = parts.codes[units]
+    here = codes >= 0
+    found = [[UPOS[code], *rest] for code, *rest in grouped(codes[here], differs[here], agrees[here])]
+    return {
+        "part": sorted(found, key=lambda one: -one[1]), "parts": {"origin": parts.origin, "source": parts.source}
+    }  # fmt: skip
+
+
+def _parts_of_speech(prepared: Prepared) -> Parts:
+    """Return the parts of speech of the gate words: found at the first look, once a run."""
+    roles, plan, budget = prepared.roles, prepared.plan, prepared.stage.budget_s
+    seconds = SECONDS if budget is None else max(0.0, min(SECONDS, _BUDGET * budget - _LOADING))
+    key = (roles.fingerprint, plan.data.source, plan.data.gate_source, seconds)
+    if key not in _FOUND:
+        found = parts_of(roles.gate, plan.data, plan.task, roles.report, seconds=seconds)
+        _FOUND.clear()
+        _FOUND[key] = found
+    return _FOUND[key]
+
+
+def grouped(groups: np.ndarray, differs: np.ndarray, agrees: np.ndarray) -> list[tuple[int, int, float, float]]:
     """Return (group, positions, mean divergence, agreement) of each group that has positions, in order."""
     count = np.bincount(groups)
     total, same = np.bincount(groups, weights=differs), np.bincount(groups, weights=agrees)
     return [
-        (int(one), int(count[one]), _short(total[one] / count[one]), _short(same[one] / count[one]))
+        (int(one), int(count[one]), short(total[one] / count[one]), short(same[one] / count[one]))
         for one in np.flatnonzero(count)
     ]
 
 
-def _short(value: float) -> float:
+def short(value: float) -> float:
+    """Return a number with the digits that are kept."""
     return round(float(value), 5)

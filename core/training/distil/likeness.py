@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from core.models.cka import CkaAccumulator
-from core.training.distil.states import Watch
+from core.training.distil.states import Watch, teacher_inputs
 
 if TYPE_CHECKING:
     from core.training.engine import Engine
@@ -66,7 +66,7 @@ def layer_likeness(
             here = batch["attention_mask"].bool()
             theirs = None if told is None else told.get(start)
             if theirs is None:
-                inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+                inputs = teacher_inputs(teacher, batch)
                 with other.reading(set(range(1, others + 1)), set()):
                     teacher(**inputs)
                 theirs = _read(other, here)

@@ -10,7 +10,9 @@ import math
 import torch
 from torch.nn import functional
 
-__all__ = ["attention_loss", "hidden_loss", "relation_loss", "soft_divergence"]
+__all__ = [
+    "attention_loss", "hidden_loss", "relation_loss", "soft_divergence", "soft_yes_no", "yes_no_divergence",
+]  # fmt: skip
 
 
 def soft_divergence(teacher: torch.Tensor, student: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -26,6 +28,33 @@ def soft_divergence(teacher: torch.Tensor, student: torch.Tensor, temperature: f
     told = functional.log_softmax(teacher.detach().float() / temperature, dim=-1)
     said = functional.log_softmax(student.float() / temperature, dim=-1)
     return temperature**2 * functional.kl_div(said, told, reduction="none", log_target=True).sum(-1)
+
+
+def soft_yes_no(teacher: torch.Tensor, student: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return T² · Σ KL(teacher ‖ student) of positions whose options are each a yes or no, shape (positions,).
+
+    Parameters
+    ----------
+    teacher, student
+        Logits of shape (positions, options); an option's yes has the share σ(x / T).
+    temperature
+        T of both sigmoids; see :func:`soft_divergence`: a sigmoid is the softmax of (0, x).
+    """
+    told, said = teacher.detach().float() / temperature, student.float() / temperature
+    yes = told.sigmoid() * (functional.logsigmoid(told) - functional.logsigmoid(said))
+    no = (-told).sigmoid() * (functional.logsigmoid(-told) - functional.logsigmoid(-said))
+    return temperature**2 * (yes + no).sum(-1)
+
+
+def yes_no_divergence(teacher: torch.Tensor, student: torch.Tensor) -> torch.Tensor:
+    """Return the Jensen–Shannon divergence by ln 2 of every yes or no, of the shape of the logits; no gradient."""
+    with torch.no_grad():
+        total = torch.zeros_like(student, dtype=torch.float32)
+        for sign in (1.0, -1.0):
+            left, right = functional.logsigmoid(sign * teacher.float()), functional.logsigmoid(sign * student.float())
+            middle = torch.logaddexp(left, right) - math.log(2.0)
+            total += 0.5 * (left.exp() * (left - middle) + right.exp() * (right - middle))
+        return (total / math.log(2.0)).clamp(0.0, 1.0)
 
 
 def hidden_loss(

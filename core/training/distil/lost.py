@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.data.tasks.base import Rows, Task
+from core.data.tasks.base import Encoded, Rows, Task
 from core.training.distil.differences import divergence, quadrants
 from core.training.distil.positions import spread
+from core.training.distil.sides import Sides, said
 
-__all__ = ["MOST", "lost_rows"]
+__all__ = ["MOST", "lost_answers", "lost_rows"]
 
 #: Examples that are kept of a role, and how much is shown of each.
 MOST = 30
@@ -80,6 +81,61 @@ def lost_rows(task: Task, rows: Rows, teacher: np.ndarray, student: np.ndarray) 
         )
     lost = np.unique(owner[units[missed]])
     return {"rows": len(lost), "answers": int(taught.sum()), "of": len(rows), "examples": examples}
+
+
+def lost_answers(sides: Sides, encoded: Encoded, rows: Rows) -> dict[str, Any]:
+    """Return where a student lost what its teacher knows, of tasks whose positions say more than one label.
+
+    Parameters
+    ----------
+    sides
+        Both answers to labelled rows; see :func:`core.training.distil.sides.compare`.
+    encoded, rows
+        The rows as the student reads them, and in standard columns.
+
+    Returns
+    -------
+    dict
+        As :func:`lost_rows` does. Of questions an example has ``text`` (question and what stands around the answer),
+        ``gold``, ``teacher`` and ``student`` of the window; of words ``words``.
+    """
+    lost = np.flatnonzero(sides.knows & ~sides.answers)
+    order = lost[np.lexsort((lost, -sides.sure[0][lost], -sides.apart[lost]))]
+    examples: list[dict[str, Any]] = []
+    seen: set[int] = set()
+    for at in order:
+        row = int(sides.owner[at])
+        if row in seen:
+            continue
+        if len(examples) == MOST:
+            break
+        seen.add(row)
+        columns = rows[row]
+        found: dict[str, Any] = {"row": columns.get("row"), "source": columns.get("source")}
+        if "question" in columns:
+            found["text"] = _cut(f"{columns['question']} | {columns['context']}")
+            found |= {who: said(sides, encoded, columns, int(at), who) for who in ("gold", "teacher", "student")}
+        else:
+            tokens = columns["tokens"]
+            mine = sorted(lost[sides.owner[lost] == row], key=lambda one: int(sides.place[one]))[:_WORDS]
+            found["text"] = _cut(" ".join(tokens))
+            found["words"] = [
+                {
+                    "word": str(tokens[int(sides.place[one]) - 1])[:100],
+                    **{who: said(sides, encoded, columns, int(one), who) for who in ("gold", "teacher", "student")},
+                }
+                for one in mine
+            ]  # fmt: skip
+        examples.append(
+            {
+                **found, "divergence": round(float(sides.apart[at]), 5),
+                "teacher_confidence": round(float(sides.sure[0][at]), 5),
+                "student_confidence": round(float(sides.sure[1][at]), 5),
+            }
+        )  # fmt: skip
+    return {
+        "rows": len(np.unique(sides.owner[lost])), "answers": len(lost), "of": len(rows), "examples": examples
+    }  # fmt: skip
 
 
 def _gold(task: Task, columns: dict[str, Any], count: int) -> np.ndarray:

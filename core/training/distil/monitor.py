@@ -17,6 +17,8 @@ import numpy as np
 
 from core.models import structure
 from core.training.distil.diary import FILE, Diary
+from core.training.distil.form_gaps import FormGaps
+from core.training.distil.forms import form_of
 from core.training.distil.gaps import Gaps
 from core.training.distil.likeness import layer_likeness
 from core.training.distil.pins import PinFile
@@ -77,7 +79,7 @@ class Monitor:
         self._strips = Strips(engine, objective, self._diary, stage)
         self._every = max(1, math.ceil(engine.prepared.steps / COLUMNS))
         prepared = engine.prepared
-        self._gaps = Gaps(prepared, objective.gate, objective.shares) if objective.gate else None
+        self._gaps = _gaps(prepared, objective) if objective.gate else None
         #: Whether the layers see the same sub-words, and the first teacher reads rows that long.
         self._same = self._gaps is not None and _reads(objective.teachers[0].finished, prepared)
         #: Seconds of steps; of pins and layers, what all looks took, and the last one.
@@ -177,6 +179,13 @@ class Monitor:
             if what is not None:
                 self._cost[what] = time.perf_counter() - began
                 self._spent[what] += self._cost[what]
+
+
+def _gaps(prepared: Prepared, objective: Objective) -> Gaps | FormGaps:
+    form = form_of(prepared.task)
+    if form is None:
+        return Gaps(prepared, objective.gate, objective.shares)
+    return FormGaps(prepared, form, objective.gate, objective.shares)
 
 
 def _reads(teacher: Finished, prepared: Prepared) -> bool:

@@ -8,22 +8,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from core.config.distillation import DistillationConfig
-from core.training.distil.differences import consensus, difference_weights, divergence, effective_size, quadrants
-from core.training.distil.losses import soft_divergence
+from core.training.distil.differences import Quadrants, crossed, difference_weights, effective_size
+from core.training.distil.forms import Form, form_of
 from core.training.distil.pairs import Pairs
+from core.training.distil.parts import (
+    Part,
+    agreeing,
+    apart,
+    detached,
+    doubt,
+    gold_loss,
+    kept_only,
+    right,
+    soft,
+    together,
+    weights_of,
+)
 from core.training.distil.positions import counted, spread
 from core.training.distil.shares import gradient_shares, measured_at
-from core.training.distil.states import Watch, state_loss, wanted
+from core.training.distil.states import Watch, state_loss, teacher_inputs, wanted
 from core.training.distil.teacher import Answers, Teacher
 from core.training.distil.weights import state_names, weights_at
 
 if TYPE_CHECKING:
     from core.training.engine import Engine
 
-__all__ = ["Objective", "position_weights"]
+__all__ = ["Objective", "part_weights", "position_weights"]
 
 
 def position_weights(
@@ -47,31 +59,50 @@ def position_weights(
     amount
         λ, if it is not the config's.
     """
+    return part_weights(config, [Part("answer", student, gold)], [teacher], amount=amount)
+
+
+def part_weights(
+    config: DistillationConfig, parts: Sequence[Part], told: Sequence[torch.Tensor], *, amount: float | None = None
+) -> torch.Tensor | None:
+    """Return what positions of several parts count for; see :func:`position_weights`.
+
+    Parameters
+    ----------
+    config
+        How the student learns.
+    parts, told
+        What the student says, and the teacher's logits of each part.
+    amount
+        λ, if it is not the config's.
+    """
     amount = config.differences if amount is None else amount
     with torch.no_grad():
+        gold = parts[0].gold
         counts = torch.ones(len(gold), dtype=torch.bool, device=gold.device)
         if config.harmful == "drop":
-            counts &= ~quadrants(teacher, student, gold).harmful
+            counts &= ~_quadrants(parts, told).harmful
         if config.selection is not None:
-            counts &= _selected(config, student, gold)
+            counts &= _selected(config, parts, told)
         if amount == 0:
             return None if bool(counts.all()) else counts.to(torch.float32)
         weights = torch.zeros(len(gold), device=gold.device)
-        weights[counts] = difference_weights(divergence(teacher, student)[counts], amount, config.sharpness)
+        weights[counts] = difference_weights(apart(parts, told)[counts], amount, config.sharpness)
         return weights
 
 
-def _selected(config: DistillationConfig, student: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
+def _quadrants(parts: Sequence[Part], told: Sequence[torch.Tensor]) -> Quadrants:
+    with torch.no_grad():
+        return crossed(right(parts, told), right(parts, [one.student for one in parts]))
+
+
+def _selected(config: DistillationConfig, parts: Sequence[Part], told: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return the positions where the student is least certain, or furthest from the gold."""
     assert config.selection is not None
-    log_shares = functional.log_softmax(student.float(), dim=-1)
-    if config.selection.by == "entropy":
-        score = -(log_shares.exp() * log_shares).sum(-1)
-    else:
-        score = -log_shares.gather(1, gold[:, None])[:, 0]
-    most = max(1, round(config.selection.share * len(gold)))
-    found = torch.zeros(len(gold), dtype=torch.bool, device=gold.device)
-    found[torch.topk(score, most).indices] = True
+    score = doubt(parts, told) if config.selection.by == "entropy" else gold_loss(parts)
+    most = max(1, round(config.selection.share * len(score)))
+    found = torch.zeros(len(score), dtype=torch.bool, device=score.device)
+    found[torch.topk(score, min(most, len(score))).indices] = True
     return found
 
 
@@ -122,6 +153,7 @@ class Objective:
         self.student, self.teacher = student, teacher
         total = sum(one.weight for one in config.teachers)
         self.shares = [one.weight / total for one in config.teachers]
+        self._form: Form | None = None
         #: What a person has set while it trains, in place of the config's: see :mod:`core.training.distil.controls`.
         self.held: dict[str, float] = {}
         #: What the last micro-batches were like, by series; see :meth:`take`.
@@ -166,22 +198,26 @@ class Objective:
         total, weight
             Sum of the gold losses, and of their weights.
         """
-        task, alpha = engine.prepared.task, self.value("alpha")
-        student, gold = counted(task, logits, batch["labels"])
-        told = [spread(task, one.of(indices).to(logits.device)) for one in self.answers]
-        mean = consensus(self.shares, told)
+        alpha = self.value("alpha")
+        parts, told = self._parts(engine, logits, batch, indices)
+        mean = together(parts, self.shares, told)
+        weighs = weights_of(parts, mean)
         each = sum(
-            share * soft_divergence(one, student, self.value("temperature"))
+            share * soft(parts, one, self.value("temperature"), weighs)
             for share, one in zip(self.shares, told, strict=True)
         )
         assert isinstance(each, torch.Tensor)
         amount = self.value("differences")
-        weights = position_weights(self.config, mean, student.detach(), gold, amount=amount)
-        soft = each.mean() if weights is None else (weights * each).sum() / weights.sum().clamp(min=1e-12)
+        said = detached(parts)
+        weights = part_weights(self.config, said, mean, amount=amount)
+        if not len(each):  # nothing in this micro-batch can be learnt
+            answer = (0.0 * logits).sum()
+        else:
+            answer = each.mean() if weights is None else (weights * each).sum() / weights.sum().clamp(min=1e-12)
         hard = total / weight.clamp(min=1e-12)
         answers = self.weights.answers
         terms = [
-            ("gold", hard, answers * (1.0 - alpha)), ("soft", soft, answers * alpha), *self._layers(engine, batch),
+            ("gold", hard, answers * (1.0 - alpha)), ("soft", answer, answers * alpha), *self._layers(engine, batch),
         ]  # fmt: skip
         # What weighs nothing gets no gradient of zeros either: with one the optimiser would decay its weights.
         some = any(factor for _, _, factor in terms)
@@ -194,14 +230,37 @@ class Objective:
             facts |= gradient_shares(
                 weighted, [one for one in engine.prepared.parameters.values() if one.requires_grad]
             )
-        self._told.append({**facts, **_compared(mean, student.detach(), gold, weights)})
+        self._told.append({**facts, **(_compared(mean, said, weights) if len(each) else {})})
         return sum(weighted.values(), start=hard.new_zeros(())) * weight
+
+    def _parts(
+        self, engine: Engine, logits: torch.Tensor, batch: dict[str, torch.Tensor], indices: np.ndarray
+    ) -> tuple[list[Part], list[list[torch.Tensor]]]:
+        """Return what the positions of a batch say, and what each teacher says there."""
+        task = engine.prepared.task
+        if self._form is None or self._form.task is not task:
+            self._form = form_of(task)
+        form = self._form
+        if form is None:
+            student, gold = counted(task, logits, batch["labels"])
+            told = [[spread(task, one.of(indices).to(logits.device))] for one in self.answers]
+            return [Part("answer", student, gold)], told
+        encoded = engine.prepared.encoded["train"]
+        parts = form.parts(logits, [encoded.features[int(index)] for index in indices])
+        told = [
+            [one.to(logits.device) for one in form.told(own.values, own.places, encoded, indices, logits.shape[1])]
+            for own in self.answers
+        ]
+        here = torch.stack([torch.isfinite(one).flatten(1).all(1) for own in told for one in own]).all(0)
+        if bool(here.all()):
+            return parts, told
+        return kept_only(parts, here), [[one[here] for one in own] for own in told]  # a teacher is silent
 
     def _layers(self, engine: Engine, batch: dict[str, torch.Tensor]) -> Iterator[tuple[str, torch.Tensor, float]]:
         """Run the teacher over the batch and yield the losses between layers: name, value, weight."""
         if self.student is None or self.teacher is None:
             return
-        inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+        inputs = teacher_inputs(self.teachers[0].finished.model, batch)
         with (
             torch.no_grad(),
             self.teacher.reading(*wanted(self.config.states, self.pairs, 1)),
@@ -225,15 +284,16 @@ class Objective:
 
 
 def _compared(
-    teacher: torch.Tensor, student: torch.Tensor, gold: torch.Tensor, weights: torch.Tensor | None
+    teacher: Sequence[torch.Tensor], parts: Sequence[Part], weights: torch.Tensor | None
 ) -> dict[str, torch.Tensor]:
     """Say how near the student is to its teacher in a micro-batch: shares of its positions."""
     with torch.no_grad():
+        gold = parts[0].gold
         found = {
-            "distil/divergence": divergence(teacher, student).mean(),
-            "distil/agreement": (teacher.argmax(-1) == student.argmax(-1)).float().mean(),
+            "distil/divergence": apart(parts, teacher).mean(),
+            "distil/agreement": agreeing(parts, teacher).float().mean(),
         }
-        for name, here in quadrants(teacher, student, gold)._asdict().items():
+        for name, here in _quadrants(parts, teacher)._asdict().items():
             found[f"distil/{name}"] = here.float().mean()
         size = effective_size(weights) if weights is not None else gold.new_tensor(len(gold), dtype=torch.float32)
         found["distil/effective"] = size.float() / max(1, len(gold))

@@ -15,10 +15,10 @@ from core.training.distil.likeness import layer_likeness
 from core.training.distil.objective import Objective
 from core.training.distil.pairs import Pairs, match_layers
 from core.training.distil.positions import halved, unit_answers
-from core.training.distil.scores import teacher_logits
+from core.training.distil.scores import form_answers, scoring_task, teacher_logits
 from core.training.distil.sizes import sizes_of
 from core.training.distil.states import Watch, check_states, state_pairs
-from core.training.distil.teacher import Answers, Teacher, keep_answers, load_teacher
+from core.training.distil.teacher import Answers, Teacher, check_teacher, keep_answers, load_teacher
 from core.training.gates import better
 from core.training.intervals import majority_score
 
@@ -76,6 +76,7 @@ def open_objective(
     size = sum(one.numel() for one in prepared.model.parameters())
     answers, on_gate = [], []
     for teacher in teachers:
+        check_teacher(teacher, prepared.tokenizer, prepared.plan.model.max_length)
         gate = _tell_score(engine, teacher, check, event)
         if gate is not None:
             on_gate.append(gate)
@@ -150,14 +151,15 @@ def _tell_score(
 ) -> np.ndarray | None:
     """Say what the teacher itself scores on gate, and warn if it is no better than the majority; returns its answers.
 
-    They are half as precise as they were computed: shape (units, classes). None without gate rows.
+    They are half as precise as they were computed: shape (units, classes), or in the form of tasks whose positions say
+    more than a label. None without gate rows.
     """
     prepared = engine.prepared
     if "gate" not in prepared.encoded:
         return None
     metric, rows = prepared.stage.metric or prepared.task.primary_metric, prepared.roles.gate
     encoded, logits = teacher_logits(teacher, prepared.task, rows, check=check)
-    value = float(prepared.task.evaluate(logits, encoded, rows).metrics[metric])
+    value = float(scoring_task(teacher, prepared.task).evaluate(logits, encoded, rows).metrics[metric])
     majority = majority_score(prepared.task, metric, prepared.roles, prepared.encoded["gate"])
     event(
         "info", f"The teacher {teacher.name} scores gate/{metric} {value:.4f}.",
@@ -168,6 +170,8 @@ def _tell_score(
             "warning", f"The teacher {teacher.name} is no better than a method without a model ({majority:.4f}): there "
             "is little to learn from it.",
         )  # fmt: skip
+    if teacher.form is not None:
+        return form_answers(teacher, rows, prepared.encoded["gate"], encoded, logits, check=check)
     return halved(prepared.task, unit_answers(logits, encoded, rows, len(teacher.order)))
 
 

@@ -33,13 +33,14 @@ class Pin:
     id
         Made of its words, so that one sentence is pinned once.
     text
-        The text (of a pair the first one).
+        The text (of a pair the first one), or the question.
     pair
-        The second text of a pair.
+        The second text of a pair; the question's context.
     tokens
-        Tagging: its words.
+        Where words are answered: its words.
     gold
-        What is right, where it was picked among the gate rows: a label, labels, or a tag a word.
+        What is right, where it was picked among the gate rows: a label, labels, an answer, or what is right of each
+        word.
     """
 
     id: str
@@ -48,9 +49,10 @@ class Pin:
     tokens: list[str] | None = None
     gold: Any = None
 
-    @property
-    def columns(self) -> dict[str, list[Any]]:
-        """The pin as rows in standard columns, without gold."""
+    def rows(self, kind: str) -> dict[str, list[Any]]:
+        """Return the pin as rows of a kind of task in standard columns, without gold."""
+        if kind == "question_answering":
+            return {"question": [self.text], "context": [self.pair or ""]}
         if self.tokens is not None:
             return {"tokens": [self.tokens]}
         return {"text": [self.text], **({} if self.pair is None else {"text_pair": [self.pair]})}
@@ -67,7 +69,7 @@ def read_pins(folder: Path) -> list[Pin]:
 
 def write_pin(
     folder: Path, text: str, *, tagging: bool, tokens: Sequence[str] | None = None, pair: str | None = None,
-    gold: Any = None,
+    gold: Any = None, asks: bool = False,
 ) -> Pin:  # fmt: skip
     """Pin a sentence; one that is pinned already stays as it is.
 
@@ -81,14 +83,20 @@ def write_pin(
         Whether words are answered: then the sentence is split, unless its `tokens` are given.
     tokens, pair, gold
         See :class:`Pin`.
+    asks
+        Whether it is a question: then it needs its context as `pair`.
 
     Raises
     ------
     ConfigError
-        If it is empty, too long, or there are too many.
+        If it is empty, too long, a question without a context, or there are too many.
     """
     text = " ".join(text.split())
-    where = "pinned sentence"
+    where = "pinned question" if asks else "pinned sentence"
+    if asks and not (pair or "").strip():
+        raise ConfigError(
+            "The question has no context.", where=where, expected="a question and the text that may answer it"
+        )
     if not text:
         raise ConfigError("An empty sentence cannot be pinned.", where=where, expected="a sentence")
     if len(text) + len(pair or "") > MOST_LETTERS:

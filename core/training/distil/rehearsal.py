@@ -12,16 +12,16 @@ import numpy as np
 import torch
 
 from core.config import Stage
-from core.data.tasks.base import Encoded, Task
+from core.data.tasks.base import Encoded, Rows, Task
 from core.errors import BertloomError
 from core.training.batches import evaluation_batches
+from core.training.distil.forms import asked
 from core.training.distil.objective import Objective
 from core.training.distil.opening import same_pieces, watches
 from core.training.distil.pairs import layer_pairs
-from core.training.distil.positions import units
 from core.training.distil.sizes import sizes_of
 from core.training.distil.states import Watch, check_states, state_pairs
-from core.training.distil.teacher import Answers, Teacher, answers_kept, load_teacher
+from core.training.distil.teacher import Answers, Teacher, answers_kept, asked_of, check_teacher, load_teacher
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.files import FREE_FLOOR, free_bytes
 
@@ -76,18 +76,18 @@ def rehearse(engine: Engine, cache: Path, *, where: str, maps: Mapping[str, torc
     config = prepared.stage.distil
     assert config is not None
     place, rows, encoded = f"{where}.distil", prepared.roles.train, prepared.encoded["train"]
-    places, count = units(encoded, rows)
     teachers, answers, answering, scoring = [], [], 0.0, 0.0
     for number, one in enumerate(config.teachers):
         teacher = load_teacher(one.source, prepared.task, where=f"{place}.teachers.{number}.source", names=one.labels)
+        check_teacher(teacher, prepared.tokenizer, prepared.plan.model.max_length)
         teacher.finished.model.to(prepared.device)
-        own = teacher.encode(rows)
+        own, places, shape = asked_of(teacher, rows, encoded)
         token = _token_seconds(teacher, own)
         whole = token * float(sum(own.lengths))
         scoring += whole / max(1, sum(encoded.lengths))
-        answering += 0.0 if config.cache and answers_kept(teacher, own, count, cache) else whole
+        answering += 0.0 if config.cache and answers_kept(teacher, rows, encoded, cache) else whole
         teachers.append(teacher)
-        answers.append(Answers(np.zeros((count, len(teacher.order)), dtype=np.float16), places))
+        answers.append(Answers(np.zeros(shape, dtype=np.float16), places))
     if not config.states:
         engine.objective = Objective(config, teachers, answers, steps=prepared.steps)
         return Rehearsal(answering, scoring, every_step=False)
@@ -118,8 +118,8 @@ def _token_seconds(teacher: Teacher, own: Encoded) -> float:
 
 
 def teacher_findings(
-    stage: Stage, where: str, task: Task, student: Any, tokenizer: Any, layers: list[torch.nn.Module], asked: int,
-    cache: Path,
+    stage: Stage, where: str, task: Task, student: Any, tokenizer: Any, layers: list[torch.nn.Module],
+    max_length: int, rows: Rows, encoded: Encoded, cache: Path,
 ) -> Iterator[tuple[str, str, BertloomError | str]]:  # fmt: skip
     """Yield what is wrong or strange about the teachers of a stage: level, place in the plan, error or words.
 
@@ -133,8 +133,10 @@ def teacher_findings(
         The student's.
     student, tokenizer, layers
         The student's model, its tokeniser, and its layers.
-    asked
-        Answers that a teacher gives; see :func:`core.training.counting.answered_units`.
+    max_length
+        Sub-words that a text or window of the student's may have.
+    rows, encoded
+        Training rows in standard columns, and as the student reads them.
     cache
         The home's cache folder.
     """
@@ -147,6 +149,9 @@ def teacher_findings(
         source = f"{place}.teachers.{number}.source"
         try:
             teacher = load_teacher(one.source, task, where=source, names=one.labels)
+            check_teacher(teacher, tokenizer, max_length)
+            if teacher.form is not None:
+                teacher.form.read(teacher, rows, encoded)
         except BertloomError as error:
             yield "error", source, error
             continue
@@ -157,9 +162,8 @@ def teacher_findings(
                 "warning", source, f"The student has {own / 1e6:.1f} M parameters, not fewer than its teacher with "
                 f"{other / 1e6:.1f} M: nothing becomes smaller.",
             )  # fmt: skip
-    yield from _room(
-        config.cache, config.cache_limit_mb, len(config.teachers), 2 * asked * len(task.labels), cache, place
-    )
+    size = 2 * asked(task, encoded, rows)["numbers"]
+    yield from _room(config.cache, config.cache_limit_mb, len(config.teachers), size, cache, place)
     if first is None or not config.states:
         return
     from core.models import structure

@@ -9,13 +9,14 @@ import numpy as np
 
 from core.data.tasks.base import Encoded, Evaluation, Rows, Task
 from core.training.batches import evaluation_batches
-from core.training.distil.lost import lost_rows
+from core.training.distil.lost import lost_answers, lost_rows
 from core.training.distil.positions import unit_answers
-from core.training.distil.teacher import Teacher, load_teacher
+from core.training.distil.sides import compare
+from core.training.distil.teacher import Teacher, check_teacher, kept_of, load_teacher
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.material import Material
 
-__all__ = ["score_teacher", "teacher_logits", "teacher_results"]
+__all__ = ["form_answers", "score_teacher", "scoring_task", "teacher_logits", "teacher_results"]
 
 
 def score_teacher(
@@ -37,7 +38,15 @@ def score_teacher(
         Called between batches; may raise to stop.
     """
     encoded, found = teacher_logits(teacher, task, rows, check=check)
-    return task.evaluate(found, encoded, rows, details=details)
+    return scoring_task(teacher, task).evaluate(found, encoded, rows, details=details)
+
+
+def scoring_task(teacher: Teacher, task: Task) -> Task:
+    """Return the task by which a teacher is scored: the student's, with what the teacher chose on its own gate rows."""
+    if task.kind != "question_answering":
+        return task
+    threshold = teacher.finished.task.config.no_answer_threshold
+    return type(task)(task.config.model_copy(update={"no_answer_threshold": threshold}), task.labels)
 
 
 def teacher_logits(
@@ -45,12 +54,40 @@ def teacher_logits(
 ) -> tuple[Encoded, list[np.ndarray]]:
     """Return labelled rows as a teacher reads them, and its logits of every feature, without padding."""
     encoded = task.encode(rows, teacher.finished.tokenizer, teacher.finished.max_length)
+    return encoded, _answered(teacher, encoded, check)
+
+
+def form_answers(
+    teacher: Teacher, rows: Rows, encoded: Encoded, own: Encoded, logits: Sequence[np.ndarray], *,
+    check: Callable[[], None] = lambda: None,
+) -> np.ndarray:  # fmt: skip
+    """Return a teacher's answers to the student's features in its form; see :mod:`core.training.distil.forms`.
+
+    Parameters
+    ----------
+    teacher
+        A teacher with a form.
+    rows, encoded
+        In standard columns, and as the student reads them.
+    own, logits
+        The rows as the teacher reads them by itself, and what it says of them: asked anew only where that does not do.
+    check
+        Called between batches; may raise to stop.
+    """
+    assert teacher.form is not None
+    asked = teacher.form.read(teacher, rows, encoded)
+    same = [one["input_ids"] for one in asked.features] == [one["input_ids"] for one in own.features]
+    return kept_of(teacher, rows, encoded, asked, logits if same else _answered(teacher, asked, check))
+
+
+def _answered(teacher: Teacher, encoded: Encoded, check: Callable[[], None]) -> list[np.ndarray]:
+    """Return a teacher's logits of every feature, without padding."""
     found: list[np.ndarray] = [np.empty(0)] * len(encoded.features)
     for batch in evaluation_batches(np.asarray(encoded.lengths), EVALUATION_TOKENS):
         check()
         for index, logits in zip(batch, teacher.logits([encoded.features[at] for at in batch]), strict=True):
             found[int(index)] = logits
-    return encoded, found
+    return found
 
 
 def teacher_results(
@@ -80,6 +117,7 @@ def teacher_results(
             if one.source not in found:
                 where = f"{material.where(index)}.distil.teachers.{number}.source"
                 teacher = load_teacher(one.source, material.task, where=where, names=one.labels)
+                check_teacher(teacher, material.tokenizer, material.plan.model.max_length)
                 found[one.source] = _scored(teacher, material, student, check)
     return [{"source": source, **scores} for source, scores in found.items()]
 
@@ -96,10 +134,14 @@ def _scored(
             continue
         rows = getattr(material.roles, role)
         encoded, logits = teacher_logits(teacher, task, rows, check=check)
-        scored = task.evaluate(logits, encoded, rows, details=True)
+        scored = scoring_task(teacher, task).evaluate(logits, encoded, rows, details=True)
         metrics.update({f"{role}/{name}": float(value) for name, value in scored.metrics.items()})
         details[role] = scored.details
-        if role in student:
+        if role in student and teacher.form is not None:
+            own = material.encoded[role]
+            told = form_answers(teacher, rows, own, encoded, logits, check=check)
+            lost[role] = lost_answers(compare(teacher.form, [1.0], student[role], [told], own, rows), own, rows)
+        elif role in student:
             theirs = unit_answers(logits, encoded, rows, len(task.labels))
             own = unit_answers(student[role], material.encoded[role], rows, len(task.labels))
             lost[role] = lost_rows(task, rows, theirs, own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,7 @@ from core.training.distil.maps import map_name
 from core.training.distil.pairs import Pairs, layer_pairs
 from core.training.distil.sizes import Sizes
 
-__all__ = ["Watch", "check_states", "state_loss", "state_pairs", "wanted"]
+__all__ = ["Watch", "check_states", "state_loss", "state_pairs", "teacher_inputs", "wanted"]
 
 #: Names of the linear maps to queries, keys and values within a layer, by family.
 _MAPS = (("query", "key", "value"), ("q_lin", "k_lin", "v_lin"))
@@ -87,6 +88,14 @@ def _linear_maps(layer: torch.nn.Module) -> list[torch.nn.Module]:
         expected="an encoder of the BERT or DistilBERT family for the losses attention and relation",
         advice="Take a loss of kind hidden.",
     )  # fmt: skip
+
+
+def teacher_inputs(teacher: Any, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the inputs of a student's batch that a teacher's model takes too: not all heads ask where a context is."""
+    unknown = {"labels"}
+    if "context" in batch and "context" not in inspect.signature(teacher.forward).parameters:
+        unknown.add("context")
+    return {name: tensor for name, tensor in batch.items() if name not in unknown}
 
 
 def state_pairs(

@@ -10,9 +10,12 @@ import torch
 from torch.nn import functional
 
 from core.data.tasks.base import Encoded
+from core.data.tasks.heads import cut_logits
 from core.models.prediction import ListRows
 from core.training.distil.diary import Diary
 from core.training.distil.differences import consensus, divergence
+from core.training.distil.form_strips import FormRead
+from core.training.distil.forms import form_of
 from core.training.distil.pins import Pin
 from core.training.distil.positions import spread, unit_answers
 
@@ -29,7 +32,8 @@ TOP = 3
 class Strips:
     """Looks at pins with the weights as they are, and writes what it sees into a run's diary.
 
-    A position is a word, a text, or (several labels) a label's yes or no. A pin's first line (kind ``pin``) holds
+    A position is a word, a text, (several labels) a label's yes or no, or of other tasks each thing that is said of a
+    word or a window: its pointer, its start. A pin's first line (kind ``pin``) holds
     ``parts`` (what its positions are), ``classes`` and what the ``teacher`` says; the others (kind ``strip``) hold the
     divergence ``d`` of each position, by ln 2, and what the ``student`` says: [[class, share in thousandths], …].
 
@@ -61,7 +65,10 @@ class Strips:
             return
         for (pin, read), logits in zip(reads, self._student([one for _, one in reads]), strict=True):
             task = self._engine.prepared.task
-            own = unit_answers(logits, read.encoded, ListRows(pin.columns), read.classes)[read.units]
+            if read.form is not None:
+                self._note(pin, read.form, logits, step)
+                continue
+            own = unit_answers(logits, read.encoded, ListRows(pin.rows(task.kind)), read.classes)[read.units]
             student = spread(task, torch.from_numpy(own))
             if not self._diary.has("pin", pin.id):
                 self._diary.write(
@@ -71,12 +78,28 @@ class Strips:
             found = [round(float(one), 4) for one in divergence(read.teacher, student)]
             self._diary.write("strip", step, pin.id, stage=self._stage, d=found, student=_top(student))
 
+    def _note(self, pin: Pin, read: FormRead, logits: list[np.ndarray], step: int) -> None:
+        """Write what is said of a pin whose positions say more than one label."""
+        found, student = read.look(logits)
+        if not self._diary.has("pin", pin.id):
+            self._diary.write(
+                "pin", step, pin.id, stage=self._stage, parts=read.lines, classes=read.names, teacher=read.teacher
+            )
+        self._diary.write("strip", step, pin.id, stage=self._stage, d=found, student=student)
+
     def _ask(self, pin: Pin) -> _Read:
         """Read a pin as the student does, and ask the teachers once."""
         prepared = self._engine.prepared
-        task, rows = prepared.task, ListRows(pin.columns)
+        task = prepared.task
+        form, rows = form_of(task), ListRows(pin.rows(task.kind))
         classes = len(task.labels)
         encoded = task.encode(rows, prepared.tokenizer, prepared.plan.model.max_length, labelled=False)
+        used = None if prepared.rows is None else set(prepared.rows.ids.tolist())
+        foreign = used is not None and any(not used.issuperset(one["input_ids"]) for one in encoded.features)
+        if form is not None:
+            read = FormRead(form, self._objective, encoded, rows, TOP) if encoded.features else None
+            here = np.arange(len(encoded.features))
+            return _Read(encoded, here, torch.empty(0), [], [], classes, foreign, read)
         told = []
         for teacher in self._objective.teachers:
             own = teacher.encode(rows)
@@ -91,8 +114,6 @@ class Strips:
         together = consensus(self._objective.shares, logits) if len(units) else torch.empty(0, classes)
         several = task.config.multi_label
         parts = [pin.tokens[at] for at in units] if pin.tokens is not None else list(task.labels) if several else [""]
-        used = None if prepared.rows is None else set(prepared.rows.ids.tolist())
-        foreign = used is not None and any(not used.issuperset(one["input_ids"]) for one in encoded.features)
         return _Read(encoded, units, together, parts, ["no", "yes"] if several else list(task.labels), classes, foreign)
 
     def _student(self, reads: list[_Read]) -> list[list[np.ndarray]]:
@@ -106,7 +127,7 @@ class Strips:
         with embedding, engine.scoring(), torch.inference_mode():
             logits, _ = engine.forward(features, np.arange(len(features)), "pins", precision="fp32")
         values = logits.float().cpu().numpy()
-        each = [one[:size] if one.ndim == 2 else one for one, size in zip(values, lengths, strict=True)]
+        each = [cut_logits(*three) for three in zip(values, features, lengths, strict=True)]
         found, start = [], 0
         for read in reads:
             found.append(each[start : start + len(read.encoded.features)])
@@ -119,10 +140,10 @@ class _Read:
 
     def __init__(
         self, encoded: Encoded, units: np.ndarray, teacher: torch.Tensor, parts: list[str], names: list[str],
-        classes: int, foreign: bool,
+        classes: int, foreign: bool, form: FormRead | None = None,
     ):  # fmt: skip
         self.encoded, self.units, self.teacher, self.parts, self.names = encoded, units, teacher, parts, names
-        self.classes, self.foreign = classes, foreign
+        self.classes, self.foreign, self.form = classes, foreign, form
 
 
 def _top(logits: torch.Tensor) -> list[list[list[int]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +14,22 @@ import numpy as np
 import torch
 
 from core.data.tasks.base import Encoded, Rows, Task
+from core.data.tasks.heads import cut_logits, head_logits
 from core.errors import ConfigError, StorageError
 from core.models.folders import Finished, load_finished
 from core.models.label_names import renamed_labels, suggested_names
-from core.models.sources import BUNDLED, ResolvedModel, resolve
-from core.models.trained import task_difference
+from core.models.sources import BUNDLED, ResolvedModel, longest_input, resolve
+from core.models.trained import OTHER_PIECES, task_difference
 from core.training.batches import evaluation_batches
+from core.training.distil.forms import Form, form_of
 from core.training.distil.positions import answers_of, halved, units
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.files import FREE_FLOOR, free_bytes, write_json
 
-__all__ = ["Answers", "Teacher", "answers_kept", "keep_answers", "load_teacher", "teacher_folder"]
+__all__ = [
+    "Answers", "Teacher", "answers_kept", "asked_of", "check_teacher", "keep_answers", "kept_of", "load_teacher",
+    "teacher_folder",
+]  # fmt: skip
 
 _FILE, _DONE, _ABOUT = "answers.f16", "done.json", "about.json"
 #: 1: logits as they are. 2: moved so that less is lost; see :func:`core.training.distil.positions.halved`.
@@ -41,14 +47,20 @@ class Teacher:
     finished
         The loaded model.
     order
-        For each of the student's labels its place among the teacher's.
+        For each of the student's labels (or other outputs that have names) its place among the teacher's.
     digest
         SHA-256 of config, weights and tokeniser.
+    form
+        How its answers are kept and compared; None where each position says one label.
+    where
+        Its path in the plan, for messages.
     """
 
     finished: Finished
     order: np.ndarray
     digest: str
+    form: Form | None = None
+    where: str = "distil.teachers"
 
     @property
     def name(self) -> str:
@@ -65,11 +77,16 @@ class Teacher:
         """Return the logits of features without padding, in the order of the student's labels."""
         task = self.finished.task
         device = next(self.finished.model.parameters()).device
+        if self.form is not None:  # its own task may have another gold
+            features = [{name: value for name, value in one.items() if name != "labels"} for one in features]
         batch = task.collate(features, self.finished.tokenizer)
         inputs = {name: tensor.to(device) for name, tensor in batch.items() if name != "labels"}
         with torch.inference_mode():
-            found = self.finished.model(**inputs).logits.float().cpu().numpy()
+            found = head_logits(self.finished.model(**inputs)).float().cpu().numpy()
         sizes = [len(feature["input_ids"]) for feature in features]
+        if self.form is not None:
+            cut = [cut_logits(*three) for three in zip(found, features, sizes, strict=True)]
+            return [self.form.ordered(one, self.order) for one in cut]
         return [(one[:size] if one.ndim == 2 else one)[..., self.order] for one, size in zip(found, sizes, strict=True)]
 
 
@@ -80,9 +97,11 @@ class Answers:
     Parameters
     ----------
     values
-        Logits of shape (units, classes) up to a number a unit, half precision, memory-mapped or in memory.
+        Logits of shape (units, classes) up to a number a unit, half precision, memory-mapped or in memory; where
+        positions say more than one label (see :mod:`core.training.distil.forms`) of shape (numbers,).
     places
-        For each of the student's features the units of its positions, in their order.
+        For each of the student's features the units of its positions, in their order; of shape (items + 1,) where the
+        numbers of each item begin, if there are forms.
     rows
         Rows that they answer.
     computed
@@ -106,7 +125,7 @@ def teacher_folder(source: str, *, where: str) -> ResolvedModel:
     Raises
     ------
     ConfigError
-        If it is the bundled encoder.
+        If it is the bundled encoder, or a run of several tasks.
     ModelError
         If there is none, or it is refused.
     """
@@ -119,6 +138,13 @@ def teacher_folder(source: str, *, where: str) -> ResolvedModel:
     place = Path(source).expanduser()
     if not source.startswith("hub:") and (place / "best").is_dir():
         source = str(place / "best")
+        parts = sorted(one.parent.name for one in (place / "best").glob("*/config.json"))
+        if parts and not (place / "best" / "config.json").is_file():
+            raise ConfigError(
+                "This run learnt several tasks at once, and each has a model.", where=where,
+                expected=f"the folder of one of them: {place / 'best' / parts[0]}",
+                advice=f"Its tasks are {', '.join(parts)}.",
+            )  # fmt: skip
     return resolve(source)
 
 
@@ -150,14 +176,47 @@ def load_teacher(source: str, task: Task, *, where: str, names: Mapping[str, str
     problem = task_difference(other.config, labels, task.config, list(task.labels))
     if problem is not None:
         alike = other.kind == task.kind and other.config.multi_label == task.config.multi_label
-        alike = alike and other.config.head == "linear"
+        alike = alike and task_difference(other.config, labels, task.config, None) is None
         raise ConfigError(
             problem, where=where,
             expected=f"the labels {', '.join(task.labels[:12])}" if alike else "a teacher of the student's task",
             advice=_advice(suggested_names(labels, list(task.labels))) if alike else None,
         )  # fmt: skip
-    order = np.asarray([labels.index(name) for name in task.labels])
-    return Teacher(finished, order, _digest(resolved.folder))
+    form = form_of(task)
+    order = np.asarray([labels.index(name) for name in task.labels]) if form is None else form.order(other, labels)
+    return Teacher(finished, order, _digest(resolved.folder), form, where)
+
+
+def check_teacher(teacher: Teacher, tokenizer: Any, max_length: int) -> None:
+    """Refuse a teacher that cannot answer a student's windows, where its answers are places in them.
+
+    Parameters
+    ----------
+    teacher
+        The teacher.
+    tokenizer
+        The student's.
+    max_length
+        Sub-words that a window of the student's may have.
+
+    Raises
+    ------
+    ConfigError
+        If both have to cut texts alike, and do not, or windows may be longer than the teacher reads.
+    """
+    if teacher.form is None or teacher.form.by != "answer":
+        return
+    if tokenizer.get_vocab() != teacher.finished.tokenizer.get_vocab():
+        raise ConfigError(
+            OTHER_PIECES, where=teacher.where, expected="one tokeniser for student and teacher",
+            advice="Take a student with the teacher's tokeniser, for instance some of its layers (model.keep_layers).",
+        )  # fmt: skip
+    most = longest_input(teacher.finished.model.config.to_dict())
+    if most is not None and max_length > most:
+        raise ConfigError(
+            f"The student's windows may have {max_length} sub-words, and the teacher reads {most}.",
+            where=teacher.where, expected="windows that both can read", advice=f"Set model.max_length to {most}.",
+        )  # fmt: skip
 
 
 def _advice(names: Mapping[str, str]) -> str:
@@ -218,20 +277,19 @@ def keep_answers(
     StorageError
         If the disk is too full.
     """
-    own = teacher.encode(rows)
-    places, count = units(encoded, rows)
-    classes = len(teacher.order)
-    size = count * classes * 2
+    own, places, shape = asked_of(teacher, rows, encoded)
+    size = math.prod(shape) * 2
     if size > limit_mb * 1_000_000:
         raise ConfigError(
             f"The teacher's answers take {size / 1e6:.0f} MB.", where="distil.cache_limit_mb",
             expected=f"at most {limit_mb} MB", advice="Raise the limit, or train on fewer rows.",
         )  # fmt: skip
-    about, folder = _entry(teacher, own, count, cache)
+    about, folder = _entry(teacher, own, shape[0], cache)
     if not keep:
+        count = shape[0] if teacher.form is None else len(rows)
         event("info", f"The teacher answers {count:,} questions in this run; its answers are not kept.")
-        values = np.zeros((count, classes), dtype=np.float16)
-        computed = _fill(teacher, own, rows, values, 0, check, progress, lambda done: None)
+        values = np.zeros(shape, dtype=np.float16)
+        computed = _fill(teacher, own, rows, values, places, 0, check, progress, lambda done: None)
         return Answers(values, places, len(rows), computed)
     done = _done(folder)
     batches = len(evaluation_batches(np.asarray(own.lengths), EVALUATION_TOKENS))
@@ -240,28 +298,57 @@ def keep_answers(
         event("info", f"The teacher's answers are in the cache: {_size(size)}.", data={"bytes": size})
     else:
         event("info", _why(cache / "teachers", about, size, done), data={"bytes": size})
-        computed = _write(teacher, own, rows, folder, about, (count, classes), check, progress)
-    values = np.memmap(folder / _FILE, dtype=np.float16, mode="r", shape=(count, classes))
+        computed = _write(teacher, own, rows, folder, about, places, shape, check, progress)
+    values = np.memmap(folder / _FILE, dtype=np.float16, mode="r", shape=shape)
     return Answers(values, places, len(rows), computed)
 
 
-def answers_kept(teacher: Teacher, own: Encoded, count: int, cache: Path) -> bool:
+def answers_kept(teacher: Teacher, rows: Rows, encoded: Encoded, cache: Path) -> bool:
     """Tell whether a teacher's answers lie in the cache, all of them.
 
     Parameters
     ----------
     teacher
         The teacher.
-    own
-        The rows as it reads them.
-    count
-        How many units they have; see :func:`core.training.distil.positions.units`.
+    rows, encoded
+        Training rows in standard columns, and as the student reads them.
     cache
         The home's cache folder.
     """
-    _, folder = _entry(teacher, own, count, cache)
+    own, _, shape = asked_of(teacher, rows, encoded)
+    _, folder = _entry(teacher, own, shape[0], cache)
     batches = len(evaluation_batches(np.asarray(own.lengths), EVALUATION_TOKENS))
-    return _done(folder) >= batches and _whole(folder / _FILE, count * len(teacher.order) * 2)
+    return _done(folder) >= batches and _whole(folder / _FILE, math.prod(shape) * 2)
+
+
+def kept_of(teacher: Teacher, rows: Rows, encoded: Encoded, own: Encoded, logits: Sequence[np.ndarray]) -> np.ndarray:
+    """Return a teacher's answers in its form, in memory: of shape (numbers,), half precision.
+
+    Parameters
+    ----------
+    teacher
+        A teacher with a form.
+    rows, encoded
+        In standard columns, and as the student reads them.
+    own, logits
+        The rows as the teacher read them to answer, and what it said of each feature.
+    """
+    form = teacher.form
+    assert form is not None
+    bounds = form.bounds(encoded, rows)
+    values = np.full(int(bounds[-1]), np.nan, dtype=np.float16)
+    for index, one in enumerate(logits):
+        form.put(values, bounds, own, index, one)
+    return values
+
+
+def asked_of(teacher: Teacher, rows: Rows, encoded: Encoded) -> tuple[Encoded, Any, tuple[int, ...]]:
+    """Return the rows as a teacher reads them, where its answers to them lie, and the shape of all answers."""
+    if teacher.form is None:
+        places, count = units(encoded, rows)
+        return teacher.encode(rows), places, (count, len(teacher.order))
+    bounds = teacher.form.bounds(encoded, rows)
+    return teacher.form.read(teacher, rows, encoded), bounds, (int(bounds[-1]),)
 
 
 def _entry(teacher: Teacher, own: Encoded, count: int, cache: Path) -> tuple[dict[str, Any], Path]:
@@ -270,15 +357,17 @@ def _entry(teacher: Teacher, own: Encoded, count: int, cache: Path) -> tuple[dic
         "format": _FORMAT, "teacher": teacher.digest, "data": _data_digest(own), "order": teacher.order.tolist(),
         "max_length": teacher.finished.max_length, "units": count,
     }  # fmt: skip
+    if teacher.form is not None:
+        about["form"] = teacher.form.name
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:40]
     return about, cache / "teachers" / key
 
 
 def _write(
-    teacher: Teacher, own: Encoded, rows: Rows, folder: Path, about: dict[str, Any], shape: tuple[int, int],
-    check: Callable[[], None], progress: Callable[[int, int], None],
+    teacher: Teacher, own: Encoded, rows: Rows, folder: Path, about: dict[str, Any], places: Any,
+    shape: tuple[int, ...], check: Callable[[], None], progress: Callable[[int, int], None],
 ) -> int:  # fmt: skip
-    size = shape[0] * shape[1] * 2
+    size = math.prod(shape) * 2
     start = _done(folder) if _whole(folder / _FILE, size) else 0
     folder.mkdir(parents=True, exist_ok=True)
     if not start:
@@ -296,15 +385,19 @@ def _write(
         values.flush()
         write_json(folder / _DONE, {"batches": done})
 
-    return _fill(teacher, own, rows, values, start, check, progress, note)
+    return _fill(teacher, own, rows, values, places, start, check, progress, note)
 
 
 def _fill(
-    teacher: Teacher, own: Encoded, rows: Rows, values: np.ndarray, start: int, check: Callable[[], None],
-    progress: Callable[[int, int], None], note: Callable[[int], None],
+    teacher: Teacher, own: Encoded, rows: Rows, values: np.ndarray, bounds: Any, start: int,
+    check: Callable[[], None], progress: Callable[[int, int], None], note: Callable[[int], None],
 ) -> int:  # fmt: skip
     """Let the teacher answer the batches from `start` on; returns how many rows these are."""
-    places, _ = units(own, rows)
+    form = teacher.form
+    if form is None:
+        places, _ = units(own, rows)
+    elif not start:
+        values[:] = np.nan  # where it stays silent nothing is learnt from it
     batches = evaluation_batches(np.asarray(own.lengths), EVALUATION_TOKENS)
     for number, batch in enumerate(batches):
         if number < start:
@@ -312,7 +405,10 @@ def _fill(
         check()
         found = teacher.logits([own.features[index] for index in batch])
         for index, logits in zip(batch, found, strict=True):
-            values[places[index]] = halved(teacher.finished.task, answers_of(logits, own.features[index]))
+            if form is None:
+                values[places[index]] = halved(teacher.finished.task, answers_of(logits, own.features[index]))
+            else:
+                form.put(values, bounds, own, int(index), logits)
         progress(number + 1, len(batches))
         if (number + 1) % _NOTE_EVERY == 0 or number + 1 == len(batches):
             note(number + 1)
@@ -361,6 +457,6 @@ def _data_digest(encoded: Encoded) -> str:
     found = hashlib.sha256()
     for feature, owner in zip(encoded.features, encoded.owner, strict=True):
         found.update(np.asarray([owner, len(feature["input_ids"])], dtype=np.int64).tobytes())
-        for name in ("input_ids", "token_type_ids", "words"):
+        for name in ("input_ids", "token_type_ids", "words", "first"):
             found.update(np.asarray(feature.get(name, ()), dtype=np.int64).tobytes())
     return found.hexdigest()

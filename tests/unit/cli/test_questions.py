@@ -46,11 +46,12 @@ def test_a_plan_for_derived_questions_has_their_settings() -> None:
     assert (own.data.source, own.stages[0].epochs, own.stages[0].head_lr) == ("squad.json", 2.0, 1e-3)
 
 
-def test_learning_from_a_teacher_is_refused_with_the_reason() -> None:
+def test_a_plan_with_a_teacher_is_written() -> None:
     result = call("plan", "new", "--data", "plot-cloze", "--set", "stages.0.kind=distil",
                   "--set", 'stages.0.distil={"teachers": [{"source": "x"}]}', "--json")  # fmt: skip
-    assert result.exit_code == 2
-    assert "not there for question answering yet" in one_object(result)["message"]
+    assert result.exit_code == 0
+    plan = one_object(result)
+    assert (plan["task"]["kind"], plan["stages"][0]["kind"]) == ("question_answering", "distil")
 
 
 def test_one_context_serves_all_questions(asked: list[Any]) -> None:

@@ -223,8 +223,6 @@ def test_a_plan_is_checked_and_a_teacher_refused(tree_plan: Callable[..., Plan],
     assert [one for one in found["findings"] if one["level"] == "error"] == []
     wrong = check_plan(tree_plan(metric="accuracy"), cache=tmp_path / "cache")
     assert "las, uas, pointer_accuracy, tree_share, loss" in wrong["findings"][0]["message"]
-    with pytest.raises(ValueError, match="not there for dependency yet"):
-        tree_plan(kind="distil", distil={"teachers": [{"source": "x"}]})
     with pytest.raises(ValueError, match=r"task\.stride must be below"):
         tree_plan(task={"stride": 30})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,6 +45,23 @@ def test_runs_and_exports_of_a_task_are_offered(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert found[0]["score"] == {"role": "test", "metric": "accuracy", "value": 0.1}
     assert [one["title"] for one in list_teachers(store, TaskConfig(kind="tagging"))] == ["run 2"]
+
+
+def test_each_part_of_a_joint_run_is_offered_with_its_own_score(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").ensure()
+    metrics = {"test/names/strict_f1": 0.7, "test/asked/f1": 0.6}
+    tasks = [{"name": "names", "task": {"kind": "tagging"}}, {"name": "asked", "task": {"kind": "question_answering"}}]
+    record = dataclasses.replace(_record(1, metrics), kind="joint", plan={"tasks": tasks}, has_model=False)
+    best = home.run(record.id) / "best"
+    _folder(best / "names", ["O", "B-x"], kind="tagging")
+    _folder(best / "asked", ["start", "end"], kind="question_answering", head="pointer")
+    store: Any = SimpleNamespace(home=home, runs=SimpleNamespace(list=lambda status: [record]))
+    assert list_teachers(store, TaskConfig()) == []
+    assert list_teachers(store, TaskConfig.model_validate({"kind": "tagging", "head": "pointer"})) == []
+    for kind, name, score in (("tagging", "names", 0.7), ("question_answering", "asked", 0.6)):
+        (found,) = list_teachers(store, TaskConfig.model_validate({"kind": kind}))
+        assert (found["source"], found["title"], found["run"]) == (str(best / name), f"run 1 · {name}", record.id)
+        assert found["score"]["value"] == score
 
 
 @pytest.mark.parametrize(

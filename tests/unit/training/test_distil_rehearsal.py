@@ -34,7 +34,8 @@ def test_answers_are_counted_as_the_run_will_ask_for_them(tagging: bool, make_pl
     roles = load_rows(plan, shared_cache)
     tokenizer = load_tokenizer(resolve(plan.model.source), words=tagging)
     encoded = task_for(plan.task, roles.labels).encode(roles.train, tokenizer, plan.model.max_length)
-    assert found["answers"] == {"units": units(encoded, roles.train)[1], "classes": len(roles.labels)}
+    count, classes = units(encoded, roles.train)[1], len(roles.labels)
+    assert found["answers"] == {"units": count, "classes": classes, "numbers": count * classes}
     assert found["label_names"] == list(roles.labels)
 
 

@@ -251,8 +251,6 @@ def test_a_plan_is_checked_and_a_teacher_refused(question_plan: Callable[..., Pl
     assert [one for one in found["findings"] if one["level"] == "error"] == []
     wrong = check_plan(question_plan(metric="accuracy"), cache=tmp_path / "cache")
     assert "f1, em, loss" in wrong["findings"][0]["message"]
-    with pytest.raises(ValueError, match="not there for question answering yet"):
-        question_plan(kind="distil", distil={"teachers": [{"source": "x"}]})
     with pytest.raises(ValueError, match=r"no_answer_threshold needs task\.no_answer"):
         question_plan(task={"no_answer": False, "no_answer_threshold": 1.0})
     with pytest.raises(ValueError, match="classification only"):
