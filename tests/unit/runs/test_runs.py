@@ -16,7 +16,7 @@ from core.errors import RunError
 from core.runs.backends.process import ProcessBackend, worker_environment
 from core.runs.records import RunRecord, Status
 from core.settings import Home
-from tests.unit.runs.conftest import ROOT, at_step, until
+from tests.unit.runs.conftest import ROOT, at_step, hurry, until
 from tests.unit.runs.work import plan_of
 
 BACKENDS = pytest.mark.parametrize("backend", ["process", "thread"])
@@ -50,7 +50,7 @@ def test_a_run_finishes_with_metrics_events_and_its_folder(studio: Studio, backe
 @BACKENDS
 def test_pause_resume_save_and_cancel(studio: Studio, backend: str) -> None:
     runtime = {"backend": backend, "keep": "all", "checkpoint_every_steps": 10_000}
-    run = studio.runs.submit(plan_of(400, 0.01, runtime=runtime), kind="count")
+    run = studio.runs.submit(plan_of(900, 0.01, runtime=runtime), kind="count")
     until(studio, run, at_step(3))
     assert not studio.runs.get(run).has_checkpoint
     studio.runs.save(run)
@@ -65,10 +65,11 @@ def test_pause_resume_save_and_cancel(studio: Studio, backend: str) -> None:
     until(studio, run, at_step(paused_at + 3))
     studio.runs.cancel(run)
     assert studio.runs.wait(run, 60).status is Status.CANCELLED
+    hurry(studio, run)
     studio.runs.resume(run)
     record = studio.runs.wait(run, 60)
     assert record.status is Status.FINISHED
-    assert studio.runs.series(run).series["train/loss"]["steps"] == list(range(1, 401))
+    assert studio.runs.series(run).series["train/loss"]["steps"] == list(range(1, 901))
     assert [log for log in ("attempt 1", "attempt 2", "attempt 3", "attempt 4") if log in studio.runs.log(run)] == [
         "attempt 1", "attempt 2", "attempt 3",
     ]  # fmt: skip
@@ -98,18 +99,19 @@ def test_waiting_has_an_end(studio: Studio) -> None:
 
 def test_a_run_in_a_thread_stops_with_its_studio_and_goes_on_in_the_next(home: Home) -> None:
     with Studio(home) as first:
-        run = first.runs.submit(plan_of(300, 0.01, runtime={"backend": "thread"}), kind="count")
+        run = first.runs.submit(plan_of(900, 0.01, runtime={"backend": "thread"}), kind="count")
         until(first, run, at_step(10))
     with Studio(home) as second:
         record = second.runs.get(run)
         assert record.status is Status.INTERRUPTED
         assert record.has_checkpoint
         step = record.progress["step"]
+        hurry(second, run)
         second.runs.resume(run)
         record = second.runs.wait(run, 60)
         assert record.status is Status.FINISHED
-        assert step < 300
-        assert second.runs.series(run).series["train/loss"]["steps"] == list(range(1, 301))
+        assert step < 900
+        assert second.runs.series(run).series["train/loss"]["steps"] == list(range(1, 901))
 
 
 def test_a_run_in_a_thread_dies_with_its_process_and_is_found_interrupted(home: Home) -> None:

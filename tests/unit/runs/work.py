@@ -35,15 +35,20 @@ KINDS = ",".join(
 
 
 def count(plan: Plan, context: RunContext, resume: bool = True) -> Outcome:
-    """Count to ``stages.0.steps`` with ``checkpoint_every_s`` seconds a step; the checkpoint is the step."""
+    """Count to ``stages.0.steps`` with ``checkpoint_every_s`` seconds a step; the checkpoint is the step.
+
+    A file ``hurry`` in the run's folder lets it count without pauses from then on.
+    """
     steps = plan.stages[0].steps or 1
     step = _load(context.folder) if resume else 0
     context.progress(phase="training", total_steps=steps)
     while step < steps:
-        time.sleep(plan.runtime.checkpoint_every_s)
+        if not (context.folder / "hurry").exists():
+            time.sleep(plan.runtime.checkpoint_every_s)
         step += 1
         context.metrics(step, {"train/loss": 1.0 / step, "lr/head": 1e-3})
-        (context.folder / "counted").write_text(str(step))
+        with (context.folder / "counted").open("ab") as counted:  # one byte a step: never half written
+            counted.write(b".")
         context.progress(step=step)
         if step % (plan.runtime.checkpoint_every_steps or 5) == 0:
             _save(context, step)
