@@ -42,9 +42,9 @@ def comparison(rule: str) -> Comparison:
         {
             "name": f"names and questions, equal {rule}", "strategies": [one.model_dump() for one in strategies],
             "tasks": tasks, "seeds": SEEDS, "margin": 0.01,
-            "budget": {"rule": rule, "steps": 200, "examples": 3200},
+            "budget": {"rule": rule, "steps": 400, "examples": 6400},
             "stage": {
-                "lr": 3e-4, "head_lr": 1e-3, "batch_size": 16, "eval_every": 50, "schedule": {"warmup": 0.1},
+                "lr": 3e-4, "head_lr": 1e-3, "batch_size": 16, "eval_every": 100, "schedule": {"warmup": 0.1},
                 "guards": {"explode_factor": None},
             },
             "runtime": {"keep": "metrics", "threads": 1},

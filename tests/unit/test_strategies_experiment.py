@@ -55,9 +55,9 @@ def test_all_runs_train_on_the_same_rows_with_the_same_budget() -> None:
             assert isinstance(plan, JointPlan)
             assert {one.name for one in (*plan.tasks, *plan.beside)} == {"names", "questions"}
             if rule == "steps":
-                assert plan.training.steps == 200 * len(job.tasks)
+                assert plan.training.steps == 400 * len(job.tasks)
             else:
-                assert [one.quota for one in plan.tasks] == [3200] * len(job.tasks)
+                assert [one.quota for one in plan.tasks] == [6400] * len(job.tasks)
 
 
 def test_a_part_of_the_pointer_head_is_all_that_an_ablation_changes() -> None:
