@@ -27,7 +27,7 @@ from core.training.distil.teacher import Answers
 from core.training.engine import Engine
 from core.training.plan_check import check_plan
 from core.training.prepare import prepare
-from tests.tiny import tiny_encoder
+from tests.tiny import WORDS, tiny_encoder
 from tests.unit.training.test_distil_stage import distil, loss_of
 from tests.unit.training.test_questions import questions
 from tests.unit.training.test_resume import Killed, Mortal, same
@@ -324,3 +324,33 @@ def test_parts_are_added_up_as_they_weigh() -> None:
         int(first[at].argmax()) == gold[at] and (at in (0, 3) or int(second[at].argmax()) == (4, 0)[at - 1])
         for at in range(4)
     ]
+
+
+def test_a_part_of_a_joint_run_teaches_and_learns(plan: Build, ground: Path, tmp_path: Path) -> None:
+    from core.config.joint import JointPlan
+    from core.training.joint import train as train_together
+
+    rows = [{"tokens": f"{name} ran {at}".split(), "tags": ["B-PER", "O", "O"]} for at, name in enumerate(WORDS[:40])]
+    (tmp_path / "names.jsonl").write_text("\n".join(json.dumps(one) for one in rows))
+    what = plan()
+    tasks = [
+        {"name": "asked", "task": what.task.model_dump(), "data": what.data.model_dump()},
+        {"name": "names", "task": {"kind": "tagging", "stride": 4, "head": "pointer"},
+         "data": {"source": str(tmp_path / "names.jsonl")}},
+    ]  # fmt: skip
+    joint = JointPlan.model_validate(
+        {"tasks": tasks, "model": what.model.model_dump(), "training": {"epochs": 1, "lr": 3e-3},
+         "runtime": what.runtime.model_dump()}
+    )  # fmt: skip
+    together = MemoryContext(tmp_path / "together", ground / "cache")
+    assert train_together(joint, together) is Outcome.FINISHED
+    source = str(together.folder / "best" / "asked")
+    context = MemoryContext(tmp_path / "student", ground / "cache")
+    student = plan(stage=distil(source), model={"source": source, "keep_layers": 1})
+    assert train(student, context) is Outcome.FINISHED
+    (own,) = json.loads((context.folder / "results.json").read_text())["teachers"]
+    told = json.loads((together.folder / "results.json").read_text())["metrics"]
+    assert own["metrics"]["test/f1"] == pytest.approx(told["test/asked/f1"], rel=1e-5)
+    with pytest.raises(ConfigError, match="several tasks at once") as caught:
+        train(plan(stage=distil(str(together.folder))), MemoryContext(tmp_path / "whole", ground / "cache"))
+    assert str(together.folder / "best" / "asked") in str(caught.value.expected)
