@@ -123,6 +123,24 @@ class Studio:
         folder = self.runs.model_folder(source)
         return list(self._helper.call("predict", {"source": str(folder), "texts": list(texts)}, timeout=600))
 
+    def pointers(self, source: str, texts: Sequence[str | list[str]]) -> list[dict[str, Any]]:
+        """Say where a run's head (or an exported model's) points in texts, in the helper process.
+
+        Parameters
+        ----------
+        source
+            A run (id, unique prefix or unique name) or a model folder.
+        texts
+            Sentences, or lists of words; questions with their contexts as lists of two.
+
+        Returns
+        -------
+        list of dict
+            See :func:`core.data.tasks.pointer_view.pointer_views`.
+        """
+        folder = self.runs.model_folder(source)
+        return list(self._helper.call("point", {"source": str(folder), "texts": list(texts)}, timeout=600))
+
     def estimate(self, plan: Plan) -> dict[str, Any]:
         """Estimate time and memory by a dry run of a few steps in the helper process.
 

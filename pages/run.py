@@ -14,6 +14,7 @@ from pages.ui.comparer.view import comparison_view
 from pages.ui.components import empty_state, error_box, paint_header, status_markdown
 from pages.ui.format import plain
 from pages.ui.live import live_plot
+from pages.ui.pointing.tab import has_pointers, pointers_tab
 from pages.ui.run_decisions import decisions_tab
 from pages.ui.run_dialogs import open_dialog
 from pages.ui.run_figures_tab import figures_tab, happened
@@ -40,6 +41,7 @@ _SEARCH = ":material/manage_search: Search"
 _TEACHER = ":material/school: Teacher"
 _TEACHING = ":material/tune: While it learns"
 _DECISIONS = ":material/fork_right: Decisions"
+_POINTERS = ":material/ads_click: Pointers"
 
 
 def _asked() -> str:
@@ -94,6 +96,8 @@ def _tabs(run: RunRecord) -> None:
         draws, titles = (figures_tab, plan_tab, log_tab), (_TABS[0], _TABS[2], _TABS[3])
         if run.kind == "distil":
             draws, titles = (*draws, export_tab), (*titles, _TABS[4])
+    if has_pointers(run):
+        draws, titles = (draws[0], pointers_tab, *draws[1:]), (titles[0], _POINTERS, *titles[1:])
     for tab, draw in zip(st.tabs(titles, key=f"run_tabs_{len(titles)}", on_change="rerun"), draws, strict=True):
         if tab.open:
             with tab:

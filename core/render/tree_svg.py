@@ -32,12 +32,15 @@ class Arc:
         What stands on it; empty without relations.
     right
         Whether head and relation are those of the gold.
+    share
+        Probability of the head, where that is known.
     """
 
     word: int
     head: int
     relation: str = ""
     right: bool = True
+    share: float | None = None
 
 
 def arcs_of(
@@ -119,11 +122,11 @@ def tree_svg(
     ]
     warn = look.roles.get("warn", look.colour(1))
     parts += [
-        _arc(arc, level, middles, tall, -1, look.text if arc.right else warn, root, strong=not arc.right, dashed=False)
+        _arc(words, arc, level, middles, tall, -1, look.text if arc.right else warn, root, dashed=False)
         for arc, level in zip(above, levels_of(above), strict=True)
     ]
     parts += [
-        _arc(arc, level, middles, base, 1, look.colour(0), root, strong=True, dashed=True)
+        _arc(words, arc, level, middles, base, 1, look.colour(0), root, dashed=True)
         for arc, level in zip(below, levels_of(below), strict=True)
     ]
     return (
@@ -136,13 +139,19 @@ def tree_svg(
 def describe_tree(words: Sequence[str], arcs: Sequence[Arc], missed: Sequence[Arc], *, root: str = "root") -> str:
     """Return the drawing in words, for whoever does not see it."""
 
-    def said(arc: Arc) -> str:
-        head = words[arc.head - 1] if 0 < arc.head <= len(words) else root
-        return f"{words[arc.word - 1]} → {head}{f' ({arc.relation})' if arc.relation else ''}"
-
-    told = [f"{said(arc)}{'' if arc.right else ', wrong'}" for arc in arcs if arc.word <= len(words)]
-    gold = [said(arc) for arc in missed if arc.word <= len(words)]
+    told = [f"{_said(words, arc, root)}{'' if arc.right else ', wrong'}" for arc in arcs if arc.word <= len(words)]
+    gold = [_said(words, arc, root) for arc in missed if arc.word <= len(words)]
     return "; ".join(told) + (f". Gold: {'; '.join(gold)}" if gold else "")
+
+
+def _said(words: Sequence[str], arc: Arc, root: str) -> str:
+    head = words[arc.head - 1] if 0 < arc.head <= len(words) else root
+    return f"{words[arc.word - 1]} → {head}{f' ({arc.relation})' if arc.relation else ''}"
+
+
+def _hover(words: Sequence[str], arc: Arc, root: str) -> str:
+    share = "" if arc.share is None else f", {100 * arc.share:.1f} %"
+    return f"{_said(words, arc, root)}{share}{'' if arc.right else ', wrong'}"
 
 
 def _width(word: str) -> float:
@@ -150,17 +159,18 @@ def _width(word: str) -> float:
 
 
 def _arc(
-    arc: Arc, level: int, middles: Sequence[float], base: float, way: int, colour: str, root: str, *, strong: bool,
-    dashed: bool,
+    words: Sequence[str], arc: Arc, level: int, middles: Sequence[float], base: float, way: int, colour: str, root: str,
+    *, dashed: bool,
 ) -> str:  # fmt: skip
-    """Return one arc from head to word; `way` -1 is upwards."""
+    """Return one arc from head to word; `way` -1 is upwards. Dashed ones are of the gold."""
+    strong = dashed or not arc.right
     line = (
         f'stroke="{colour}" stroke-width="{1.9 if strong else 1.3:g}" stroke-opacity="{0.95 if strong else 0.6:g}"'
         f' fill="none"{" stroke-dasharray=" + quoteattr("5 3") if dashed else ""}'
     )
     end = middles[arc.word - 1]
     near = base + way * 3
-    title = f"<title>{escape(arc.relation or ('no head' if arc.head == 0 else ''))}</title>"
+    title = f"<title>{'gold: ' if dashed else ''}{escape(_hover(words, arc, root))}</title>"
     if arc.head == 0:
         far = base + way * (_LEVEL + 4)
         label = _label(arc.relation or root, end, far + (way * 4 if way < 0 else 12), colour, strong)

@@ -41,6 +41,12 @@ def _predict(home: Home, source: str, texts: list[Any]) -> Any:
     return predict(_loaded(source, _state(source)), texts)
 
 
+def _point(home: Home, source: str, texts: list[Any]) -> Any:
+    from core.models.pointing import point
+
+    return point(_loaded(source, _state(source)), texts)
+
+
 @functools.lru_cache(maxsize=2)
 def _loaded(source: str, state: tuple[Any, ...]) -> Any:
     from core.models import load_finished
@@ -195,6 +201,7 @@ def _encoder(model: str) -> Any:
 #: What can be asked: the home folder and the arguments by name → plain data.
 REQUESTS: dict[str, Callable[..., Any]] = {
     "predict": _predict,
+    "point": _point,
     "estimate": _estimate,
     "steps": _steps,
     "check_plan": _check_plan,

@@ -283,6 +283,8 @@ class Attempt:
         owner.evaluated(scored, metrics, value, improved=improved)
         if owner.teaching is not None:
             owner.teaching.evaluated(scored)
+        if owner.pointing is not None:
+            owner.pointing.evaluated(self.own, step)
         run.phase("training")
 
     def _guard(self, scored: Scored, value: float) -> None:

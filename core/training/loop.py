@@ -12,6 +12,7 @@ from core.training.device import exclusive, reading_errors
 from core.training.distil.controls import FILE as CHANGES
 from core.training.files import recover, remove, sweep, write_json
 from core.training.kinds import executor
+from core.training.pointing import look_at_test
 from core.training.results import environment, load_best, write_results
 from core.training.run import Run, Stopped
 from core.training.state import restore
@@ -229,6 +230,7 @@ def _test(
     try:
         load_best(run.material, run.best.folder)
         found = session.score_roles(check, keep)
+        look_at_test(session, run.folder, max(0, len(run.active) - 1), run.step, run.event)
         put_back()
         return found
     finally:

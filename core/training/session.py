@@ -97,6 +97,10 @@ class Session:
     def _build_engines(self) -> list[Engine]:
         return [Engine(self.prepared)]
 
+    def named_engines(self) -> dict[str, Engine]:
+        """Return the engine of each task by its name; that of a run with one task has none."""
+        return {"": self.engine}
+
     def _build_maps(self) -> dict[str, torch.nn.Parameter]:
         return stage_maps(self.prepared)
 

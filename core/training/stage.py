@@ -17,6 +17,7 @@ from core.training.distil.maps import GROUP
 from core.training.gates import Decision
 from core.training.guards import BestKeeper
 from core.training.kinds import StageOutcome
+from core.training.pointing import PointerLooks
 from core.training.returning import Returning
 from core.training.session import Scored
 from core.training.state import resume_stage
@@ -95,6 +96,8 @@ class StageRun(Returning):
         #: What a stage with a teacher does beside its steps, and its state in the checkpoint that it goes on from.
         self.teaching: Teaching | None = None
         self.taught: dict[str, Any] | None = None
+        #: Looks at where a head points, for whoever wants to see it.
+        self.pointing: PointerLooks | None = None
 
     # ---- beginning -------------------------------------------------------------------------------------------------
 
@@ -107,6 +110,7 @@ class StageRun(Returning):
             resume_stage(self, self._loaded)
         run.fill_caches(self.session)
         self._begin_teaching()
+        self._begin_pointing()
         self.ready = True
         self._clock = time.monotonic()
         run.start_clock()
@@ -124,6 +128,16 @@ class StageRun(Returning):
         from core.training.distil.teaching import Teaching
 
         self.teaching = Teaching(self, objective, self.taught)
+
+    def _begin_pointing(self) -> None:
+        if self.run.parent is not None:
+            return
+        begins = self.attempt.own == 0 and self.attempt.number == 1
+        self.pointing = PointerLooks(
+            self.session, self.run.folder, self.index, step=self.run.step, fresh=begins, event=self.run.event
+        )
+        if begins and self.has_gate_rows:
+            self.pointing.look(self.run.step)
 
     def _announce(self) -> None:
         run, prepared, attempt = self.run, self.session.prepared, self.attempt

@@ -14,7 +14,7 @@ from pages.ui.format import count, interval, metric_name, metric_value, number, 
 from pages.ui.planner_look import look
 from pages.ui.studio import studio
 
-__all__ = ["parse_form", "show_tree", "tree_cards", "trees_part"]
+__all__ = ["draw_arcs", "parse_form", "show_tree", "tree_cards", "trees_part"]
 
 _CSS = """
 .bl-tree { overflow-x: auto; line-height: 0; padding-bottom: 0.25rem; }
@@ -57,7 +57,12 @@ def show_tree(item: Mapping[str, Any], *, key: str, root: str = "root") -> None:
     heads = item.get("predicted", item.get("heads")) or []
     relations = item.get("predicted_relations", item.get("relations"))
     arcs, missed = arcs_of(heads, relations, item.get("gold"), item.get("gold_relations"))
-    _mount(key=key, data={"svg": tree_svg(item["words"], arcs, missed, look(), root=root)})
+    draw_arcs(tree_svg(item["words"], arcs, missed, look(), root=root), key=key)
+
+
+def draw_arcs(svg: str, *, key: str) -> None:
+    """Draw words with arcs, an SVG document of :mod:`core.render.tree_svg`."""
+    _mount(key=key, data={"svg": svg})
 
 
 def tree_cards(part: Mapping[str, Any]) -> list[Card]:

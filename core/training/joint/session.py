@@ -76,6 +76,10 @@ class JointSession(Session):
     def _build_engines(self) -> list[Engine]:
         return [Engine(self._of(part)) for part in self._parts]
 
+    def named_engines(self) -> dict[str, Engine]:
+        """Return the engine of each task by its name."""
+        return dict(zip(self._names, self.engines, strict=True))
+
     def _of(self, part: Any) -> Prepared:
         """Return the stage as one task sees it."""
         whole, stage = self.prepared, part.plan.active[0]
