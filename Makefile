@@ -17,10 +17,11 @@ run: $(SAMPLES)  ## open the dashboard with the bundled model and data
 	$(BIN)/bertloom ui
 
 # Units and pages on all cores (four at most), one file a process; then the browser, two files at a time: their tests wait a lot.
-# Side by side both would be shorter, but limits of time are of a machine that does nothing else.
+# Both begin with the files that take longest (tests/conftest.py, tests/e2e/conftest.py), which would keep one core busy at the end.
+# Side by side both would be shorter, but the patience of the browser's tests is for a machine that does little else.
 # They start hundreds of processes, which should not compile the same modules.
 test: $(SAMPLES)  ## every test: units, pages, browser
-	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(PYTEST) tests/unit tests/pages -n auto --maxprocesses 4 --dist loadfile --durations 20
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(PYTEST) tests/unit tests/pages -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
 	env -u PYTHONDONTWRITEBYTECODE $(PYTEST) tests/e2e -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 check: $(STAMP)  ## lint, types, import contract
