@@ -148,6 +148,7 @@ def test_closing_leaves_no_thread_and_twice_is_once(home: Home) -> None:
 
 def test_the_warm_worker_waits_is_used_and_ends_with_its_parent(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BERTLOOM_WARM", "1")
+    monkeypatch.setattr("core.runs.manager._WARM_AFTER", 0.5)
     with Studio(home) as studio:
         assert studio._manager is not None
         backend = studio._manager.backends["process"]

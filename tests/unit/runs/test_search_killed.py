@@ -11,7 +11,7 @@ import pytest
 from core.api import Studio
 from core.config import Plan
 from core.runs.records import Status
-from tests.unit.runs.test_exact_resume import make_plan
+from tests.unit.runs.test_exact_resume import in_this_process, make_plan
 
 SEARCH: dict[str, Any] = {
     "name": "look", "kind": "search", "steps": 6, "eval_every": 3, "freeze_layers": 1,
@@ -37,7 +37,7 @@ def told(studio: Studio, run: str) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_killed_search_goes_on_and_leaves_no_trial_at_work(studio: Studio, tmp_path: Path) -> None:
     plan: Plan = make_plan(tmp_path, [SEARCH])
-    calm, struck = (studio.runs.submit(plan, kind=kind) for kind in ("train", "doomed"))
+    calm, struck = studio.runs.submit(in_this_process(plan)), studio.runs.submit(plan, kind="doomed")
     place = studio.home.run(struck)
     place.mkdir(parents=True, exist_ok=True)
     (place / "kill_at").write_text("3 0.03")  # as the third trial is told, or in the fourth

@@ -14,6 +14,7 @@ import pytest
 from core.api import Studio
 from core.runs.records import RunRecord, Status
 from core.settings import Home
+from tests.unit.runs.test_exact_resume import in_this_process
 from tests.unit.search.structure.made import config_of, material, told
 
 
@@ -35,7 +36,7 @@ def kill(studio: Studio, run: str) -> None:
 @pytest.mark.timeout(600)
 def test_a_killed_search_goes_on_and_ends_with_the_same_front(studio: Studio, tmp_path: Path) -> None:
     config = config_of(material(tmp_path))
-    calm, struck = (studio.structures.submit(config) for _ in range(2))
+    calm, struck = (studio.structures.submit(one) for one in (in_this_process(config), config))
     finished(studio, calm)
     end = time.monotonic() + 200
     students = studio.home.run(struck) / "students"
