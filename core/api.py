@@ -16,6 +16,7 @@ from core.runs.data_desk import DataDesk
 from core.runs.desk import RunDesk
 from core.runs.graphs import GraphDesk
 from core.runs.helper import Helper
+from core.runs.joint_desk import JointDesk
 from core.runs.manager import Manager
 from core.runs.model_desk import ModelDesk
 from core.runs.presets import Presets
@@ -29,8 +30,8 @@ from core.studies.comparing.desk import ComparisonDesk
 from core.studies.desk import ClaimDesk
 
 __all__ = [
-    "ClaimDesk", "ComparisonDesk", "DataDesk", "GraphDesk", "ModelDesk", "RunDesk", "StructureDesk", "StudentDesk",
-    "Studio",
+    "ClaimDesk", "ComparisonDesk", "DataDesk", "GraphDesk", "JointDesk", "ModelDesk", "RunDesk", "StructureDesk",
+    "StudentDesk", "Studio",
 ]  # fmt: skip
 
 
@@ -67,6 +68,7 @@ class Studio:
         self.graphs = GraphDesk(self._store, self._helper, submitter)
         self.claims = ClaimDesk(self._store, self.runs, self.estimate)
         self.comparisons = ComparisonDesk(self._store, self.runs, self.estimate, self.predict)
+        self.joint = JointDesk(self.home, self._helper, self.estimate)
         self.structures = StructureDesk(self._store, self.runs)
         self.students = StudentDesk(self._store, self._helper, self.runs)
         self.presets = Presets(self.home)

@@ -15,6 +15,7 @@ from rich.table import Table
 from core.cli.output import DONE, FAILED, JsonOption, answer, console, errors, note, plain_json, visible
 from core.config import Plan, apply_sets, load_plan, problems
 from core.config.files import line_of, mapping_from_yaml, read_text
+from core.config.joint import JointPlan
 from core.errors import ConfigError, StorageError
 
 __all__ = ["check", "curve", "register"]
@@ -36,12 +37,16 @@ def register(app: typer.Typer) -> None:
 
 
 def check(plan: PlanArgument, sets: SetsOption = None, as_json: bool = JsonOption) -> None:
-    """Check a plan without training: the file, then rows and model. Exit status 1 if it cannot run as it is."""
+    """Check a plan, of one task or a joint one, without training: the file, then rows and model.
+
+    Exit status 1 if it cannot run as it is.
+    """
     with errors(as_json, status=FAILED):
         try:
             data, lines = mapping_from_yaml(read_text(plan), str(plan))
             data = apply_sets(data, sets or [])
-            valid = Plan.model_validate(data)
+            model: type[Plan] | type[JointPlan] = JointPlan if data.get("kind") == "joint" else Plan
+            valid = model.model_validate(data)
         except ValidationError as error:
             found = {"findings": [_placed(key, message, data) for key, message in problems(error).items()]}
         else:
@@ -60,12 +65,12 @@ def check(plan: PlanArgument, sets: SetsOption = None, as_json: bool = JsonOptio
         raise typer.Exit(DONE if ok else FAILED)
 
 
-def _against_the_world(plan: Plan) -> dict[str, Any]:
+def _against_the_world(plan: Plan | JointPlan) -> dict[str, Any]:
     from core.api import Studio
 
     studio = Studio(watch=False, warm=False)
     try:
-        return studio.check_plan(plan)
+        return studio.joint.check(plan) if isinstance(plan, JointPlan) else studio.check_plan(plan)
     finally:
         studio.close()
 
@@ -88,6 +93,9 @@ def _summary(value: dict[str, Any]) -> str:
     if value.get("stages"):
         words += f" {value['steps']:,} optimiser steps in {len(value['stages'])} stage"
         words += "s." if len(value["stages"]) > 1 else "."
+    elif value.get("steps") is not None:
+        shares = ", ".join(f"{one['name']} {one['steps']:,}" for one in value["tasks"])
+        words += f" {value['steps']:,} optimiser steps; batches of each task: {shares}."
     return words
 
 

@@ -78,6 +78,13 @@ def _check_plan(home: Home, plan: dict[str, Any]) -> Any:
     return check_plan(Plan.model_validate(plan), cache=home.cache)
 
 
+def _check_joint(home: Home, plan: dict[str, Any]) -> Any:
+    from core.config.joint import JointPlan
+    from core.training.joint.check import check_joint
+
+    return check_joint(JointPlan.model_validate(plan), cache=home.cache)
+
+
 def _parameters(
     home: Home, source: str, revision: str | None, task: dict[str, Any], labels: int, keep_layers: Any = None
 ) -> Any:
@@ -205,6 +212,7 @@ REQUESTS: dict[str, Callable[..., Any]] = {
     "estimate": _estimate,
     "steps": _steps,
     "check_plan": _check_plan,
+    "check_joint": _check_joint,
     "parameters": _parameters,
     "preview": _preview,
     "check": _check,
