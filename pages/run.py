@@ -13,6 +13,7 @@ from pages.ui.claims_view import claim_view
 from pages.ui.comparer.view import comparison_view
 from pages.ui.components import empty_state, error_box, paint_header, status_markdown
 from pages.ui.format import plain
+from pages.ui.joint.export import joint_export_tab
 from pages.ui.live import live_plot
 from pages.ui.pointing.tab import has_pointers, pointers_tab
 from pages.ui.run_decisions import decisions_tab
@@ -90,8 +91,8 @@ def _tabs(run: RunRecord) -> None:
     if run.kind in ("claim", "compare"):
         draws, titles = (plan_tab, log_tab), (_TABS[2], _TABS[3])
     elif run.kind == "joint":
-        draws = (joint_tab, decisions_tab, joint_try_tab, plan_tab, log_tab)
-        titles = (_TABS[0], _DECISIONS, *_TABS[1:4])
+        draws = (joint_tab, decisions_tab, joint_try_tab, plan_tab, log_tab, joint_export_tab)
+        titles = (_TABS[0], _DECISIONS, *_TABS[1:])
     elif run.kind != "train":
         draws, titles = (figures_tab, plan_tab, log_tab), (_TABS[0], _TABS[2], _TABS[3])
         if run.kind == "distil":

@@ -318,7 +318,7 @@ def export(
     ] = "safetensors",
     as_json: bool = JsonOption,
 ) -> None:
-    """Export a run's best model; ONNX is held against the model before the folder appears."""
+    """Export a run's best model, of a joint run RUN/TASK; ONNX is held against the model before the folder appears."""
     from core.models.onnx_folder import FORMATS, read_about
 
     with errors(as_json):
@@ -326,12 +326,13 @@ def export(
             raise ConfigError(f"There is no format {format!r}.", where="--format", expected=", ".join(FORMATS))
         studio = _studio()
         try:
-            record = studio.runs.find(run_id)
+            record, task = studio.runs.part(run_id)
+            name = f"{record.id}/{task}" if task else record.id
             place = target.expanduser().absolute()
-            folder = studio.runs.export(record.id, place, overwrite=overwrite, format=format)
+            folder = studio.runs.export(name, place, overwrite=overwrite, format=format)
         finally:
             studio.close()
-        found: dict[str, Any] = {"id": record.id, "folder": str(folder), "format": format}
+        found: dict[str, Any] = {"id": name, "folder": str(folder), "format": format}
         lines = [f"Exported to {folder}."]
         if format != "safetensors":
             from core.models.onnx_card import checked

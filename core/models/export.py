@@ -205,6 +205,8 @@ def _check_target(place: Path, source: Path, overwrite: bool) -> None:
 def _beside(source: Path) -> dict[str, Any]:
     """Return what the run's folder knows of the model that stands in it."""
     run = source.parent
+    if run.name == "best":
+        return _beside_task(source)
     found: dict[str, Any] = {}
     results = _read_json(run / "results.json") if source.name == "best" else {}
     found.update({key: results[key] for key in ("metrics", "details", "choices", "environment") if results.get(key)})
@@ -214,6 +216,25 @@ def _beside(source: Path) -> dict[str, Any]:
             found["data_report"] = report
         found["id"] = run.name
     return found
+
+
+def _beside_task(source: Path) -> dict[str, Any]:
+    """Return what the folder of a joint run knows of one task's model: what a run of that task alone would know."""
+    run, name = source.parent.parent, source.name
+    results, report = _read_json(run / "results.json"), _read_json(run / "data_report.json")
+    metrics = {}
+    for key, value in (results.get("metrics") or {}).items():
+        role, _, rest = str(key).partition("/")
+        if rest.startswith(f"{name}/"):
+            metrics[f"{role}/{rest.removeprefix(f'{name}/')}"] = value
+    parts = results.get("details") or {}
+    details = {role: part[name] for role, part in parts.items() if isinstance(part, dict) and name in part}
+    own = (report.get("tasks") or {}).get(name)
+    found = {
+        "metrics": metrics, "details": details, "choices": results.get("choices"),
+        "environment": results.get("environment"), "data_report": own,
+    }  # fmt: skip
+    return {"id": f"{run.name}/{name}", **{key: value for key, value in found.items() if value}}
 
 
 def _card_before(source: Path) -> str | None:

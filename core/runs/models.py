@@ -13,7 +13,7 @@ from core.runs.records import RunRecord
 from core.runs.store import Store
 from core.settings import confine, safe_name
 
-__all__ = ["export_target", "find_model_folder", "list_models", "model_of"]
+__all__ = ["export_target", "find_model_folder", "list_models", "model_of", "run_and_task"]
 
 #: Models of runs that are listed, newest first; describing one reads its files' headers.
 _NEWEST = 50
@@ -54,10 +54,23 @@ def find_model_folder(store: Store, source: str) -> Path:
     return model_of(store, record)
 
 
-def model_of(store: Store, record: RunRecord) -> Path:
-    """Return the folder with the best weights of a run."""
+def model_of(store: Store, record: RunRecord, task: str = "") -> Path:
+    """Return the folder with the best weights of a run, of a joint run those of a task.
+
+    Raises
+    ------
+    ModelError
+        If the run has no weights, has one model a task and none is named, or has none for this task.
+    """
     best = store.home.run(record.id) / "best"
     tasks = _tasks(best)
+    if task and task not in tasks:
+        raise ModelError(
+            f"The run {record.name!r} has no model for a task {task!r}.", where=f"run {record.id}",
+            expected=" or ".join(f"{record.id}/{one}" for one in tasks) or "a joint run that has been evaluated",
+        )  # fmt: skip
+    if task:
+        return best / task
     if tasks:
         raise ModelError(
             f"The run {record.name!r} has a model for each of its tasks.", where=f"run {record.id}",
@@ -76,23 +89,34 @@ def model_of(store: Store, record: RunRecord) -> Path:
     return best
 
 
+def run_and_task(store: Store, source: str) -> tuple[RunRecord, str]:
+    """Return the run that a text names (id, beginning, name), and of RUN/TASK the task; ``""`` without one.
+
+    Raises
+    ------
+    RunNotFound
+        If there is no such run.
+    """
+    try:
+        return store.runs.find(source), ""
+    except RunNotFound:
+        name, _, task = source.rpartition("/")
+        if not name or not task:
+            raise
+        try:
+            return store.runs.find(name), task
+        except RunNotFound:
+            pass
+        raise
+
+
 def _of_task(store: Store, source: str) -> Path | None:
     """Return the folder that RUN/TASK names; None where it names no run."""
-    name, _, task = source.rpartition("/")
     try:
-        record = store.runs.find(name) if name and task else None
+        record, task = run_and_task(store, source)
     except RunNotFound:
         return None
-    if record is None:
-        return None
-    best = store.home.run(record.id) / "best"
-    known = _tasks(best)
-    if task not in known:
-        raise ModelError(
-            f"The run {record.name!r} has no model for a task {task!r}.", where=f"run {record.id}",
-            expected=" or ".join(f"{record.id}/{one}" for one in known) or "a joint run that has been evaluated",
-        )  # fmt: skip
-    return best / task
+    return model_of(store, record, task)
 
 
 def _tasks(best: Path) -> list[str]:
@@ -127,15 +151,19 @@ def _candidates(store: Store) -> Iterator[tuple[str, str | None]]:
         yield str(store.home.run(record.id) / "best"), f"{record.name} ({record.id})"
 
 
-def export_target(store: Store, record: RunRecord, target: Path | None, format: str = "safetensors") -> Path:
-    """Return the folder to export to: the given one, or one in the home's ``exports/`` named after run and format."""
+def export_target(
+    store: Store, record: RunRecord, target: Path | None, format: str = "safetensors", task: str = ""
+) -> Path:
+    """Return the folder to export to: the given one, or one in ``exports/`` named after run, task and format."""
     if target is not None:
         wanted = target.expanduser().absolute()
         if wanted.exists() and not wanted.is_dir():
             raise ExportError("The target is a file.", where=str(wanted), expected="a folder that is new or empty")
         return wanted
-    plain_name = (
-        "".join(char if char.isalnum() or char in "._-" else "-" for char in record.name).strip(".-") or "model"
-    )
     ending = "" if format == "safetensors" else f"-{format}"
-    return confine(store.home.exports / safe_name(f"{plain_name[:60]}-{record.id}{ending}"), store.home.exports)
+    words = [_plain(record.name) or "model", *([_plain(task)] if task else []), record.id]
+    return confine(store.home.exports / safe_name("-".join(words) + ending), store.home.exports)
+
+
+def _plain(name: str) -> str:
+    return "".join(char if char.isalnum() or char in "._-" else "-" for char in name).strip(".-")[:60]

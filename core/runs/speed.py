@@ -46,7 +46,8 @@ def read_exports(run: Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``folder``, ``name``, ``format``, ``time``, and of ONNX exports ``about`` (what ``onnx.json`` holds).
+        ``folder``, ``name``, ``format``, ``time``, of ONNX exports ``about`` (what ``onnx.json`` holds), and of joint
+        runs ``task``.
     """
     found = []
     for entry in _noted(run):
@@ -58,10 +59,11 @@ def read_exports(run: Path) -> list[dict[str, Any]]:
     return found
 
 
-def note_export(run: Path, target: Path, format: str, time: float) -> None:
-    """Note down that a run was exported to a folder, in place of what was noted of that folder before."""
+def note_export(run: Path, target: Path, format: str, time: float, task: str = "") -> None:
+    """Note down that a run, or a task of it, was exported to a folder, in place of what was noted of that before."""
     noted = [entry for entry in _noted(run) if entry.get("folder") != str(target)]
-    entries = [{"folder": str(target), "format": format, "time": round(time)}, *noted]
+    own = {"folder": str(target), "format": format, "time": round(time), **({"task": task} if task else {})}
+    entries = [own, *noted]
     folder.write_text(run / EXPORTS, json.dumps({"exports": entries[:_MOST_EXPORTS]}, indent=1))
 
 

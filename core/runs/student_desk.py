@@ -15,6 +15,7 @@ from core.runs.background import Background, Going
 from core.runs.desk import RunDesk
 from core.runs.distilled import complete
 from core.runs.helper import Helper
+from core.runs.models import run_and_task
 from core.runs.records import RunRecord
 from core.runs.store import Store
 from core.runs.students import overview
@@ -166,7 +167,7 @@ class StudentDesk:
         Parameters
         ----------
         run_id
-            The run.
+            The run, of a joint one RUN/TASK.
         target
             Folder to write; None takes one in the home's ``exports/``.
         format
@@ -174,16 +175,15 @@ class StudentDesk:
         overwrite
             Whether an earlier export may be replaced.
         """
-        record = self._runs.get(run_id)
+        record, task = run_and_task(self._store, run_id)
         if format not in FORMATS:
             raise RunError(f"There is no format {format!r}.", where="format", expected=", ".join(FORMATS))
+        name = f"{record.id}/{task}" if task else record.id
 
         def work(going: Going) -> Path:
-            return self._runs.export(
-                record.id, target, overwrite, format=format, tell=going.tell, cancel=going.cancel
-            )  # fmt: skip
+            return self._runs.export(name, target, overwrite, format=format, tell=going.tell, cancel=going.cancel)
 
-        return self._background.start(f"export:{record.id}", work)
+        return self._background.start(f"export:{name}", work)
 
     def exporting(self, run_id: str) -> Going | None:
         """Return the export of a run, going on or ended since this Studio was opened."""

@@ -8,6 +8,7 @@ from core.errors import BertloomError
 from core.runs.records import RunRecord
 from pages.ui.components import error_box, notice
 from pages.ui.format import bytes_text, plain
+from pages.ui.joint.export import joint_export
 from pages.ui.leaving import go
 from pages.ui.run_export import export_form
 from pages.ui.studio import studio
@@ -103,4 +104,7 @@ def _delete(run: RunRecord) -> None:
 
 @st.dialog("Export the model", icon=":material/download:", width="medium")
 def _export(run: RunRecord) -> None:
-    export_form(run, place="dialog")
+    if run.kind == "joint":
+        joint_export(run, place="dialog")
+    else:
+        export_form(run, place="dialog")

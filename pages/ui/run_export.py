@@ -51,7 +51,7 @@ def export_form(run: RunRecord, *, place: str) -> None:
     Parameters
     ----------
     run
-        A run with weights.
+        A run with weights, or a task of a joint run as one (:func:`pages.ui.run_joint.as_task`).
     place
         Where the form stands: ``dialog`` or ``tab``.
     """
@@ -61,7 +61,7 @@ def export_form(run: RunRecord, *, place: str) -> None:
     what = _own_answers(run)
     if what:
         st.caption(f"Models that {what} are written as safetensors; ONNX is not there for them.")
-    elif run.kind == "train":
+    elif run.kind in ("train", "joint"):
         format = str(
             st.selectbox(
                 "Format", list(_FORMATS), key=f"export_format_{place}_{run.id}", format_func=lambda one: _FORMATS[one]
@@ -196,8 +196,13 @@ def _about(one: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _suggestion(run: RunRecord) -> str:
-    cleaned = "".join(char if char.isalnum() or char in "._-" else "-" for char in run.name).strip("-. ")
-    return f"{cleaned[:60] or 'model'}-{run.id[-4:]}"
+    whole, _, task = run.id.partition("/")
+    words = [_cleaned(run.name) or "model", *([_cleaned(task)] if task else []), whole[-4:]]
+    return "-".join(words)
+
+
+def _cleaned(name: str) -> str:
+    return "".join(char if char.isalnum() or char in "._-" else "-" for char in name).strip("-. ")[:60]
 
 
 def _snippet(run: RunRecord, folder: Path, *, shaped: bool = False) -> str:

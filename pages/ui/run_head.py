@@ -12,6 +12,7 @@ from core.runs.records import RunRecord, Status
 from pages.ui import keys
 from pages.ui.components import Card, card_row, error_box, notice, page_header, run_url, share_done
 from pages.ui.format import clock, count, duration, interval, metric_name, metric_value, number, plain, relative
+from pages.ui.joint.export import tasks_with_models
 from pages.ui.leaving import go
 from pages.ui.planner_stage_words import metrics_of, settings_of
 from pages.ui.run_dialogs import ask
@@ -107,6 +108,12 @@ def _actions(run: RunRecord) -> None:
                 go("structure", {"stats": run.id})
         case Status.FINISHED if run.kind == "distil":
             train_it(run)
+        case Status.FINISHED if run.kind == "joint":
+            if st.button(
+                "Export", icon=":material/download:", type="primary", key=keys.PRIMARY,
+                disabled=not tasks_with_models(run),
+            ):  # fmt: skip
+                ask("export", run.id)
         case Status.FINISHED if run.kind != "train":
             pass
         case Status.FINISHED:
@@ -161,7 +168,7 @@ def _more(run: RunRecord) -> None:
     if training:
         options["duplicate"] = ":material/content_copy: Duplicate with changes"
     options["rename"] = ":material/edit: Rename and tags"
-    if run.status is not Status.FINISHED and run.has_model:
+    if run.status is not Status.FINISHED and (tasks_with_models(run) if run.kind == "joint" else run.has_model):
         options["export"] = ":material/download: Export the best weights so far"
     if not run.status.active:
         options["delete"] = ":material/delete: Delete"

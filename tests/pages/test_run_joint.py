@@ -100,7 +100,7 @@ def test_the_page_shows_the_task_that_is_chosen(home: Home, chosen: str) -> None
     shown = metrics(test)
     assert shown["Test combined"] == "70.0 %"
     assert shown["Accuracy" if chosen == "mood" else "Strict F1"] == ("80.0 %" if chosen == "mood" else "60.0 %")
-    assert [tab.label.split()[-1] for tab in test.tabs] == ["Results", "Decisions", "it", "Plan", "Log"]
+    assert [tab.label.split()[-1] for tab in test.tabs] == ["Results", "Decisions", "it", "Plan", "Log", "Export"]
     assert "have not been compared yet" in words(test)
     assert any(f'"{run}/{chosen}"' in one.value for one in test.code)
 

@@ -13,7 +13,8 @@ from core.runs import housekeeping, speed
 from core.runs.desk.asking import Asking
 from core.runs.desk.learning import Learning
 from core.runs.desk.outcomes import Outcomes
-from core.runs.models import export_target, find_model_folder, model_of
+from core.runs.models import export_target, find_model_folder, model_of, run_and_task
+from core.runs.records import RunRecord
 
 __all__ = ["RunDesk"]
 
@@ -35,6 +36,10 @@ class RunDesk(Outcomes, Asking, Learning):
         """Return the model folder of a run (``best/``) or, for a path, the folder itself."""
         return find_model_folder(self._store, source)
 
+    def part(self, name: str) -> tuple[RunRecord, str]:
+        """Return the run that a text names, and of RUN/TASK the task of a joint run; ``""`` without one."""
+        return run_and_task(self._store, name)
+
     def export(
         self, run_id: str, target: Path | None = None, overwrite: bool = False, *, format: str = "safetensors",
         tell: Callable[[float, str], None] | None = None, cancel: threading.Event | None = None,
@@ -44,7 +49,7 @@ class RunDesk(Outcomes, Asking, Learning):
         Parameters
         ----------
         run_id
-            The run.
+            The run, of a joint one RUN/TASK.
         target
             The folder to write; ``None`` takes one in the home's ``exports/``, named after the run.
         overwrite
@@ -61,8 +66,8 @@ class RunDesk(Outcomes, Asking, Learning):
         Path
             The folder.
         """
-        record = self.get(run_id)
-        source, wanted = model_of(self._store, record), export_target(self._store, record, target, format)
+        record, task = run_and_task(self._store, run_id)
+        source, wanted = model_of(self._store, record, task), export_target(self._store, record, target, format, task)
         arguments = {"source": str(source), "target": str(wanted), "overwrite": overwrite, "format": format}
         there = wanted.exists()
         try:
@@ -72,7 +77,7 @@ class RunDesk(Outcomes, Asking, Learning):
         finally:
             if cancel is not None and cancel.is_set() and not there:
                 remove_new_folder(wanted)  # the process was killed, perhaps while it wrote
-        speed.note_export(self._home.run(record.id), Path(found), format, time.time())
+        speed.note_export(self._home.run(record.id), Path(found), format, time.time(), task)
         return Path(found)
 
     def disk(self) -> dict[str, Any]:

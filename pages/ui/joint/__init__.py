@@ -1,0 +1,1 @@
+"""Joint training in the stage planner: several tasks on one encoder."""
