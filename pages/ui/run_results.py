@@ -11,6 +11,7 @@ from core.runs.records import RunRecord, Status
 from pages.ui.components import Card, card_row, empty_state
 from pages.ui.format import count, interval, metric_name, metric_value, number, percent, plain
 from pages.ui.run_answers import answer_cards, answers_part
+from pages.ui.run_sets import sets_part
 from pages.ui.run_stages import estimate_part, stages_part
 from pages.ui.run_trees import tree_cards, trees_part
 
@@ -32,7 +33,8 @@ def results_tab(run: RunRecord) -> None:
     """Show the results of a run, or why there are none."""
     from pages.ui.studio import studio
 
-    results = studio().runs.results(run.id)
+    results, report = studio().runs.results(run.id), studio().runs.data_report(run.id)
+    sets_part(run, report or {})
     if not results:
         words = (
             "Scores are computed on the test rows, once, after the last step."
@@ -46,7 +48,6 @@ def results_tab(run: RunRecord) -> None:
     else:
         scores_part(results.get("metrics") or {}, results.get("details") or {}, lambda: stages_part(results))
         estimate_part(run)
-    report = studio().runs.data_report(run.id)
     left, right = st.columns(2, gap="large") if results and report else (st.container(), st.container())
     if report:
         with left:
