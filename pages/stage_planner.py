@@ -8,12 +8,19 @@ from functools import partial
 import streamlit as st
 
 from core.api import Studio
+from core.config import Plan
+from core.config.joint import JointPlan
 from core.errors import BertloomError
 from core.runs.teachers import student_plan
 from pages.ui import keys
 from pages.ui.components import error_box, notice, page_header, paint_header, run_url
 from pages.ui.format import plain
 from pages.ui.forms_fields import SECTIONS
+from pages.ui.joint.files import show_plan
+from pages.ui.joint.form import joint_form
+from pages.ui.joint.held import SHARED
+from pages.ui.joint.mode import choose_mode, mode_switch, together
+from pages.ui.joint.tasks import use_demo
 from pages.ui.leaving import depart
 from pages.ui.planner_check import check_part
 from pages.ui.planner_data import data_section, language_of
@@ -22,7 +29,7 @@ from pages.ui.planner_distil import CSS as DISTIL_CSS
 from pages.ui.planner_distil import teacher_outlook
 from pages.ui.planner_distil_known import distil_objections, teacher_jobs
 from pages.ui.planner_distil_pairs import PAIRS
-from pages.ui.planner_draft import Draft, draft, drawn, load, objections, starter_plan, sync
+from pages.ui.planner_draft import Draft, draft, drawn, load, objections, starter_plan, sync, using
 from pages.ui.planner_estimate import known_estimate
 from pages.ui.planner_facts import known_parameters, objections_of
 from pages.ui.planner_findings import hints_of, plan_check_part
@@ -47,9 +54,10 @@ _CSS = """<style>
   [data-testid="stColumn"] > div:has(> div > .st-key-planner_side) { height: 100%; }
   [data-testid="stLayoutWrapper"]:has(> .st-key-planner_side) { position: sticky; top: 4.5rem; }
 }
-.st-key-planner_steps [data-testid="stMetric"], .st-key-planner_estimated_row [data-testid="stMetric"] { padding: 0; }
-.st-key-planner_steps [data-testid="stMetricValue"] { font-size: 1.25rem; }
-.st-key-planner_estimated_row [data-testid="stMetricValue"] { font-size: 1.25rem; }
+:is(.st-key-planner_steps, .st-key-planner_estimated_row, .st-key-joint_steps, .st-key-joint_estimated) {
+  [data-testid="stMetric"] { padding: 0; }
+  [data-testid="stMetricValue"] { font-size: 1.25rem; }
+}
 </style>"""
 
 
@@ -60,6 +68,9 @@ def _page() -> None:
     begin()
     with st.container():
         _from_address(desk)
+    if together():
+        joint_form(desk)
+        return
     now = sync()
     settle(now)
     about = describe(now, desk)
@@ -71,6 +82,8 @@ def _page() -> None:
     now.hints = hints_of(now)
     _header(now, desk)
     paint_header()
+    with st.container():
+        mode_switch()
     with st.container():
         if now.origin:
             st.caption(f":material/subdirectory_arrow_right: Loaded from {plain(now.origin, 120)}.")
@@ -148,16 +161,25 @@ def _anew(now: Draft) -> None:
 
 
 def _from_address(desk: Studio) -> None:
-    """Fill the form from an address, once: ``?from=RUN``, ``?teacher=RUN``, ``?preset=NAME`` or ``?model=FOLDER``."""
+    """Fill the form from an address, once.
+
+    ``?from=RUN``, ``?teacher=RUN``, ``?preset=NAME``, ``?model=FOLDER``, or ``?together=names-and-questions``.
+    """
     if keys.RUN_ID in st.query_params:  # of the run's page, left over when a person comes back from there
         del st.query_params[keys.RUN_ID]
-    asked = {name: st.query_params[name] for name in ("from", "teacher", "preset", "model") if name in st.query_params}
+    known = ("from", "teacher", "preset", "model", "together")
+    asked = {name: st.query_params[name] for name in known if name in st.query_params}
     if not asked or st.session_state.get(_SEEN) == asked:
         return
     try:
-        if "from" in asked:
+        choose_mode("together" in asked)
+        if "together" in asked:
+            use_demo()
+        elif "from" in asked:
             run = desk.runs.find(asked["from"])
-            load(desk.runs.plan(run.id), origin=f"run {run.name}", parent=run.id)
+            plan = desk.runs.config(run.id) if run.kind == "joint" else desk.runs.plan(run.id)
+            assert isinstance(plan, Plan | JointPlan)
+            show_plan(plan, origin=f"run {run.name}", parent=run.id)
         elif "teacher" in asked:
             run = desk.runs.find(asked["teacher"])
             taught = desk.models.trained(str(desk.runs.model_folder(run.id)))
@@ -167,7 +189,8 @@ def _from_address(desk: Studio) -> None:
         if "model" in asked:
             if not asked["model"].startswith("hub:"):  # an address alone asks no other machine
                 desk.models.describe(asked["model"])
-            choose_source(asked["model"])
+            with using(SHARED if "together" in asked else ""):
+                choose_source(asked["model"])
     except BertloomError as error:
         draft()
         error_box(error, title="The form could not be filled from this address")

@@ -13,7 +13,7 @@ from core.render.look import CONFIG
 from pages.ui.components import error_box
 from pages.ui.format import duration, plain
 from pages.ui.forms import subset
-from pages.ui.planner_draft import Draft, sync
+from pages.ui.planner_draft import Draft, sync, within
 from pages.ui.planner_jobs import ask, forget, peek
 from pages.ui.planner_look import look
 
@@ -56,7 +56,7 @@ def check_part(draft: Draft, studio: Studio, *, mismatch: bool) -> None:
             row.button("Check data", icon=":material/fact_check:", key="planner_check", disabled=True)
             return
         row.button(
-            "Check data", icon=":material/fact_check:", key="planner_check", on_click=_pose, args=(studio,),
+            "Check data", icon=":material/fact_check:", key="planner_check", on_click=within(_pose), args=(studio,),
             help="Reads all rows: what is dropped, balance of the labels, lengths, doubles, unknown pieces.",
         )  # fmt: skip
         row.caption("Optional: every run checks its data before it starts.")

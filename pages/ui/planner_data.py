@@ -29,7 +29,7 @@ from pages.ui.planner_task import (
 )
 from pages.ui.planner_widgets import field, fields, folded, section
 
-__all__ = ["data_section", "language_of", "preview_question", "source_kind"]
+__all__ = ["data_part", "data_section", "language_of", "preview_question", "source_kind"]
 
 SourceKind = Literal["sample", "upload", "path", "hub"]
 
@@ -47,21 +47,25 @@ _LONGEST_CELL = 400
 
 def data_section(draft: Draft, studio: Studio) -> Any:
     """Draw the card and return it: the check stands at its end."""
-    samples = studio.data.samples()
     card = section(1, "Data", "Which rows are learnt from, and what is learnt from them.", key="planner_data")
     with card:
-        with st.container():
-            kind = _source(draft, studio, samples)
-        field(draft, "task.kind", on_change=suit_kind)
-        with st.container():
-            task_fields(draft)
-        with st.container():
-            _preview(draft, studio, kind)
-        fields(draft, SECTIONS["rows"][0])
-        with st.container():
-            sets_part(draft, studio)
-        folded(draft, "rows", label="More about rows and files")
+        data_part(draft, studio)
     return card
+
+
+def data_part(draft: Draft, studio: Studio) -> None:
+    """Draw what the card holds: source, task, rows, and the three steps of the data."""
+    with st.container():
+        kind = _source(draft, studio, studio.data.samples())
+    field(draft, "task.kind", on_change=suit_kind)
+    with st.container():
+        task_fields(draft)
+    with st.container():
+        _preview(draft, studio, kind)
+    fields(draft, SECTIONS["rows"][0])
+    with st.container():
+        sets_part(draft, studio)
+    folded(draft, "rows", label="More about rows and files")
 
 
 def source_kind(source: str, samples: Sequence[str], uploads: Path) -> SourceKind:

@@ -9,11 +9,13 @@ after its position. Rows of a list have no such number, so a list whose rows cha
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,11 +37,13 @@ from pages.ui.forms_stages import (
 )
 
 __all__ = [
-    "Draft", "add_row", "anew", "draft", "drawn", "given", "living", "load", "objections", "once", "put",
-    "replace_stages", "row_action", "starter_plan", "switch_part", "sync", "turn_card", "widget_key",
+    "Draft", "add_row", "anew", "discard", "draft", "drawn", "given", "living", "load", "objections", "once", "put",
+    "replace_stages", "row_action", "starter_plan", "switch_part", "sync", "turn_card", "using", "widget_key", "within",
 ]  # fmt: skip
 
 _SLOT = "planner_draft"
+#: Which draft everything here works on: the planner's own, or one of a plan that has several.
+_CHOSEN: ContextVar[str] = ContextVar("planner_draft", default="")
 #: Seconds within which an action that comes again is the same click.
 SAME_CLICK = 1.0
 #: Seconds after a change by code within which the browser may still tell what it held before.
@@ -156,11 +160,45 @@ def starter_plan() -> Plan:
 
 def draft() -> Draft:
     """Return the session's draft; the first time it is the starter plan."""
-    found = st.session_state.get(_SLOT)
+    slot = f"{_SLOT}{_CHOSEN.get()}"
+    found = st.session_state.get(slot)
     if found is None:
         state = state_from_plan(starter_plan())
-        found = st.session_state[_SLOT] = Draft(state, dict(state))
+        found = st.session_state[slot] = Draft(state, dict(state))
     return found
+
+
+@contextlib.contextmanager
+def using(name: str) -> Iterator[Draft]:
+    """Let everything inside work on another draft of the session, whose widgets have names of their own.
+
+    Parameters
+    ----------
+    name
+        Its name, ``""`` for the planner's own. Callbacks of widgets that are drawn inside keep to it where
+        :func:`living` or :func:`within` made them.
+    """
+    before = _CHOSEN.set(name)
+    try:
+        yield draft()
+    finally:
+        _CHOSEN.reset(before)
+
+
+def discard(name: str) -> None:
+    """Forget another draft of the session (see :func:`using`)."""
+    st.session_state.pop(f"{_SLOT}{name}", None)
+
+
+def within(action: Callable[..., None]) -> Callable[..., None]:
+    """Return a callback that works on the draft that is chosen now (see :func:`using`)."""
+    name = _CHOSEN.get()
+
+    def act(*arguments: Any) -> None:
+        with using(name):
+            action(*arguments)
+
+    return act
 
 
 def load(plan: Plan, *, origin: str = "", parent: str | None = None) -> Draft:
@@ -237,7 +275,7 @@ def living(path: str, suffix: str, action: Callable[[], None]) -> Callable[[], N
         if key == f"{widget_key(path)}{suffix}":
             action()
 
-    return act
+    return within(act)
 
 
 def turn_card(number: int) -> None:
@@ -355,14 +393,15 @@ def widget_key(path: str) -> str:
     """Return the key of a field's widget. Tests and the browser find it by this name."""
     now = draft()
     place = split(path)
+    whose = f"plan{_CHOSEN.get()}{now.generation}"
     if place is None or place[0] >= len(now.order):
         turn = now.turns.get(path, 0)
-        return f"plan{now.generation}_{path.replace('.', '_')}{f'_{turn}' if turn else ''}"
+        return f"{whose}_{path.replace('.', '_')}{f'_{turn}' if turn else ''}"
     number, name = now.order[place[0]], place[1]
     row = _ROW.match(name)
     version = now.versions.get((number, row[1]), 0) if row else 0
     mark = f"v{version}_" if version else ""
-    return f"plan{now.generation}_stages_{number}_{mark}{name.replace('.', '_')}"
+    return f"{whose}_stages_{number}_{mark}{name.replace('.', '_')}"
 
 
 def _tell(now: Draft, key: str, value: Any) -> None:

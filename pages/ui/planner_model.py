@@ -35,9 +35,24 @@ _KINDS: dict[ModelKind, str] = {
 }
 
 
-def model_section(draft: Draft, studio: Studio, language: str | None) -> None:
-    """Draw the card; `language` is that of the rows, if it is known."""
-    with section(2, "Model", "The encoder that training starts from; a new head is put on top.", key="planner_model"):
+def model_section(draft: Draft, studio: Studio, language: str | None, *, together: bool = False) -> None:
+    """Draw the card.
+
+    Parameters
+    ----------
+    draft
+        The draft.
+    studio
+        The facade.
+    language
+        That of the rows, if it is known.
+    together
+        Whether several tasks share the encoder.
+    """
+    words = "a new head is put on top"
+    if together:
+        words = "all tasks share it, and each puts a new head on top"
+    with section(2, "Model", f"The encoder that training starts from; {words}.", key="planner_model"):
         with st.container():
             kind = _source(draft, studio)
         with st.container():
@@ -54,7 +69,7 @@ def model_section(draft: Draft, studio: Studio, language: str | None) -> None:
             kept_part(draft, studio, about or {})
         fields(draft, SECTIONS["model"][0])
         folded(draft, "model")
-        if about is not None:
+        if about is not None and not together:
             shape_part(draft, studio, about)
 
 

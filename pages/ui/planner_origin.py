@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.api import Studio
 from pages.ui.format import count, duration, number, percent, plain
-from pages.ui.planner_draft import Draft
+from pages.ui.planner_draft import Draft, within
 from pages.ui.planner_look import look
 from pages.ui.planner_making import choose_source
 from pages.ui.planner_shape_words import heads_table, loss_words
@@ -101,7 +101,7 @@ def _back(source: object, revision: object) -> None:
         return
     st.button(
         f"Back to {plain(source.rstrip('/').rpartition('/')[2] or source, 40)}",
-        icon=":material/undo:", key="planner_model_back", on_click=choose_source,
+        icon=":material/undo:", key="planner_model_back", on_click=within(choose_source),
         args=(source, revision if isinstance(revision, str) else None),
         help="The plan takes the encoder before again; the folder stays and can be chosen under From my runs.",
     )  # fmt: skip

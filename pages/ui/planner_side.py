@@ -9,14 +9,15 @@ from typing import Any
 import streamlit as st
 
 from core.api import Studio
-from core.config import Plan, plan_from_yaml, plan_to_yaml
+from core.config import Plan, plan_to_yaml
 from core.errors import BertloomError
 from core.render.look import CONFIG
 from pages.ui.components import error_box, notice
 from pages.ui.format import count, duration, percent, plain
 from pages.ui.forms import subset
 from pages.ui.forms_stages import split
-from pages.ui.planner_draft import Draft, load
+from pages.ui.joint.files import plan_of_text, show_plan
+from pages.ui.planner_draft import Draft
 from pages.ui.planner_draft import draft as current
 from pages.ui.planner_estimate import estimate_part, estimate_question
 from pages.ui.planner_jobs import Job, ask, forget, peek
@@ -117,7 +118,7 @@ def _upload(draft: Draft) -> None:
             return
         st.session_state.pop(_UPLOAD_PROBLEM, None)
         try:
-            plan = plan_from_yaml(file.getvalue().decode("utf-8"), where=file.name)
+            plan = plan_of_text(file.getvalue().decode("utf-8"), file.name)
         except BertloomError as error:
             st.session_state[_UPLOAD_PROBLEM] = error
         except UnicodeDecodeError:
@@ -125,7 +126,7 @@ def _upload(draft: Draft) -> None:
                 "The plan file is not UTF-8 text.", where=file.name, expected="a YAML file in UTF-8"
             )
         else:
-            load(plan, origin=f"file {file.name}")
+            show_plan(plan, origin=f"file {file.name}")
             notice(f"The form holds {file.name} now.")
 
     st.file_uploader(

@@ -18,7 +18,7 @@ from pages.ui.format import duration
 from pages.ui.forms_fields import control
 from pages.ui.planner_distil_facts import student_side
 from pages.ui.planner_distil_known import described, distil_places, teachers_of
-from pages.ui.planner_draft import Draft, anew, given, living, put, widget_key
+from pages.ui.planner_draft import Draft, anew, given, living, put, widget_key, within
 from pages.ui.planner_jobs import ask, peek
 from pages.ui.planner_making import choose_source
 from pages.ui.planner_widgets import field, message
@@ -99,7 +99,7 @@ def kept_part(draft: Draft, studio: Studio, about: Mapping[str, Any]) -> None:
     if about.get("family") not in SEPARABLE:
         if value is not None:
             message(draft, _PATH)
-            st.button("Keep all layers", key="planner_keep_all", on_click=_keep, args=(None,))
+            st.button("Keep all layers", key="planner_keep_all", on_click=within(_keep), args=(None,))
         return
     now = _way_of(value)
     key = f"{widget_key(_PATH)}_way"
@@ -198,8 +198,9 @@ def _by_likeness(draft: Draft, studio: Studio, value: object, layers: int) -> No
         row = st.container(horizontal=True, gap="small", vertical_alignment="center", key="planner_keep_row")
         row.caption(f"Most alike their neighbours: {', '.join(map(str, kept))}.", width="content")
         row.button(
-            f"Keep {', '.join(map(str, kept))}", key="planner_keep_take", type="tertiary", on_click=_keep, args=(kept,)
-        )
+            f"Keep {', '.join(map(str, kept))}", key="planner_keep_take", type="tertiary", on_click=within(_keep),
+            args=(kept,),
+        )  # fmt: skip
 
 
 def _rows(plan: Plan) -> tuple[DataConfig, TaskConfig]:

@@ -48,6 +48,7 @@ def field(
     free: bool = True,
     on_change: Callable[[], None] | None = None,
     told: bool = True,
+    label: str | None = None,
 ) -> Any:
     """Draw one field and return its value.
 
@@ -71,6 +72,8 @@ def field(
         Called when a person changed the field.
     told
         Whether its message stands below it; otherwise the caller draws it.
+    label
+        In place of the usual one.
     """
     spec = control(path)
     key = widget_key(path)
@@ -84,7 +87,7 @@ def field(
     }
     if on_change is not None:
         shared["on_change"] = living(path, "", on_change)
-    label = spec.label
+    label = label or spec.label
     found: Any
     if options is not None:
         # A select box that begins with a value cannot be emptied: where nothing may be chosen, that is an option.

@@ -162,7 +162,7 @@ def _do(label: str, icon: str, action: str, run: RunRecord, *, said: str, primar
 
 def _more(run: RunRecord) -> None:
     options: dict[str, str] = {}
-    training = run.kind == "train"
+    training = run.kind in ("train", "joint")
     if run.status is Status.RUNNING and run.kind in ("train", "joint") and not run.child:
         options["save"] = ":material/save: Save a checkpoint now"
     if training:
@@ -189,10 +189,11 @@ def _more(run: RunRecord) -> None:
 
 
 def _duplicate(run: RunRecord) -> None:
-    from pages.ui.planner_draft import load
+    from pages.ui.joint.files import show_plan
 
-    plan = studio().runs.plan(run.id)
-    load(plan.model_copy(update={"name": f"{plan.name[:110]} (copy)"}), origin=f"run:{run.id}", parent=run.id)
+    plan: Any = studio().runs.config(run.id) if run.kind == "joint" else studio().runs.plan(run.id)
+    copied = plan.model_copy(update={"name": f"{plan.name[:110]} (copy)"})
+    show_plan(copied, origin=f"run:{run.id}", parent=run.id)
     go("planner")
 
 

@@ -1,0 +1,48 @@
+"""Several tasks together in a real browser: the ready pair, few steps, and the page of its run while it goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.settings import Home
+from tests.e2e.conftest import Server
+from tests.tiny import tiny_encoder
+
+pytestmark = pytest.mark.slow
+
+#: Loading torch takes a while on a machine that does other things too.
+PATIENCE = 120_000
+
+
+def test_the_ready_pair_is_started_and_watched(
+    page: Page, stopped_server: Server, home: Home, artifacts: Path, tmp_path: Path
+) -> None:
+    encoder = tiny_encoder(tmp_path / "encoder", max_positions=256)
+    server = stopped_server.start()
+    page.goto(f"{server.url}/stage_planner")
+    page.get_by_text("Several tasks together").click()
+    expect(page.locator(".st-key-joint_tasks_card")).to_contain_text("reviews")
+    page.goto(f"{server.url}/stage_planner?together=names-and-questions&model={encoder}")
+    card = page.locator(".st-key-joint_tasks_card")
+    expect(card).to_contain_text("names")
+    expect(card).to_contain_text("questions")
+    expect(page.locator(".st-key-joint_findings")).to_contain_text("can be learnt together", timeout=PATIENCE)
+    epochs = page.locator("[class*='st-key-plan_joint_'][class*='stages_0_epochs'] input")
+    epochs.fill("0.1")
+    epochs.press("Enter")
+    steps = page.locator(".st-key-joint_steps")
+    expect(steps).to_contain_text("Optimiser steps", timeout=PATIENCE)
+    card.locator("[class*='st-key-joint_open_'] button").nth(1).click()
+    expect(page.locator(".st-key-planner_sets_prepare")).to_contain_text("Original set")
+    page.screenshot(path=artifacts / "joint-form.png", full_page=True)
+    page.locator(".st-key-primary_action button:visible").click()
+
+    expect(page.get_by_role("heading", name="names and questions")).to_be_visible()
+    expect(page.locator(".st-key-live_plot")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".st-key-page_header")).to_contain_text("Finished", timeout=PATIENCE)
+    page.get_by_role("tab", name="Export").click()
+    expect(page.get_by_role("button", name="Write the model folder")).to_be_visible()
+    page.screenshot(path=artifacts / "joint-run.png")
