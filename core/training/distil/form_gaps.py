@@ -30,7 +30,7 @@ class FormGaps:
     form
         How answers are read.
     told
-        What each teacher says of them; see :func:`core.training.distil.teacher.kept_of`.
+        What each teacher says of them; see :func:`core.training.distil.answers.kept_of`.
     shares
         Weight of each teacher.
     """

@@ -11,9 +11,9 @@ import torch
 from torch.nn import functional
 
 from core.data.tasks.base import Encoded, Rows
+from core.training.distil.answers import kept_of
 from core.training.distil.forms import Form
 from core.training.distil.parts import BARRED, Part, apart_each, kept_only, together
-from core.training.distil.teacher import kept_of
 
 if TYPE_CHECKING:
     from core.training.distil.objective import Objective

@@ -245,10 +245,10 @@ class Objective:
             student, gold = counted(task, logits, batch["labels"])
             told = [[spread(task, one.of(indices).to(logits.device))] for one in self.answers]
             return [Part("answer", student, gold)], told
-        encoded = engine.prepared.encoded["train"]
-        parts = form.parts(logits, [encoded.features[int(index)] for index in indices])
+        encoded, listed, width = engine.prepared.encoded["train"], indices.tolist(), logits.shape[1]
+        parts = form.parts(logits, [encoded.features[index] for index in listed])
         told = [
-            [one.to(logits.device) for one in form.told(own.values, own.places, encoded, indices, logits.shape[1])]
+            [one.to(logits.device) for one in form.told(own.values, np.asarray(own.places), encoded, listed, width)]
             for own in self.answers
         ]
         here = torch.stack([torch.isfinite(one).flatten(1).all(1) for own in told for one in own]).all(0)

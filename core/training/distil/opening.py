@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from core.errors import ConfigError
+from core.training.distil.answers import keep_answers
 from core.training.distil.likeness import layer_likeness
 from core.training.distil.objective import Objective
 from core.training.distil.pairs import Pairs, match_layers
@@ -18,7 +19,7 @@ from core.training.distil.positions import halved, unit_answers
 from core.training.distil.scores import form_answers, scoring_task, teacher_logits
 from core.training.distil.sizes import sizes_of
 from core.training.distil.states import Watch, check_states, state_pairs
-from core.training.distil.teacher import Answers, Teacher, check_teacher, keep_answers, load_teacher
+from core.training.distil.teacher import Answers, Teacher, check_teacher, load_teacher
 from core.training.gates import better
 from core.training.intervals import majority_score
 

@@ -15,13 +15,14 @@ from core.config import Stage
 from core.data.tasks.base import Encoded, Rows, Task
 from core.errors import BertloomError
 from core.training.batches import evaluation_batches
+from core.training.distil.answers import answers_kept, asked_of
 from core.training.distil.forms import asked
 from core.training.distil.objective import Objective
 from core.training.distil.opening import same_pieces, watches
 from core.training.distil.pairs import layer_pairs
 from core.training.distil.sizes import sizes_of
 from core.training.distil.states import Watch, check_states, state_pairs
-from core.training.distil.teacher import Answers, Teacher, answers_kept, asked_of, check_teacher, load_teacher
+from core.training.distil.teacher import Answers, Teacher, check_teacher, load_teacher
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.files import FREE_FLOOR, free_bytes
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from core.data.tasks.base import Encoded, Evaluation, Rows, Task
 from core.training.batches import evaluation_batches
+from core.training.distil.answers import kept_of
 from core.training.distil.lost import lost_answers, lost_rows
 from core.training.distil.positions import unit_answers
 from core.training.distil.sides import compare
-from core.training.distil.teacher import Teacher, check_teacher, kept_of, load_teacher
+from core.training.distil.teacher import Teacher, check_teacher, load_teacher
 from core.training.evaluation import EVALUATION_TOKENS
 from core.training.material import Material
 
@@ -138,9 +139,9 @@ def _scored(
         metrics.update({f"{role}/{name}": float(value) for name, value in scored.metrics.items()})
         details[role] = scored.details
         if role in student and teacher.form is not None:
-            own = material.encoded[role]
-            told = form_answers(teacher, rows, own, encoded, logits, check=check)
-            lost[role] = lost_answers(compare(teacher.form, [1.0], student[role], [told], own, rows), own, rows)
+            read = material.encoded[role]
+            told = form_answers(teacher, rows, read, encoded, logits, check=check)
+            lost[role] = lost_answers(compare(teacher.form, [1.0], student[role], [told], read, rows), read, rows)
         elif role in student:
             theirs = unit_answers(logits, encoded, rows, len(task.labels))
             own = unit_answers(student[role], material.encoded[role], rows, len(task.labels))

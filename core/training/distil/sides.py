@@ -103,7 +103,7 @@ def compare(
     student
         Its logits of every feature, without padding.
     told
-        What each teacher says, as :func:`core.training.distil.teacher.kept_of` returns it.
+        What each teacher says, as :func:`core.training.distil.answers.kept_of` returns it.
     encoded, rows
         The rows as the student reads them, and in standard columns.
 

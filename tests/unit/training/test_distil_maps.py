@@ -295,7 +295,7 @@ def test_a_cache_folder_that_is_full_is_told_before_anything_is_written(
     opened: Callable[..., Any], teacher: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = teacher()
-    monkeypatch.setattr("core.training.distil.teacher.free_bytes", lambda place: 1000)
+    monkeypatch.setattr("core.training.distil.answers.free_bytes", lambda place: 1000)
     with pytest.raises(StorageError, match="nearly full: the teacher's answers") as caught:
         opened(distil(source))
     assert "cache: false" in str(caught.value.advice)

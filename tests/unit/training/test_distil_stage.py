@@ -167,7 +167,7 @@ def test_the_second_run_finds_the_answers_and_other_rows_are_asked_anew(
 def test_a_pass_that_was_broken_off_goes_on_where_it_was(
     make_plan: Maker, teacher: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.training.distil import teacher as module
+    from core.training.distil import answers as module
 
     monkeypatch.setattr("core.training.distil.opening._tell_score", lambda *_: None)
     monkeypatch.setattr(module, "EVALUATION_TOKENS", 64)
