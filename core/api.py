@@ -67,7 +67,7 @@ class Studio:
         self.runs = RunDesk(self._store, self._helper, submitter)
         self.graphs = GraphDesk(self._store, self._helper, submitter)
         self.claims = ClaimDesk(self._store, self.runs, self.estimate)
-        self.comparisons = ComparisonDesk(self._store, self.runs, self.estimate, self.predict)
+        self.comparisons = ComparisonDesk(self._store, self.runs, self.estimate, self.predict, self.pointers)
         self.joint = JointDesk(self.home, self._helper, self.estimate)
         self.structures = StructureDesk(self._store, self.runs)
         self.students = StudentDesk(self._store, self._helper, self.runs)

@@ -10,7 +10,7 @@ from core.render.look import Look, base_figure, safe_text
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["differences_figure"]
+__all__ = ["differences_figure", "gains_figure"]
 
 
 def differences_figure(verdicts: Sequence[Mapping[str, Any]], look: Look, *, margin: float, title: str) -> Figure:
@@ -60,4 +60,22 @@ def differences_figure(verdicts: Sequence[Mapping[str, Any]], look: Look, *, mar
     figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=names, showgrid=False, range=[len(names) - 0.4, -0.6]
     )  # fmt: skip
+    return figure
+
+
+def gains_figure(gains: Sequence[Mapping[str, Any]], look: Look, *, margin: float) -> Figure:
+    """Draw what each task gains by being learnt with others, with its 95 % interval.
+
+    Parameters
+    ----------
+    gains
+        As :func:`core.render.conflict_report.gains_of` gives them.
+    look
+        Colours.
+    margin
+        Differences within ± this do not matter; the band is shaded.
+    """
+    figure = differences_figure(gains, look, margin=margin, title="Gain by learning together")
+    figure.update_xaxes(title_text="points, together − alone (95 %)")
+    figure.update_yaxes(ticktext=[safe_text(one["task"], 24) for one in gains])
     return figure

@@ -3,59 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from core.render.arms_svg import ArmRow, Panel, arms_svg
 from core.render.comparison_svg import curves_svg, differences_svg
+from core.render.conflict_report import conflict_blocks
+from core.render.report_block import Block, percent, points
 
 __all__ = ["Block", "answer_words", "blocks", "percent", "points"]
-
-
-@dataclass(frozen=True)
-class Block:
-    """A piece of a report.
-
-    Parameters
-    ----------
-    kind
-        What it is.
-    text
-        Heading, sentence, file content, or an SVG document.
-    rows
-        Of a table; the first one is its head.
-    title
-        Of a figure or a file: what it shows, what it is called.
-    """
-
-    kind: Literal["title", "heading", "words", "table", "figure", "file"]
-    text: str = ""
-    rows: tuple[tuple[str, ...], ...] = ()
-    title: str = ""
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """Return a share in per cent; empty for None."""
-    return "" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def points(value: float | None) -> str:
-    """Return a difference of shares in points, with its sign; empty for None."""
-    return "" if value is None else f"{100 * value:+.2f}"
 
 
 def _bounds(bounds: Sequence[float] | None) -> str:
     return "" if not bounds else f"{points(bounds[0])} to {points(bounds[1])}"
 
 
-def answer_words(value: Any) -> str:
-    """Return gold or an answer as a person reads it: a label, labels, entities with their types, an answer's text."""
+def answer_words(value: Any, words: Sequence[str] | None = None, gold: Any = None) -> str:
+    """Return gold or an answer as a person reads it: a label, labels, entities with their types, an answer's text.
+
+    Parameters
+    ----------
+    value
+        The answer. Heads of words are {"heads", "relations"}.
+    words
+        The words, where they have heads.
+    gold
+        What is right; heads are then told as far as they are wrong.
+    """
+    if isinstance(value, Mapping) and words is not None:
+        return _heads_words(value, words, gold)
     if isinstance(value, list):
         told = [
             f"{one.get('text', '')} ({one.get('type', '')})" if isinstance(one, Mapping) else str(one) for one in value
         ]
         return ", ".join(told) or "none"
     return str(value) if value not in (None, "") else "(nothing)"
+
+
+def _heads_words(value: Mapping[str, Any], words: Sequence[str], gold: Any) -> str:
+    root = "root" if value.get("tree", True) else "none"
+    relations = value.get("relations") or [""] * len(words)
+    told = [
+        f"{word} → {words[head - 1] if head else root}{f' ({name})' if name else ''}"
+        for word, head, name in zip(words, value["heads"], relations, strict=False) if head <= len(words)
+    ]  # fmt: skip
+    if not isinstance(gold, Mapping):
+        return ", ".join(told)
+    known = gold.get("relations") or [""] * len(words)
+    right = [
+        head == wanted and str(name).split(":")[0] == str(other).split(":")[0]
+        for head, wanted, name, other in zip(value["heads"], gold["heads"], relations, known, strict=False)
+    ]
+    wrong = [arc for arc, good in zip(told, right, strict=False) if not good]
+    return f"{len(wrong)} wrong: {', '.join(wrong)}" if wrong else "all right"
 
 
 def blocks(view: Mapping[str, Any], plan: str) -> list[Block]:
@@ -74,7 +73,7 @@ def blocks(view: Mapping[str, Any], plan: str) -> list[Block]:
     found += [Block("heading", "Scores"), *_scores(view)]
     found += [Block("heading", "Learning curves"), *_curves(view)]
     found += [Block("heading", "Cost of one seed, all tasks together"), _costs(view)]
-    found += _transfer(view)
+    found += [*_transfer(view), *conflict_blocks(view)]
     found += _breakdown(view)
     found += _disagreements(view)
     found += [Block("heading", "Data"), _data(view), Block("heading", "Runs"), _runs(view)]
@@ -219,9 +218,10 @@ def _disagreements(view: Mapping[str, Any]) -> list[Block]:
     for one in view["disagreements"]:
         scores = ", ".join(f"{name} {percent(one['scores'].get(name), 0)}" for name in (one["a"], one["b"]))
         answers = "; ".join(
-            f"{name}: {answer_words(one['answers'][name])}" for name in (one["a"], one["b"]) if name in one["answers"]
-        )
-        rows.append((one["task"], one["text"], answer_words(one["gold"]), scores, answers))
+            f"{name}: {answer_words(one['answers'][name], one.get('words'), one['gold'])}"
+            for name in (one["a"], one["b"]) if name in one["answers"]
+        )  # fmt: skip
+        rows.append((one["task"], one["text"], answer_words(one["gold"], one.get("words")), scores, answers))
     if not rows:
         return []
     head = ("task", "text", "gold", "right, mean over seeds", "answers of the kept runs")

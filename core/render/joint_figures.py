@@ -1,20 +1,24 @@
-"""Where tasks that share an encoder pull it apart: cosines or norm ratios of their gradients, layer by layer."""
+"""Where tasks that share an encoder pull it apart: cosines, conflict rates and norm ratios, layer by layer."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from core.render.look import Look, base_figure, safe_text
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["conflict_map", "thinned"]
+__all__ = ["What", "conflict_map", "negative", "thinned"]
 
+#: What a map shows.
+What = Literal["cosine", "rate", "ratio"]
 #: More looks than this are averaged in neighbouring ones: cells would be narrower than a pixel.
 MOST_COLUMNS = 120
+#: A single look is negative or not: a rate is one of several.
+RATE_COLUMNS = 24
 
 
 def thinned(
@@ -49,9 +53,32 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
+def negative(
+    steps: Sequence[int], rows: Sequence[Sequence[float | None]]
+) -> tuple[list[int], list[list[float | None]]]:
+    """Return the share of looks with a negative cosine in each column of neighbouring looks.
+
+    Parameters
+    ----------
+    steps
+        Step of each look.
+    rows
+        Cosines by unit and look; None where there is none.
+
+    Returns
+    -------
+    steps
+        The last step of each column.
+    rows
+        Rates by unit and column.
+    """
+    signs = [[None if value is None else float(value < 0) for value in row] for row in rows]
+    return thinned(steps, signs, RATE_COLUMNS)
+
+
 def conflict_map(
     units: Sequence[str], steps: Sequence[int], rows: Sequence[Sequence[float | None]], look: Look, *,
-    pair: tuple[str, str], ratio: bool = False,
+    pair: tuple[str, str], what: What = "cosine",
 ) -> Figure:  # fmt: skip
     """Draw what was found of two tasks' gradients as a map, layers by steps, the lowest layer at the bottom.
 
@@ -62,34 +89,41 @@ def conflict_map(
     steps
         Step of each look.
     rows
-        Cosines, or norm ratios, by unit and look.
+        Cosines, shares of looks with a negative one, or norm ratios, by unit and look.
     look
-        Colours: the first for what is above 0 (or 1), the second for what is below.
+        Colours: the first for what is above 0 (or 1), the second for what is below, and for rates.
     pair
         Names of the tasks.
-    ratio
-        Whether the values are norm ratios; they are coloured by their logarithm.
+    what
+        What the values are. Norm ratios are averaged and coloured by their logarithm.
     """
     import plotly.graph_objects as go
 
-    columns, means = thinned(steps, rows)
     first, second = (safe_text(name, 24) for name in pair)
-    what = f"norm of {first} by that of {second}" if ratio else f"cosine of {first} and {second}"
-    shown: list[list[float | None]] = means
-    if ratio:
-        shown = [[math.log2(value) if value else None for value in row] for row in means]
-    known = [abs(value) for row in shown for value in row if value is not None]
-    most = max([*known, 1e-3])
-    figure = base_figure(f"Gradients by layer: {what}", "step", "", look, height=150 + 30 * len(units))
-    ticks = [-most, 0.0, most]
-    names = [f"{2.0**tick:.2g}" for tick in ticks] if ratio else [f"{tick:.2g}" for tick in ticks]
+    titles = {
+        "cosine": f"cosine of {first} and {second}",
+        "rate": f"share of looks in which {first} and {second} disagree",
+        "ratio": f"norm of {first} by that of {second}",
+    }
+    if what == "ratio":
+        rows = [[math.log2(value) if value else None for value in row] for row in rows]
+    columns, shown = thinned(steps, rows)
+    told: list[list[float | None]] = shown
+    if what == "ratio":
+        told = [[None if value is None else 2.0**value for value in row] for row in shown]
+    most = max([*(abs(value) for row in shown for value in row if value is not None), 1e-3])
+    ticks, scale = [-most, 0.0, most], [[0, look.colour(1)], [0.5, look.background], [1, look.colour(0)]]
+    names = [f"{2.0**tick:.2g}" for tick in ticks] if what == "ratio" else [f"{tick:.2g}" for tick in ticks]
+    hover = "%{y}, step %{x}: %{customdata:.3f}<extra></extra>"
+    if what == "rate":
+        ticks, scale, most = [0.0, 0.5, 1.0], [[0, look.background], [1, look.colour(1)]], 1.0
+        names, hover = ["0 %", "50 %", "100 %"], "%{y}, until step %{x}: %{customdata:.0%}<extra></extra>"
+    figure = base_figure(f"Gradients by layer: {titles[what]}", "step", "", look, height=150 + 30 * len(units))
     figure.add_trace(
         go.Heatmap(
-            z=shown, x=[f"{step:,}" for step in columns], y=[safe_text(unit, 24) for unit in units], customdata=means,
-            zmin=-most, zmax=most, ygap=1,
-            colorscale=[[0, look.colour(1)], [0.5, look.background], [1, look.colour(0)]],
-            colorbar={"thickness": 10, "outlinewidth": 0, "tickvals": ticks, "ticktext": names},
-            hovertemplate="%{y}, step %{x}: %{customdata:.3f}<extra></extra>",
+            z=shown, x=[f"{step:,}" for step in columns], y=[safe_text(unit, 24) for unit in units], customdata=told,
+            zmin=0.0 if what == "rate" else -most, zmax=most, ygap=1, colorscale=scale,
+            colorbar={"thickness": 10, "outlinewidth": 0, "tickvals": ticks, "ticktext": names}, hovertemplate=hover,
         )
     )  # fmt: skip
     figure.update_layout(hovermode="closest")

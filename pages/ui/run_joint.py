@@ -8,17 +8,24 @@ from typing import Any
 
 import streamlit as st
 
+from core.render.joint_figures import What
 from core.runs.records import RunRecord
+from core.studies.comparing.conflicts import unit_place
 from pages.ui.components import empty_state
 from pages.ui.format import count, number, percent, plain
 from pages.ui.run_results import circumstances, scores_part
 from pages.ui.run_tabs import try_tab
 from pages.ui.studio import studio
 
-__all__ = ["as_task", "joint_tab", "joint_try_tab", "map_rows", "of_task", "pairs_of", "summary_rows", "task_rows"]
+__all__ = [
+    "CONFLICT_HELP", "SHOWN", "as_task", "joint_tab", "joint_try_tab", "map_rows", "of_task", "pairs_of",
+    "summary_rows", "task_rows",
+]  # fmt: skip
 
 _MOST_POINTS = 2000
-_HELP = (
+#: What a map of conflicts can show, in words.
+SHOWN: dict[str, What] = {"Cosine": "cosine", "Conflict rate": "rate", "Norm ratio": "ratio"}
+CONFLICT_HELP = (
     "A cosine below 0: a step for one task undoes some of the other's work. Measured on single batches with dropout, "
     "so one look is noisy; a layer in which it stays below 0 is a conflict."
 )
@@ -132,7 +139,7 @@ def map_rows(
     """
     start = f"conflict/{pair[0]}~{pair[1]}/{what}/"
     found = {name.removeprefix(start): one for name, one in series.items() if name.startswith(start)}
-    units = sorted(found, key=_place)
+    units = sorted(found, key=unit_place)
     steps = sorted({step for one in found.values() for step in one["steps"]})
     rows = []
     for unit in units:
@@ -141,31 +148,24 @@ def map_rows(
     return units, steps, rows
 
 
-def _place(unit: str) -> tuple[int, int]:
-    if unit == "embeddings":
-        return 0, 0
-    return (1, int(unit.split()[1])) if unit.startswith("layer ") else (2, 0)
-
-
 def _conflicts(run: RunRecord, names: Sequence[str], found: Mapping[str, Any] | None) -> None:
-    from core.render.joint_figures import conflict_map
+    from core.render.joint_figures import conflict_map, negative
     from core.render.look import CONFIG
     from pages.ui.planner_look import look
 
     pairs = pairs_of(names)
     if not pairs:
         return
-    st.markdown("##### Do the tasks agree?", help=_HELP)
+    st.markdown("##### Do the tasks agree?", help=CONFLICT_HELP)
     with st.container(horizontal=True, gap="medium"):
         pair = pairs[0]
         if len(pairs) > 1:
             pair = st.selectbox(
                 "Tasks", pairs, format_func=lambda one: f"{one[0]} and {one[1]}", key=f"joint_pair_{run.id}", width=280
             )
-        shown = st.segmented_control(
-            "Shown", ["Cosine", "Norm ratio"], default="Cosine", key=f"joint_shown_{run.id}"
-        )  # fmt: skip
-    what = "ratio" if shown == "Norm ratio" else "cosine"
+        shown = st.segmented_control("Shown", list(SHOWN), default="Cosine", key=f"joint_shown_{run.id}")
+    drawn = SHOWN[shown or "Cosine"]
+    what = "ratio" if drawn == "ratio" else "cosine"
     wanted = [
         name for name in studio().runs.series_names(run.id) if name.startswith(f"conflict/{pair[0]}~{pair[1]}/{what}/")
     ]
@@ -174,8 +174,10 @@ def _conflicts(run: RunRecord, names: Sequence[str], found: Mapping[str, Any] | 
     if not steps:
         st.caption("The tasks' gradients have not been compared yet, or mixing.monitor_every is 0.")
         return
+    if drawn == "rate":
+        steps, rows = negative(steps, rows)
     with st.container(border=True, key="joint_map"):
-        figure = conflict_map(units, steps, rows, look(), pair=pair, ratio=what == "ratio")
+        figure = conflict_map(units, steps, rows, look(), pair=pair, what=drawn)
         st.plotly_chart(figure, theme=None, config=CONFIG, key="joint_map_figure")
     told = next((one for one in (found or {}).get("pairs") or [] if (one["a"], one["b"]) == tuple(pair)), None)
     if told is not None and found is not None:

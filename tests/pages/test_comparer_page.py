@@ -11,7 +11,7 @@ import pytest
 from core.settings import Home
 from pages.ui import keys, security, studio
 from tests.pages.test_claims_page import opened, words
-from tests.unit.comparing.made import Trainer, comparison, execute, learns
+from tests.unit.comparing.made import Torn, Trainer, comparison, execute, learns
 
 
 @pytest.fixture
@@ -83,3 +83,20 @@ def test_one_seed_has_no_verdict(home: Home) -> None:
     shown = words(opened("run", id=made(home, seeds=1)))
     assert "no verdict on slow and fast" in shown
     assert "With fewer than 5 seeds there is no verdict." in shown
+
+
+def test_conflicts_stand_beside_what_tasks_gain(home: Home) -> None:
+    of = comparison(strategies=[{"name": "single"}, {"name": "joint", "sharing": "joint"}])
+    run_id = studio.studio().comparisons.submit(of)
+    execute(home, run_id, of, Torn(learns))
+    test = opened("run", id=run_id)
+    assert not test.exception
+    shown = words(test)
+    assert "Do the tasks agree?" in shown
+    assert "20 looks over 5 seeds, one every 6 steps" in shown
+    drawn = {one.proto.id.split("-")[-1] for one in test.get("plotly_chart")}
+    assert {"comparison_conflict_map", "comparison_conflict_gains"} <= drawn
+    test.segmented_control(key="comparison_conflict_shown").set_value("Conflict rate").run()
+    assert not test.exception
+    (layers,) = (one.value for one in test.dataframe if "mean cosine" in one.value)
+    assert layers["conflict rate"].tolist() == ["50.0 %", "0.0 %"]

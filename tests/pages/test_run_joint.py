@@ -10,7 +10,7 @@ import pytest
 from core.api import Studio
 from core.config.joint import JointPlan
 from core.errors import ModelError
-from core.render.joint_figures import conflict_map, thinned
+from core.render.joint_figures import MOST_COLUMNS, conflict_map, negative, thinned
 from core.render.look import Look
 from core.settings import Home
 from pages.ui.run_joint import as_task, map_rows, of_task, pairs_of, summary_rows, task_rows
@@ -80,12 +80,25 @@ def test_the_map_has_layers_from_below_and_gaps_where_nothing_was_measured() -> 
 
 
 def test_ratios_are_coloured_by_their_logarithm_and_many_looks_are_averaged() -> None:
-    drawn = conflict_map(["layer 0"], [1, 2], [[4.0, 0.5]], LOOK, pair=("a", "b"), ratio=True).data[0]
+    drawn = conflict_map(["layer 0"], [1, 2], [[4.0, 0.5]], LOOK, pair=("a", "b"), what="ratio").data[0]
     assert list(drawn.z[0]) == [2.0, -1.0]
     assert list(drawn.customdata[0]) == [4.0, 0.5]
+    many = [4.0, 0.25] * MOST_COLUMNS  # two in a column: neither task's gradient is the larger one
+    drawn = conflict_map(["layer 0"], list(range(len(many))), [many], LOOK, pair=("a", "b"), what="ratio").data[0]
+    assert list(drawn.customdata[0]) == [1.0] * MOST_COLUMNS
     steps, rows = thinned([1, 2, 3, 4, 5], [[1.0, None, 3.0, 5.0, 7.0]], most=3)
     assert steps == [2, 4, 5]
     assert rows == [[1.0, 4.0, 7.0]]
+
+
+def test_a_rate_is_the_share_of_looks_that_were_negative() -> None:
+    cosines: list[list[float | None]] = [[-0.1, None, 0.2, 0.3], [0.1, -0.2, -0.3, -0.4]]
+    assert negative([1, 2, 3, 4], cosines) == ([1, 2, 3, 4], [[1.0, None, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0]])
+    steps, (rates,) = negative(list(range(1, 97)), [[-1.0, 1.0, 1.0, 1.0] * 24])
+    assert steps == list(range(4, 97, 4))
+    assert rates == [0.25] * 24
+    drawn = conflict_map(["layer 0"], steps, [rates], LOOK, pair=("a", "b"), what="rate").data[0]
+    assert (drawn.zmin, drawn.zmax) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("chosen", ["mood", "mood 2"])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.config import Comparison, Plan
-from core.errors import BertloomError, ConfigError, RunError
+from core.errors import BertloomError, ConfigError, DataError, RunError
 from core.runs.desk import RunDesk
 from core.runs.records import Status
 from core.runs.store import Store
+from core.studies.comparing.conflicts import conflicts_of
 from core.studies.comparing.ending import brief
 from core.studies.comparing.plans import estimated_plans, jobs_of
+from core.studies.comparing.pointing import pointing_strategies
 from core.studies.comparing.records import ChildRun, read_children
 from core.studies.comparing.run import RECORDS
 from core.studies.comparing.tables import costs, curves_of, standings
@@ -38,6 +41,8 @@ class ComparisonDesk:
         Makes a dry run of a plan, see :meth:`core.api.Studio.estimate`.
     predict
         Answers texts, see :meth:`core.api.Studio.predict`.
+    point
+        Says where heads point, see :meth:`core.api.Studio.pointers`.
     """
 
     def __init__(
@@ -46,11 +51,13 @@ class ComparisonDesk:
         runs: RunDesk,
         estimate: Callable[[Plan], dict[str, Any]],
         predict: Callable[[str, Sequence[Any]], _Dicts],
+        point: Callable[[str, Sequence[Any]], _Dicts],
     ) -> None:
         self._store = store
         self._runs = runs
         self._estimate = estimate
         self._predict = predict
+        self._point = point
 
     def submit(self, config: Comparison, *, request_id: str | None = None, now: bool = False) -> str:
         """Queue a comparison and return the run's id."""
@@ -104,7 +111,7 @@ class ComparisonDesk:
         dict
             ``id``, ``name``, ``status``, ``config`` (plain data), ``total`` and ``done`` (runs), ``failed``,
             ``complete``; ``standings``, ``costs``, ``curves`` {task: {strategy: [{"seed", "steps", "values"}]}},
-            ``runs``; and, once it is complete, ``verdicts``, ``classes``, ``lengths``, ``transfer``,
+            ``runs``, ``conflicts``; and, once it is complete, ``verdicts``, ``classes``, ``lengths``, ``transfer``,
             ``disagreements``, ``data``, ``environment``. Before that nothing is judged.
         """
         record, config = self._runs.get(run_id), self.config(run_id)
@@ -118,6 +125,7 @@ class ComparisonDesk:
             "curves": curves_of(config, children), "runs": results.get("runs") or [brief(one) for one in children],
             "standings": details.get("standings") or standings(config, children, intervals=False),
             "costs": details.get("costs") or costs(config, children),
+            "conflicts": details.get("conflicts") or conflicts_of(config, children),
         }  # fmt: skip
         for name in ("verdicts", "classes", "lengths", "transfer", "disagreements"):
             found[name] = details.get(name) or []
@@ -177,9 +185,11 @@ class ComparisonDesk:
         Returns
         -------
         list of dict
-            ``strategy``, and ``answer`` as :meth:`core.api.Studio.predict` gives it, or ``error`` in words.
+            ``strategy``, and ``answer`` as :meth:`core.api.Studio.predict` gives it, or ``error`` in words; of a head
+            that points also ``pointers`` (see :meth:`core.api.Studio.pointers`), unless the text is too long for that.
         """
-        found = []
+        pointing = {name for name, tasks in self.pointing(run_id).items() if task in tasks}
+        found: _Dicts = []
         seen: set[str] = set()
         for one in self.models(run_id):
             if task != one["task"] or one["strategy"] in seen:
@@ -189,7 +199,15 @@ class ComparisonDesk:
                 found.append({"strategy": one["strategy"], "answer": self._predict(one["folder"], [text])[0]})
             except BertloomError as error:
                 found.append({"strategy": one["strategy"], "error": error.message()})
+                continue
+            if one["strategy"] in pointing:
+                with contextlib.suppress(DataError):
+                    found[-1]["pointers"] = self._point(one["folder"], [text])[0]
         return found
+
+    def pointing(self, run_id: str) -> dict[str, list[str]]:
+        """Return the tasks of each strategy whose heads point; strategies without any are left out."""
+        return pointing_strategies(self.config(run_id))
 
     def folder(self, run_id: str) -> Path:
         """Return the folder of a comparison's run."""

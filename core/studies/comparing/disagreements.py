@@ -60,7 +60,8 @@ def disagreements(
     -------
     list of dict
         ``task``, ``a``, ``b``, ``row`` (number in its source), ``source``, ``text``, ``gold``, ``scores`` {strategy:
-        share of right answers over seeds, or the mean F1}, ``answers`` {strategy: what its kept run says}.
+        share of right answers over seeds, or the mean F1}, ``answers`` {strategy: what its kept run says}; of heads
+        also ``words``, and gold and answers are {"heads", "relations"}.
     """
     found = results_by(config, children)
     told = []
@@ -102,7 +103,10 @@ def _shown(task: ComparisonTask, row: Mapping[str, Any], labels: Sequence[str]) 
         return {**told, "text": " ".join(tokens[:_SHOWN_WORDS]), "gold": entities_of(tokens, tags), "input": tokens}
     if task.task.kind == "dependency":
         tokens = list(row["tokens"])
-        return {**told, "text": " ".join(tokens[:_SHOWN_WORDS]), "gold": list(row["heads"]), "input": tokens}
+        relations = [labels[at] if at >= 0 else "?" for at in row["relations"]] if task.task.relations else None
+        heads = {"heads": list(row["heads"]), "relations": relations, "tree": task.task.tree}
+        words = tokens[:_SHOWN_WORDS]
+        return {**told, "text": " ".join(words), "words": words, "gold": heads, "input": tokens}
     if task.task.kind == "question_answering":
         asked = [row["question"], row["context"]]
         return {

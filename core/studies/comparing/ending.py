@@ -9,6 +9,7 @@ from typing import Any
 from core.config import Plan
 from core.config.comparison import Comparison, ComparisonTask
 from core.errors import BertloomError
+from core.studies.comparing.conflicts import conflicts_of
 from core.studies.comparing.disagreements import disagreements, row_lengths
 from core.studies.comparing.records import ChildRun
 from core.studies.comparing.tables import costs, scores_by_class, scores_by_length, standings
@@ -36,24 +37,26 @@ def results_of(
     -------
     dict
         ``metrics`` {strategy/task: mean on test}; under ``details``: ``verdicts``, ``standings``, ``costs``,
-        ``classes``, ``lengths``, ``transfer``, ``disagreements``; ``data`` {task: rows and fingerprint}, ``runs`` (all,
-        also those that failed), ``environment``.
+        ``classes``, ``lengths``, ``transfer``, ``conflicts``, ``disagreements``; ``data`` {task: rows, fingerprint,
+        whether its texts are pairs}, ``runs`` (all, also those that failed), ``environment``.
     """
     verdicts = verdicts_of(config, children)
     stood = standings(config, children)
     lengths: list[dict[str, Any]] = []
     apart: list[dict[str, Any]] = []
+    pairs: set[str] = set()
     if looked_at:
-        lengths, apart = _looked_at(config, children, context)
+        lengths, apart, pairs = _looked_at(config, children, context)
     return {
         "metrics": {f"{one['strategy']}/{one['task']}": one["mean"] for one in stood if one["mean"] is not None},
         "details": {
             "verdicts": verdicts, "standings": stood, "costs": costs(config, children),
             "classes": scores_by_class(config, children), "lengths": lengths,
-            "transfer": transfer_of(config, verdicts), "disagreements": apart,
+            "transfer": transfer_of(config, verdicts), "conflicts": conflicts_of(config, children),
+            "disagreements": apart,
             "complete": complete(config, children),
         },
-        "data": {task.name: _data(task, children) for task in config.tasks},
+        "data": {task.name: {**_data(task, children), "pairs": task.name in pairs} for task in config.tasks},
         "runs": [brief(one) for one in children],
         "environment": next((one.environment for one in children if one.environment), {}),
     }  # fmt: skip
@@ -81,7 +84,8 @@ def _data(task: ComparisonTask, children: Sequence[ChildRun]) -> dict[str, Any]:
 
 def _looked_at(
     config: Comparison, children: Sequence[ChildRun], context: RunContext
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], set[str]]:
+    """Return scores by length, rows on which strategies disagree, and the tasks whose texts are pairs."""
     from core.training.material import load_rows
 
     rows: dict[str, Any] = {}
@@ -95,7 +99,8 @@ def _looked_at(
         found = next(filter(None, own), None)
         return None if found is None else _answers(context.folder / found, texts, context)
 
-    return scores_by_length(config, children, sizes), disagreements(config, children, rows, predict)
+    pairs = {name for name, (test, _) in rows.items() if len(test) and test[0].get("text_pair") is not None}
+    return scores_by_length(config, children, sizes), disagreements(config, children, rows, predict), pairs
 
 
 def _answers(place: Path, texts: Sequence[Any], context: RunContext) -> list[Any] | None:
@@ -111,7 +116,7 @@ def _answers(place: Path, texts: Sequence[Any], context: RunContext) -> list[Any
     for one in found:
         heads = getattr(one, "heads", None)
         if heads is not None:
-            told.append(list(heads))
+            told.append({"heads": list(heads), "relations": one.relations})
         elif one.entities is not None:
             told.append([{"type": each["type"], "text": each["text"]} for each in one.entities])
         else:

@@ -11,6 +11,7 @@ import numpy as np
 
 from core.config.comparison import Comparison, ComparisonTask
 from core.runs.compare.documents import answered
+from core.studies.comparing.conflicts import kept_conflicts
 from core.studies.comparing.plans import Job
 from core.studies.parts import read_parts, write_part
 from core.studies.records import reduced
@@ -92,6 +93,9 @@ class ChildRun:
         Versions and machine.
     threads
         What the run executed with.
+    conflicts
+        How the gradients of tasks that were learnt together lay to one another, see
+        :func:`core.studies.comparing.conflicts.kept_conflicts`.
     """
 
     key: str
@@ -108,6 +112,7 @@ class ChildRun:
     run_id: str = ""
     environment: dict[str, Any] = field(default_factory=dict)
     threads: int | None = None
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -164,7 +169,7 @@ def record_of(
     return ChildRun(
         job.key, job.strategy.name, job.seed, tasks, failed=failed, steps=steps, seconds=round(seconds, 2),
         memory_mb=round(max(memory), 1) if memory else None, environment=results.get("environment") or {},
-        threads=choices.get("threads"), **known,
+        threads=choices.get("threads"), conflicts=[] if failed else kept_conflicts(points, results), **known,
     )  # fmt: skip
 
 

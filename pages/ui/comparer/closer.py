@@ -14,9 +14,11 @@ from core.errors import BertloomError
 from core.render.comparison_page import html_report, markdown_report
 from core.render.comparison_report import Block, answer_words, blocks
 from pages.ui import studio as desk
+from pages.ui.comparer.asking import asking
 from pages.ui.components import error_box, notice, run_url
 from pages.ui.format import plain
 from pages.ui.leaving import go
+from pages.ui.run_trees import show_tree
 
 __all__ = ["closer"]
 
@@ -25,7 +27,7 @@ def closer(view: Mapping[str, Any]) -> None:
     """Draw what only a finished comparison has."""
     _breakdown(view)
     _disagreements(view)
-    _try(view)
+    asking(view)
     _report(view)
     _more(view)
 
@@ -75,50 +77,21 @@ def _row(one: Mapping[str, Any], key: str) -> None:
         st.markdown(plain(one["text"], 700))
         if one.get("context"):
             st.caption(plain(one["context"], 700))
-        st.markdown(f"**Gold**&ensp;{plain(answer_words(one['gold']), 300)}")
-        for name, score in one["scores"].items():
-            said = answer_words(one["answers"][name]) if name in one["answers"] else "not kept"
+        words, gold = one.get("words"), one["gold"]
+        trees = words is not None and isinstance(gold, Mapping)
+        if not trees:
+            st.markdown(f"**Gold**&ensp;{plain(answer_words(gold), 300)}")
+        for at, (name, score) in enumerate(one["scores"].items()):
+            answer = one["answers"].get(name)
+            said = "not kept" if answer is None else answer_words(answer, words, gold)
             st.markdown(
                 f"**{plain(name, 40)}**&ensp;{plain(said, 300)}&ensp;:small[:gray[{100 * score:.0f} % right over all "
                 "seeds]]"
             )
-
-
-def _try(view: Mapping[str, Any]) -> None:
-    studio = desk.studio()
-    models = studio.comparisons.models(view["id"])
-    kinds = {one["name"]: one["task"]["kind"] for one in view["config"]["tasks"]}
-    tasks = [name for name in kinds if any(name == one["task"] for one in models)]
-    if not tasks:
-        return
-    with st.container(border=True, gap="small", key="comparison_try"):
-        st.markdown("##### Ask all of them")
-        with st.form("comparison_ask", border=False):
-            task = st.selectbox("Task", tasks, key="comparison_ask_task", width=280)
-            question = kinds[task] == "question_answering"
-            text = st.text_area("Text", key="comparison_ask_text", height=80, max_chars=5000)
-            asked = ""
-            if any(kinds[name] == "question_answering" for name in tasks):
-                asked = st.text_input("Question (for answers in a text)", key="comparison_ask_question", max_chars=400)
-            sent = st.form_submit_button("Ask", icon=":material/send:")
-        if not sent or not text.strip():
-            return
-        if question and not asked.strip():
-            st.info("This task needs a question about the text.", icon=":material/info:")
-            return
-        try:
-            with st.spinner("Asking …"):
-                found = studio.comparisons.predict(view["id"], task, [asked, text] if question else text)
-        except BertloomError as error:
-            error_box(error)
-            return
-        for one in found:
-            said = one["error"] if "error" in one else _said(one["answer"])
-            st.markdown(f"**{plain(one['strategy'], 40)}**&ensp;{plain(said, 500)}")
-
-
-def _said(answer: Mapping[str, Any]) -> str:
-    return answer_words(answer["entities"] if answer.get("entities") is not None else answer.get("label"))
+            if trees and answer is not None:
+                item = {"words": words, "predicted": answer["heads"], "predicted_relations": answer["relations"],
+                        "gold": gold["heads"], "gold_relations": gold["relations"]}  # fmt: skip
+                show_tree(item, key=f"{key}_tree_{at}", root="root" if gold.get("tree", True) else "none")
 
 
 def _more(view: Mapping[str, Any]) -> None:

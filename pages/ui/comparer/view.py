@@ -16,6 +16,8 @@ from core.runs.records import RunRecord, Status
 from pages.ui import keys
 from pages.ui import studio as desk
 from pages.ui.comparer.closer import closer
+from pages.ui.comparer.conflicts import conflicts_part
+from pages.ui.comparer.pointing import pointing_part
 from pages.ui.comparer.words import badge, budget_words
 from pages.ui.components import error_box, run_url
 from pages.ui.format import count, duration, metric_name, plain
@@ -42,6 +44,8 @@ def _shown(run_id: str) -> None:
     _scores(view)
     _curves(view)
     _costs(view)
+    conflicts_part(view)
+    pointing_part(view)
     if view["complete"]:
         closer(view)
     _runs(view["runs"])

@@ -23,6 +23,7 @@ STRATEGIES: dict[str, str] = {
 }
 TASKS: dict[str, str] = {
     "classification": "Labels of texts", "tagging": "Entities", "question_answering": "Answers in a text",
+    "dependency": "Heads of words",
 }  # fmt: skip
 BUDGETS: dict[str, str] = {"steps": "Optimiser steps", "examples": "Examples of each task"}
 _LOOKS: dict[str, tuple[str, BadgeColour]] = {

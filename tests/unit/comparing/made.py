@@ -17,7 +17,7 @@ from core.settings import Home
 from core.studies.comparing.run import run
 from core.training.context import MemoryContext, Outcome, RunContext
 
-__all__ = ["ROWS", "Trainer", "comparison", "execute", "learns"]
+__all__ = ["ROWS", "Torn", "Trainer", "comparison", "execute", "learns"]
 
 ROWS = 200
 #: Plan → accuracy, or None for a run that diverges.
@@ -99,6 +99,27 @@ class Trainer:
             "per_label": [{"label": name, "f1": accuracy, "support": ROWS // 2} for name in ("pos", "neg")],
         }  # fmt: skip
         results["metrics"] |= {f"test/{prefix}accuracy": float(right.mean()), f"gate/{prefix}accuracy": accuracy}
+
+
+class Torn(Trainer):
+    """A trainer whose joint runs look at their gradients: the higher layer disagrees in the second half."""
+
+    def __call__(self, plan: RunConfig, context: RunContext, *, resume: bool = True) -> Outcome:
+        """Train."""
+        outcome = super().__call__(plan, context, resume=resume)
+        if isinstance(plan, JointPlan) and len(plan.tasks) > 1:
+            a, b = (one.name for one in plan.tasks)
+            for step in (6, 12, 18, 24):
+                for layer in (0, 1):
+                    cosine = -0.4 if layer and step > 12 else 0.2 + 0.01 * plan.runtime.seed
+                    found = {f"cosine/layer {layer}": cosine, f"ratio/layer {layer}": 4.0 if step > 12 else 1.0}
+                    context.metrics(step, {f"conflict/{a}~{b}/{name}": value for name, value in found.items()})
+            path = context.folder / "results.json"
+            means = [{"cosine": 0.2, "rate": 0.0, "ratio": 2.5}, {"cosine": -0.1, "rate": 0.5, "ratio": 2.5}]
+            units = [{"unit": f"layer {layer}", **one} for layer, one in enumerate(means)]
+            told = {"every": 6, "looks": 4, "pairs": [{"a": a, "b": b, "units": units}]}
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"conflicts": told}))
+        return outcome
 
 
 def execute(home: Home, run_id: str, of: Comparison, trainer: Trainer) -> None:
