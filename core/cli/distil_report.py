@@ -78,7 +78,8 @@ def _table(found: Mapping[str, Any]) -> Table:
     if found["alone"] is not None:
         rows.append(row("student without a teacher", found["alone"]))
     if found["majority"] is not None:
-        rows.append(row("majority", {"score": found["majority"]}))
+        without = "majority" if found["metric"] in ("accuracy", "micro_f1") else "without a model"
+        rows.append(row(without, {"score": found["majority"]}))
     heads = [
         "", f"{found['role']}/{found['metric']}", "95 %", "of the teacher", "parameters", "MB on disk",
         "ms a text of 64", "MB of memory",

@@ -20,6 +20,8 @@ from pages.ui.studio import studio
 
 __all__ = ["has_teacher", "quadrant_rows", "teacher_tab"]
 
+#: Metrics that the most frequent answer has a score of.
+_SHARES = ("accuracy", "micro_f1")
 _QUADRANTS = {
     ("right", "right"): "both_right", ("right", "wrong"): "teachable", ("wrong", "right"): "harmful",
     ("wrong", "wrong"): "both_wrong",
@@ -79,7 +81,8 @@ def _cards(found: Mapping[str, Any]) -> None:
     ]  # fmt: skip
     card_row(cards, key="run_cards_teacher")
     if found["majority"] is not None:
-        st.caption(f"Always giving the most frequent answer scores {metric_value(metric, found['majority'])}.")
+        how = "Always giving the most frequent answer" if metric in _SHARES else "A method without a model"
+        st.caption(f"{how} scores {metric_value(metric, found['majority'])}.")
 
 
 def _between(metric: str, one: Mapping[str, Any]) -> str:

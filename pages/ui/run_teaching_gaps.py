@@ -197,4 +197,5 @@ def _answer(one: Mapping[str, Any], who: str) -> str:
     words = one["tokens"]
     if len(answer) != len(words):  # words of which a tokeniser leaves nothing are not answered
         return ", ".join(answer[at] for at in apart)
-    return ", ".join(f"{words[at]} {answer[at]}" for at in apart) or "all alike"
+    between = ": " if any(" " in one for one in answer) else " "
+    return ", ".join(f"{words[at]}{between}{answer[at]}" for at in apart) or "all alike"

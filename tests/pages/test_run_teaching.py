@@ -269,6 +269,12 @@ def test_what_was_seen_of_another_file_is_void() -> None:
     assert gap_cards(known, []) == []
 
 
+def test_answers_of_several_words_stand_apart_from_the_word() -> None:
+    row = {"d": 0.5, "text": "Anna ran", "tokens": ["Anna", "ran"], "gold": ["nsubj of ran", "root"]}
+    shown = most_rows([{**row, "teacher": ["nsubj of ran", "root"], "student": ["obj of ran", "root"]}])[0]
+    assert (shown["gold"], shown["student"]) == ("Anna: nsubj of ran", "Anna: obj of ran")
+
+
 # -- questions --------------------------------------------------------------------------------------------------------
 ASKED: dict[str, Any] = GAPS | {
     "label": [["answer in the window", 150, 0.3, 0.75], ["no answer in the window", 50, 0.1, 0.95]],
