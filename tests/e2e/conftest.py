@@ -220,12 +220,16 @@ def context(browser: Browser, guard: Guard) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
+def page(context: BrowserContext, monkeypatch: pytest.MonkeyPatch) -> Page:
+    """A tab. Screenshots are for people, and drawing a whole page takes a second: they are taken when asked for."""
+    page = context.new_page()
+    if not any(os.environ.get(name) == "1" for name in ("BERTLOOM_SCREENSHOTS", "BERTLOOM_PICTURES")):
+        monkeypatch.setattr(page, "screenshot", lambda **_: b"")
+    return page
 
 
 @pytest.fixture
 def artifacts() -> Path:
-    """The folder of screenshots (ignored by git)."""
+    """The folder of screenshots (ignored by git), which are taken with ``BERTLOOM_SCREENSHOTS=1``."""
     ARTIFACTS.mkdir(exist_ok=True)
     return ARTIFACTS

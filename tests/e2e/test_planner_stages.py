@@ -28,9 +28,8 @@ MARKS = "() => [...new Set([...document.querySelectorAll('.js-plotly-plot')].fla
 BORDERS = "() => [...document.querySelectorAll('.js-plotly-plot')].map((plot) => (plot.layout.shapes || []).length)"
 
 
-@pytest.fixture(autouse=True)
-def preset(home: Home) -> None:
-    """Few rows of the bundled reviews and one stage: the head of the bundled encoder."""
+def save_preset(home: Home) -> None:
+    """Save a plan of few rows of the bundled reviews and one stage: the head of the bundled encoder."""
     stage = {"name": "head", "freeze_encoder": True, "lr": 1e-2, "steps": 16, "batch_size": 8, "eval_every": 8}
     plan = Plan.model_validate(
         {
@@ -42,7 +41,7 @@ def preset(home: Home) -> None:
         }
     )
     with Studio(home, watch=False) as studio:
-        studio.presets.save("few", plan)
+        studio.presets.save("few", plan, overwrite=True)
 
 
 def field(page: Page, path: str) -> Locator:
@@ -84,6 +83,7 @@ def pressed(page: Page, stage: int, unit: str, state: bool) -> None:
 def test_three_stages_with_a_gate_from_the_form_to_the_decisions(
     page: Page, server: Server, home: Home, artifacts: Path
 ) -> None:
+    save_preset(home)
     page.goto(f"{server.url}/stage_planner?preset=few")
     expect(page.get_by_role("textbox", name="Name of the run")).to_have_value("three stages")
 
@@ -166,7 +166,7 @@ def promoted_to_a_plan(page: Page, server: Server, home: Home, artifacts: Path) 
     page.screenshot(path=artifacts / "run-search.png", full_page=True)
     promote.click()
     expect(page.get_by_text(f"Loaded from trial {best['number'] + 1} of hunt")).to_be_visible(timeout=PATIENCE)
-    assert float(field(page, "stages.0.lr").input_value()) == pytest.approx(best["values"]["lr"])
+    wait_for(page, lambda: float(field(page, "stages.0.lr").input_value() or 0) == pytest.approx(best["values"]["lr"]))
     page.locator(".st-key-planner_yaml summary").click()
     with page.expect_download() as waiting:
         page.locator(".st-key-planner_download button:visible").click()
@@ -177,9 +177,12 @@ def promoted_to_a_plan(page: Page, server: Server, home: Home, artifacts: Path) 
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_nothing_of_many_stages_hangs_over_the_edge(page: Page, server: Server, width: int, artifacts: Path) -> None:
+def test_nothing_of_many_stages_hangs_over_the_edge(
+    page: Page, shared_server: Server, width: int, artifacts: Path
+) -> None:
+    save_preset(shared_server.home)
     page.set_viewport_size({"width": width, "height": 900})
-    page.goto(f"{server.url}/stage_planner?preset=few")
+    page.goto(f"{shared_server.url}/stage_planner?preset=few")
     page.locator(".st-key-planner_gallery button:visible").click()
     page.locator(".st-key-template_use_gradual-unfreezing button:visible").click()
     expect(page.locator(".bl-map tbody tr")).to_have_count(4)

@@ -346,7 +346,6 @@ def test_a_hub_that_never_answers_is_given_up_within_seconds(shell: Shell) -> No
         threading.Thread(target=accept, daemon=True).start()
         hub = {"HF_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}", "HF_HOME": str(shell.folder / "hf")}
         shell.plan("hub.yaml", model={"source": "hub:someone/nothing"})
-        begun = time.monotonic()
         data = shell.start("data", "check", "hub:someone/nothing", "--model", str(shell.encoder), "--json", **hub)
         model = shell.start("run", "hub.yaml", "--json", **hub)
         code, value, _ = ended(data)
@@ -355,8 +354,7 @@ def test_a_hub_that_never_answers_is_given_up_within_seconds(shell: Shell) -> No
         code, value, _ = ended(model)
         assert (code, value["error"]["error"]) == (1, "HubError")
         assert "did not answer" in value["error"]["message"]
-        assert time.monotonic() - begun < 25
-        assert kept
+        assert 2 <= len(kept) <= 4  # each was asked once or twice, for five seconds, and no more
         silent.shutdown(socket.SHUT_RDWR)
     for connection in kept:
         connection.close()
