@@ -177,13 +177,13 @@ def _transfer(config: Comparison, verdicts: Sequence[Mapping[str, Any]]) -> list
 
 def _costs(config: Comparison, records: Sequence[ChildRun]) -> list[str]:
     lines = [
-        "| strategy | steps of one seed | seconds of one seed, median | parameters, both tasks | shared by both |",
-        "|---|---|---|---|---|",
+        "| strategy | steps of one seed | parameters, both tasks | shared by both |",
+        "|---|---|---|---|",
     ]
     for one in costs(config, records):
         shared = one["shared_parameters"]
         lines.append(
-            f"| {one['strategy']} | {one['steps']} | {_number(one['seconds'])} | {_number(one['parameters'])} "
+            f"| {one['strategy']} | {one['steps']} | {_number(one['parameters'])} "
             f"| {_number(shared) if shared else '–'} |"
         )
     return [*lines, ""]
