@@ -35,7 +35,7 @@ def test_the_ready_pair_is_started_and_watched(
     epochs.press("Enter")
     steps = page.locator(".st-key-joint_steps")
     expect(steps).to_contain_text("Optimiser steps", timeout=PATIENCE)
-    card.locator("[class*='st-key-joint_open_'] button").nth(1).click()
+    card.locator(".st-key-joint_open_1 button:visible").click()
     expect(page.locator(".st-key-planner_sets_prepare")).to_contain_text("Original set")
     page.screenshot(path=artifacts / "joint-form.png", full_page=True)
     page.locator(".st-key-primary_action button:visible").click()

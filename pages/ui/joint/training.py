@@ -45,15 +45,15 @@ def mixing_section(now: Joint, hints: Mapping[str, str]) -> None:
             if now.mixing["weights"] == "uncertainty":
                 own_field(now, "mixing_weights_lr")
         own_field(now, "mixing_pcgrad", hint=hints.get("mixing.pcgrad", ""))
-        several = len(now.order) > 1 or any(one["quota"] is not None for one in now.own.values())
-        weighed = now.mixing["weights"] == "fixed" or any(one["weight"] != 1 for one in now.own.values())
-        with st.container():
-            if several or weighed:
-                st.markdown(
-                    f"**Quotas{' and weights' if weighed else ''}**",
-                    help="With quotas each task is trained on exactly so many examples; else tasks are drawn by size.",
-                )
-                _rows(now, ("quota", "weight") if weighed else ("quota",), hints)
+        for name, title, shown in (
+            ("quota", "Quotas: examples to train on", len(now.order) > 1),
+            ("weight", "Weights: what each loss is multiplied by", now.mixing["weights"] == "fixed"),
+        ):
+            with st.container():
+                wrong = any(problem_key(now, f"{number}_{name}") in now.problems for number in now.order)
+                if shown or wrong or any(own[name] not in (None, 1.0) for own in now.own.values()):
+                    st.markdown(f"**{title}**")
+                    _of_tasks(now, name, hints)
 
 
 def training_section(now: Joint, shared: Draft, hints: Mapping[str, str]) -> None:
@@ -104,15 +104,14 @@ def _decides(now: Joint, number: int, hints: Mapping[str, str]) -> None:
         own_field(now, path, hint=hints.get(problem_key(now, path), ""))
 
 
-def _rows(now: Joint, names: Sequence[str], hints: Mapping[str, str]) -> None:
-    """Draw a row of fields for each task, with its name."""
-    for number in now.order:
-        row = st.columns([1, 2] if len(names) == 1 else [1, 1, 1], gap="medium", vertical_alignment="center")
-        row[0].markdown(plain(now.name(number), 40))
-        for column, name in zip(row[1:], names, strict=True):
+def _of_tasks(now: Joint, name: str, hints: Mapping[str, str], columns: int = 3) -> None:
+    """Draw one field of every task, called after the task."""
+    for start in range(0, len(now.order), columns):
+        row = st.columns(columns, gap="medium")
+        for column, number in zip(row, now.order[start : start + columns], strict=False):
+            path = f"{number}_{name}"
             with column:
-                path = f"{number}_{name}"
-                own_field(now, path, hint=hints.get(problem_key(now, path), ""))
+                own_field(now, path, hint=hints.get(problem_key(now, path), ""), label=plain(now.name(number), 40))
 
 
 def _row(now: Joint, paths: Sequence[str], hints: Mapping[str, str]) -> None:

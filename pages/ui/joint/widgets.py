@@ -13,7 +13,7 @@ from pages.ui.joint.words import CHOICES, LABELS, PLACEHOLDERS, STEPS
 __all__ = ["own_field"]
 
 
-def own_field(now: Joint, path: str, *, hint: str = "") -> None:
+def own_field(now: Joint, path: str, *, hint: str = "", label: str = "") -> None:
     """Draw one field.
 
     Parameters
@@ -24,13 +24,15 @@ def own_field(now: Joint, path: str, *, hint: str = "") -> None:
         Number of the task and name of its key (``3_quota``), or ``mixing_alpha``.
     hint
         What a check found about it, if it did.
+    label
+        In place of the usual one.
     """
     owner, _, name = path.partition("_")
     key, spec = key_of(now, path), schema_of(path)
     value = (now.mixing if owner == "mixing" else now.own[int(owner)])[name]
     if key not in now.given or key not in st.session_state:
         now.given[key] = value
-    _draw(name, spec, LABELS[name], now.given[key], {"key": key, "help": spec.description})
+    _draw(name, spec, label or LABELS[name], now.given[key], {"key": key, "help": spec.description})
     words = now.problems.get(problem_key(now, path), "")
     with st.container():
         if words:

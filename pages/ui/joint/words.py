@@ -20,11 +20,11 @@ LABELS: dict[str, str] = {
     "weights": "Weights of the losses",
     "weights_lr": "Learning rate of the weights",
     "pcgrad": "Take out conflicts (PCGrad)",
-    "monitor_every": "Compare gradients every … steps",
+    "monitor_every": "Gradients compared (steps)",
 }
 PLACEHOLDERS: dict[str, str] = {
     "max_length": "as the model says", "head_lr": "as the training says", "quota": "drawn by size",
-    "alpha_end": "as at the beginning", "monitor_every": "30 a task beside the first",
+    "alpha_end": "as at the beginning", "monitor_every": "automatic",
 }  # fmt: skip
 STEPS: dict[str, float] = {
     "max_length": 16, "head_lr": 1e-4, "weight": 0.5, "quota": 100, "share": 0.5, "alpha": 0.1, "alpha_end": 0.1,
