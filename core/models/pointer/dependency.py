@@ -118,13 +118,15 @@ class _Points:
         input_ids
             Shape (batch, length).
         words
-            Position of each word's first sub-word, -1 where there is none; shape (batch, words).
+            Position of each word's first sub-word, -1 where there is none; shape (batch, words). None: every sub-word
+            is a word, as speed is measured on.
         **inputs
             What the encoder takes beside.
         """
-        assert words is not None
         model: Any = self
         hidden = getattr(model, model.base_model_prefix)(input_ids=input_ids, **inputs)[0]
+        if words is None:
+            words = torch.arange(hidden.shape[1], device=hidden.device).expand(len(hidden), -1)
         places = words.clamp(min=0).unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
         return TokenClassifierOutput(logits=model.arcs(hidden.gather(1, places), words >= 0))
 

@@ -38,7 +38,7 @@ Build = Callable[..., Plan]
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("taught-questions")
-    questions(root / "asked.jsonl", rows=40)
+    questions(root / "asked.jsonl", rows=30)
     tiny_encoder(root / "bert")
     tiny_encoder(root / "roberta", "roberta")
     return root
@@ -76,7 +76,7 @@ def learnt(plan: Build, made: dict[str, str], ground: Path) -> Callable[..., str
         name = f"{head}-{family}-{length}"
         if name not in made:
             context = MemoryContext(ground / f"teacher-{name}", ground / "cache")
-            stage = {"epochs": 6, "lr": 5e-3} if family == "bert" else {"steps": 1}
+            stage = {"epochs": 5, "eval_every": 100, "lr": 5e-3} if family == "bert" else {"steps": 1}
             what = plan(stage=stage, task={"head": head}, family=family, model={"max_length": length})
             assert train(what, context) is Outcome.FINISHED
             made[name] = str(context.folder)
@@ -260,7 +260,7 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(
     plan: Build, learnt: Callable[..., str], tmp_path: Path, ground: Path
 ) -> None:
     what = plan(
-        stage=distil(learnt(), differences=0.8, harmful="drop"), model={"dropout": 0.1},
+        stage={**distil(learnt(), differences=0.8, harmful="drop"), "epochs": 3}, model={"dropout": 0.1},
         runtime={"keep": "all", "checkpoint_every_steps": 3, "log_every": 2, "seed": 2},
     )  # fmt: skip
     calm = MemoryContext(tmp_path / "calm", ground / "cache")
