@@ -156,19 +156,17 @@ def _unpin(run_id: str, pin: str) -> None:
 def _add(run: RunRecord) -> None:
     asks = (run.plan.get("task") or {}).get("kind") == "question_answering"
     with st.form(f"pin_form_{run.id}", clear_on_submit=True, border=False):
-        row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
         context: str | None = None
-        if asks:
-            text = row.text_input(
+        if asks:  # a line each: side by side there is no room for them on a narrow screen
+            text = st.text_input(
                 "A question to pin", key="pin_text", max_chars=1000, placeholder="Where does Anna live?"
             )
-            context = row.text_input(
-                "Its context", key="pin_context", max_chars=1000, placeholder="Anna moved from London to Paris.",
-            )  # fmt: skip
+        row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+        example = "Anna moved from London to Paris."
+        if asks:
+            context = row.text_input("Its context", key="pin_context", max_chars=1000, placeholder=example)
         else:
-            text = row.text_input(
-                "A sentence to pin", key="pin_text", max_chars=1000, placeholder="Anna moved from London to Paris.",
-            )  # fmt: skip
+            text = row.text_input("A sentence to pin", key="pin_text", max_chars=1000, placeholder=example)
         sent = row.form_submit_button("Pin", icon=":material/push_pin:", key="pin_go")
     if sent and not (text or "").strip():
         st.caption("Write a question first." if asks else "Write a sentence first.")
