@@ -37,4 +37,4 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 def points(value: float | None) -> str:
     """Return a difference of shares in points, with its sign; empty for None."""
-    return "" if value is None else f"{100 * value:+.2f}"
+    return "" if value is None else f"{round(100 * value, 2) + 0.0:+.2f}"  # no minus before zero

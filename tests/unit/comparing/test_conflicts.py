@@ -14,6 +14,7 @@ import pytest
 from core.render.comparison_report import blocks
 from core.render.conflict_report import gains_of
 from core.render.conflict_svg import conflict_svg
+from core.render.report_block import points
 from core.studies.comparing.conflicts import conflicts_of, kept_conflicts, unit_place
 from core.studies.comparing.records import ChildRun, read_children
 from core.studies.comparing.run import RECORDS, run
@@ -128,3 +129,13 @@ def test_cells_say_what_they_stand_for() -> None:
     assert re.search(r'class="below"[^>]*fill-opacity="1.000"', ratios)
     rates = ElementTree.fromstring(conflict_svg(["layer 0"], [5], [[0.25]], title="", what="rate"))
     assert [one.text for one in rates.iter() if one.tag.endswith("title")][-1] == "layer 0, step 5: 25 %"
+
+
+def test_no_difference_has_no_minus() -> None:
+    assert [points(value) for value in (-0.0, -0.00001, -0.0079, 0.2, None)] == [
+        "+0.00",
+        "+0.00",
+        "-0.79",
+        "+20.00",
+        "",
+    ]
