@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from core.api import Studio
 from core.config import Plan, plan_from_yaml, plan_to_yaml
@@ -120,8 +120,15 @@ def test_an_uploaded_table_is_shown_mapped_and_checked(page: Page, shared_server
     expect(page.locator(".st-key-planner_preview")).to_be_visible(timeout=60_000)
     label = page.locator(f"{field(page, 'data.columns.label')} input")
     expect(label).to_be_visible()
-    label.click()
-    page.get_by_role("option", name="verdict").click()
+    option = page.get_by_role("option", name="verdict")
+    for _ in range(20):  # the page may be drawn again while the list opens, which closes it
+        label.click()
+        try:
+            option.click(timeout=3000)
+            break
+        except TimeoutError:
+            page.keyboard.press("Escape")
+    expect(label).to_have_value("verdict")
     page.locator(".st-key-planner_check button:visible").click()
     expect(page.locator(".st-key-planner_report")).to_be_visible(timeout=60_000)
     expect(page.locator(".st-key-planner_balance .main-svg").first).to_be_visible()

@@ -16,6 +16,7 @@ from core.config import Plan, plan_from_yaml
 from core.settings import Home
 from tests.e2e.conftest import Server
 from tests.e2e.test_live_plot import READY, wait_for
+from tests.tiny import tiny_encoder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -28,14 +29,14 @@ MARKS = "() => [...new Set([...document.querySelectorAll('.js-plotly-plot')].fla
 BORDERS = "() => [...document.querySelectorAll('.js-plotly-plot')].map((plot) => (plot.layout.shapes || []).length)"
 
 
-def save_preset(home: Home) -> None:
-    """Save a plan of few rows of the bundled reviews and one stage: the head of the bundled encoder."""
+def save_preset(home: Home, encoder: str = "bundled") -> None:
+    """Save a plan of few rows of the bundled reviews and one stage, an encoder's head."""
     stage = {"name": "head", "freeze_encoder": True, "lr": 1e-2, "steps": 16, "batch_size": 8, "eval_every": 8}
     plan = Plan.model_validate(
         {
             "name": "three stages",
             "data": {"source": "reviews", "train_rows": 48, "gate_rows": 40, "test_rows": 40},
-            "model": {"max_length": 24},
+            "model": {"source": encoder, "max_length": 24},
             "stages": [stage],
             "runtime": {"precision": "fp32", "threads": 1},
         }
@@ -81,9 +82,9 @@ def pressed(page: Page, stage: int, unit: str, state: bool) -> None:
 
 
 def test_three_stages_with_a_gate_from_the_form_to_the_decisions(
-    page: Page, server: Server, home: Home, artifacts: Path
+    page: Page, server: Server, home: Home, tmp_path: Path, artifacts: Path
 ) -> None:
-    save_preset(home)
+    save_preset(home, str(tiny_encoder(tmp_path / "encoder", layers=4)))
     page.goto(f"{server.url}/stage_planner?preset=few")
     expect(page.get_by_role("textbox", name="Name of the run")).to_have_value("three stages")
 
