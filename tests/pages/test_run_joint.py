@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from core.errors import ModelError
 from core.render.joint_figures import MOST_COLUMNS, conflict_map, negative, thinned
 from core.render.look import Look
 from core.settings import Home
+from pages.ui.live.component import panels_of
 from pages.ui.run_joint import as_task, map_rows, of_task, pairs_of, summary_rows, task_rows
 from tests.pages.test_run_page import finished, home, metrics, opened, words  # noqa: F401
 from tests.tiny import tiny_encoder
@@ -134,3 +136,13 @@ def test_a_task_is_tried_with_its_own_model(home: Home) -> None:  # noqa: F811
             studio.runs.model_folder(f"{run}/mood")
     finally:
         studio.close()
+
+
+def test_a_task_by_itself_has_no_panels_for_two(home: Home) -> None:  # noqa: F811
+    panels = (Path(__file__).parents[2] / "pages" / "ui" / "live" / "panels.js").read_text(encoding="utf-8")
+    with Studio(home, watch=False) as studio:
+        both = studio.runs.submit(PLAN)
+        alone = studio.runs.submit(PLAN.model_copy(update={"tasks": PLAN.tasks[:1], "beside": PLAN.tasks[1:]}))
+        drawn = [panels_of(studio.runs.get(one)) for one in (both, alone)]
+    assert drawn == ["joint", "alone"]
+    assert all(f"{kind}: {kind.upper()}" in panels for kind in drawn)

@@ -19,7 +19,7 @@ from pages.ui.run_teacher import has_teacher
 from pages.ui.studio import studio
 from pages.ui.theme import CATEGORICAL, ROLES, SIGNAL
 
-__all__ = ["COLOURS", "live_plot"]
+__all__ = ["COLOURS", "live_plot", "panels_of"]
 
 _mount = st.components.v2.component(
     "bertloom_live_plot",
@@ -58,6 +58,13 @@ def _lines(run: RunRecord, metric: str | None) -> list[dict[str, Any]]:
     return [{"id": "alone", "name": "without a teacher, best", "value": found[2]}]
 
 
+def panels_of(run: RunRecord) -> str:
+    """Return which panels a run has: those of its kind, of a distillation, or of a joint run with one task."""
+    if run.kind == "joint" and len(run.plan.get("tasks") or ()) == 1:
+        return "alone"
+    return "taught" if has_teacher(run) else run.kind
+
+
 def live_plot(run: RunRecord, *, metric: str | None = None, key: str = keys.LIVE_PLOT) -> None:
     """Show a run's curves and events, live.
 
@@ -71,7 +78,7 @@ def live_plot(run: RunRecord, *, metric: str | None = None, key: str = keys.LIVE
         Key of the component.
     """
     home = studio().home
-    kind = "taught" if has_teacher(run) else run.kind
+    kind = panels_of(run)
     data = {
         "kind": kind,
         "run": run.id,

@@ -158,8 +158,11 @@ const JOINT = [
   ...TRAINING.slice(2),
 ];
 
+/** A joint run of one task: there is no other whose gradients could be compared with its own. */
+const ALONE = JOINT.filter((panel) => !["agree", "conflicts", "ratio"].includes(panel.id));
+
 /** What is drawn of a kind of run. */
-export const PANELS = { train: TRAINING, taught: TAUGHT, link: LINK, probe: PROBE, distil: DISTIL, joint: JOINT };
+export const PANELS = { train: TRAINING, taught: TAUGHT, link: LINK, probe: PROBE, distil: DISTIL, joint: JOINT, alone: ALONE };
 
 function gateTraces(book, extra) {
   const names = book.names().filter((name) => name.startsWith("gate/") && name !== "gate/loss");
