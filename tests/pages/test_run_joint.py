@@ -141,8 +141,9 @@ def test_a_task_is_tried_with_its_own_model(home: Home) -> None:  # noqa: F811
 def test_a_task_by_itself_has_no_panels_for_two(home: Home) -> None:  # noqa: F811
     panels = (Path(__file__).parents[2] / "pages" / "ui" / "live" / "panels.js").read_text(encoding="utf-8")
     with Studio(home, watch=False) as studio:
-        both = studio.runs.submit(PLAN)
-        alone = studio.runs.submit(PLAN.model_copy(update={"tasks": PLAN.tasks[:1], "beside": PLAN.tasks[1:]}))
+        both = studio.runs.submit(PLAN, kind="joint")
+        single = PLAN.model_copy(update={"tasks": PLAN.tasks[:1], "beside": PLAN.tasks[1:]})
+        alone = studio.runs.submit(single, kind="joint")
         drawn = [panels_of(studio.runs.get(one)) for one in (both, alone)]
     assert drawn == ["joint", "alone"]
     assert all(f"{kind}: {kind.upper()}" in panels for kind in drawn)
