@@ -78,6 +78,7 @@ def test_the_form_of_one_task_is_taken_over_and_others_join_it(
     assert [one.data.train_rows for one in plan.tasks] == [2000, 500]
     primary(app).click().run()
     assert studio.runs.submitted == [plan]
+    assert [run.kind for run in studio.runs.list()] == ["joint"]
 
 
 def test_the_ready_pair_fills_the_form_and_its_yaml_comes_back_the_same(

@@ -128,7 +128,7 @@ def _submit(desk: Studio) -> None:
     if now.plan is None:
         return
     try:
-        made = desk.runs.submit(now.plan, request_id=now.request, parent=now.parent)
+        made = desk.runs.submit(now.plan, kind=now.plan.kind, request_id=now.request, parent=now.parent)
     except BertloomError as error:
         now.refused = error
         return
