@@ -41,7 +41,8 @@ def test_the_ready_pair_is_started_and_watched(
     page.locator(".st-key-primary_action button:visible").click()
 
     expect(page.get_by_role("heading", name="names and questions")).to_be_visible()
-    expect(page.locator(".st-key-live_plot")).to_be_visible(timeout=PATIENCE)
+    curves = page.get_by_role("region", name="Training curves")
+    expect(curves).to_contain_text("of each task", timeout=PATIENCE)
     expect(page.locator(".st-key-page_header")).to_contain_text("Finished", timeout=PATIENCE)
     page.get_by_role("tab", name="Export").click()
     expect(page.get_by_role("button", name="Write the model folder")).to_be_visible()
