@@ -22,9 +22,6 @@ def test_the_ready_pair_is_started_and_watched(
 ) -> None:
     encoder = tiny_encoder(tmp_path / "encoder", max_positions=256)
     server = stopped_server.start()
-    page.goto(f"{server.url}/stage_planner")
-    page.get_by_text("Several tasks together").click()
-    expect(page.locator(".st-key-joint_tasks_card")).to_contain_text("reviews")
     page.goto(f"{server.url}/stage_planner?together=names-and-questions&model={encoder}")
     card = page.locator(".st-key-joint_tasks_card")
     expect(card).to_contain_text("names")
