@@ -20,6 +20,10 @@ def _held(held: bool) -> str:
     return "yes" if held else "**no**"
 
 
+def _rounds(found: dict[str, Any]) -> str:
+    return f"{found['rounds']} round" + ("s" if found["rounds"] != 1 else "")
+
+
 def pointer(results: Path) -> str:
     """Return the table of what a head that points takes beside the linear one."""
     found = _read(results / "pointer.json")
@@ -49,7 +53,7 @@ def joint(results: Path) -> str:
         return _MISSING
     ms = found["step_ms"]
     lines = [
-        f"Names in tweets and questions about tweets, {found['steps']} steps a round, {found['rounds']} rounds, one "
+        f"Names in tweets and questions about tweets, {found['steps']} steps a round, {_rounds(found)}, one "
         f"thread, all in turns: a step of a joint run takes {ms['joint']:.1f} ms, the same step of a single task "
         f"{ms['single']:.1f} ms, with gradients compared {found['looks']} times {ms['looking']:.1f} ms.",
         "", "| ratio | measured | lowest – highest by round | promised | held |", "|---|---|---|---|---|",
@@ -73,6 +77,6 @@ def comparing(results: Path) -> str:
         f"{found['runs']} runs of {found['steps']} steps on {found['rows']:,} review snippets (everything trained, and "
         f"the head alone, {found['seeds']} seeds each): {seconds['compare']:.1f} s as a comparison, "
         f"{seconds['apart']:.1f} s one by one with empty caches; ratio {found['ratio']:.2f} (median of "
-        f"{found['rounds']} rounds, {found['highest']:.2f} at most; promised ≤ {found['promised']}: "
+        f"{_rounds(found)}, {found['highest']:.2f} at most; promised ≤ {found['promised']}: "
         f"{'held' if found['ratio'] <= found['promised'] else '**not held**'}).\n"
     )
