@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.training.distil.diary import read_diary
+from core.training.diary import read_diary
 from core.training.pointing import FILE, SCALE
 
 __all__ = ["pointer_looks", "pointing_tasks"]

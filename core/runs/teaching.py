@@ -13,7 +13,7 @@ from typing import Any
 from core.config.distillation import DistillationConfig
 from core.errors import RunError
 from core.runs.records import EventRecord, RunRecord, Status
-from core.training.distil.diary import FILE, read_diary
+from core.training.diary import FILE, read_diary
 from core.training.distil.pins import Pin, read_pins, remove_pin, write_pin
 
 __all__ = ["answered", "learns", "pin", "pins", "trains_now", "unpin", "watched"]
@@ -113,7 +113,7 @@ def unpin(folder: Path, which: str) -> None:
 
 
 def watched(folder: Path, after: int = 0, name: str = "") -> dict[str, Any]:
-    """Return what was seen of a student behind a place; see :func:`core.training.distil.diary.read_diary`."""
+    """Return what was seen of a student behind a place; see :func:`core.training.diary.read_diary`."""
     return read_diary(folder / FILE, after, name)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from core.data.tasks.base import Encoded
 from core.data.tasks.heads import cut_logits
 from core.data.tasks.pointer_view import gold_of, pointer_views, points
-from core.training.distil.diary import Diary
+from core.training.diary import Diary
 
 if TYPE_CHECKING:
     from core.training.engine import Engine

@@ -168,7 +168,7 @@ def watched_payload(run_id: str, after: int = 0, name: str = "") -> dict[str, An
     Returns
     -------
     dict
-        ``run``, what :func:`core.training.distil.diary.read_diary` returns with the ``entries`` that tell of pins,
+        ``run``, what :func:`core.training.diary.read_diary` returns with the ``entries`` that tell of pins,
         ``status``, ``active``.
 
     Raises

@@ -20,7 +20,7 @@ from core.runs.line import Batch, StoreLine
 from core.runs.records import Status
 from core.settings import Home
 from core.training.context import Wish
-from core.training.distil.diary import FILE, Diary
+from core.training.diary import FILE, Diary
 from pages.ui import routes, tokens
 from pages.ui.run_teaching_gaps import gap_cards, most_rows
 from pages.ui.run_teaching_seen import Seen

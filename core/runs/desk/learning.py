@@ -51,7 +51,7 @@ class Learning(Reading):
         teaching.unpin(self._home.run(self.get(run_id).id), pin)
 
     def watched(self, run_id: str, after: int = 0, name: str = "") -> dict[str, Any]:
-        """Return what was seen of a student while it learnt; see :func:`core.training.distil.diary.read_diary`."""
+        """Return what was seen of a student while it learnt; see :func:`core.training.diary.read_diary`."""
         return teaching.watched(self._home.run(self.get(run_id).id), after, name)
 
     def answered(self, run_id: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import torch
 
 from core.data.tasks.base import Encoded, Rows, Task
 from core.data.tasks.pointer_spans import dense
+from core.data.tasks.tagging import Tagging
 from core.training.distil.form_words import own_words, type_order, word_counts
 from core.training.distil.parts import BARRED, NOTHING, Part
 
@@ -35,9 +36,9 @@ class StretchForm:
     name = "stretches"
     by = "position"
 
-    def __init__(self, task: Task):
-        self.task = task
-        self._types: list[str] = list(task.types)  # type: ignore[attr-defined]
+    def __init__(self, task: Tagging):
+        self.task: Task = task
+        self._types: list[str] = list(task.types)
 
     def bounds(self, encoded: Encoded, rows: Rows) -> np.ndarray:
         """Return where the numbers of each row begin; see :class:`~core.training.distil.forms.Form`."""

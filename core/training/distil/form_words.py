@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from core.data.tasks.base import Encoded, Rows, Task
+from core.data.tasks.tagging import Tagging
 from core.training.distil.forms import halves
 from core.training.distil.parts import BARRED, NOTHING, Part
 
@@ -74,8 +75,8 @@ class PointerForm:
     def __init__(self, task: Task):
         self.task = task
         own, config = task.config.pointer, task.config
-        self._tagging = task.kind == "tagging"
-        names = list(task.types) if self._tagging else list(task.labels) if config.relations else []  # type: ignore[attr-defined]
+        self._tagging = isinstance(task, Tagging)
+        names = list(task.types) if isinstance(task, Tagging) else list(task.labels) if config.relations else []
         #: What stands behind the pointers of a word: name and size of each block, the last ones yes or no.
         self._blocks = [("type" if self._tagging else "relation", len(names))] if names else []
         if self._tagging and own.sentence_weight:

@@ -134,8 +134,10 @@ def form_of(task: Task) -> Form | None:
 
         return SpanForm(task)
     if task.config.stretches:
+        from core.data.tasks.tagging import Tagging
         from core.training.distil.form_stretches import StretchForm
 
+        assert isinstance(task, Tagging)
         return StretchForm(task)
     if task.kind == "dependency" or (task.kind == "tagging" and task.config.head == "pointer"):
         from core.training.distil.form_words import PointerForm

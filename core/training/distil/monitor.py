@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.models import structure
-from core.training.distil.diary import FILE, Diary
+from core.training.diary import FILE, Diary
 from core.training.distil.form_gaps import FormGaps
 from core.training.distil.forms import form_of
 from core.training.distil.gaps import Gaps

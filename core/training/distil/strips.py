@@ -12,7 +12,7 @@ from torch.nn import functional
 from core.data.tasks.base import Encoded
 from core.data.tasks.heads import cut_logits
 from core.models.prediction import ListRows
-from core.training.distil.diary import Diary
+from core.training.diary import Diary
 from core.training.distil.differences import consensus, divergence
 from core.training.distil.form_strips import FormRead
 from core.training.distil.forms import form_of

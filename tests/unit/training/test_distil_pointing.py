@@ -19,7 +19,7 @@ from core.errors import ConfigError
 from core.models.folders import load_finished
 from core.models.trained import task_difference
 from core.training import MemoryContext, Outcome, train
-from core.training.distil.diary import FILE, read_diary
+from core.training.diary import FILE, read_diary
 from core.training.distil.maps import stage_maps
 from core.training.distil.opening import open_objective
 from core.training.distil.pins import write_pin

@@ -18,8 +18,8 @@ from core.config import Plan
 from core.data.tasks.heads import head_logits
 from core.errors import ConfigError
 from core.training import MemoryContext, Outcome, count_steps, train
+from core.training.diary import FILE, read_diary
 from core.training.distil import parts
-from core.training.distil.diary import FILE, read_diary
 from core.training.distil.maps import stage_maps
 from core.training.distil.opening import open_objective
 from core.training.distil.pins import write_pin

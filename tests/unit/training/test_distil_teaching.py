@@ -18,9 +18,9 @@ from core.config.distillation import DistillationConfig
 from core.data.roles import load_roles
 from core.errors import ConfigError
 from core.training import MemoryContext, Outcome, train
+from core.training.diary import FILE, Diary, read_diary
 from core.training.distil import monitor, objective, shares
 from core.training.distil.controls import Controls, check_change
-from core.training.distil.diary import FILE, Diary, read_diary
 from core.training.distil.gaps import bucket, bucket_words
 from core.training.distil.pins import MOST, read_pins, remove_pin, write_pin
 from tests.unit.training.test_distil_stage import distil

@@ -1,4 +1,4 @@
-"""What was seen of a student while it learnt: lines of JSON in the run's folder that are only ever added to.
+"""What was seen of a model while it learnt: lines of JSON in the run's folder that are only ever added to.
 
 A line is written at once and whole: a worker that is killed leaves at most one broken line, at the end, which readers
 pass over and the next worker cuts off. Each file has a name of its own in its first line, so that a reader who comes
@@ -18,6 +18,7 @@ from core.training.files import sync
 
 __all__ = ["FILE", "Diary", "read_diary"]
 
+#: What is seen of a student; see :mod:`core.training.distil.monitor`.
 FILE = "watched.jsonl"
 #: Bytes that a reader is given at most at once.
 _MOST_BYTES = 4_000_000
