@@ -22,6 +22,7 @@ from core.config.reference import Key, config_keys
 from core.config.statistics import StatisticsConfig
 from core.errors import ConfigError
 from pages.ui.graph.values import from_widget, to_widget
+from pages.ui.nested import flat, nested
 
 __all__ = ["AnyConfig", "Form", "config_of", "config_of_yaml", "form", "message_of", "state_of"]
 
@@ -122,14 +123,7 @@ def form(name: str, start: AnyConfig) -> Form:
 
 def state_of(config: AnyConfig) -> dict[str, Any]:
     """Return a config's values by dotted key, as plain data."""
-    data = config.model_dump(mode="json")
-    found: dict[str, Any] = {}
-    for path in config_keys(type(config)):
-        value: Any = data
-        for part in path.split("."):
-            value = value[part]
-        found[path] = copy.deepcopy(value)
-    return found
+    return flat(config)
 
 
 def config_of(model: type[AnyConfig], state: Mapping[str, Any]) -> AnyConfig:
@@ -140,14 +134,7 @@ def config_of(model: type[AnyConfig], state: Mapping[str, Any]) -> AnyConfig:
     pydantic.ValidationError
         If a value is not usable.
     """
-    data: dict[str, Any] = {}
-    for path, value in state.items():
-        *parents, last = path.split(".")
-        place = data
-        for part in parents:
-            place = place.setdefault(part, {})
-        place[last] = copy.deepcopy(value)
-    return model.model_validate(data)
+    return model.model_validate(nested(state))
 
 
 def config_of_yaml(text: str, where: str) -> GraphConfig:

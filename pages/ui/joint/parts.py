@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from core.config import Plan, problems
 from core.config.joint import JointPlan, JointTask, JointTraining, MixingConfig
 from pages.ui.forms import State, state_from_plan
+from pages.ui.nested import nested
 
 __all__ = [
     "OF_STAGE", "OWN", "TRAINING", "Parts", "data_of", "from_single", "own_values", "parts_of", "read", "task_name",
@@ -105,11 +106,11 @@ def task_state(state: Mapping[str, Any], shared: Mapping[str, Any], own: Mapping
 
 def data_of(parts: Parts) -> dict[str, Any]:
     """Return the plan as plain data; it may not be valid."""
-    shared = _nested(parts.shared)
+    shared = nested(parts.shared)
     stage = shared["stages"]["0"]
     tasks = []
     for state, own in zip(parts.tasks, parts.own, strict=True):
-        plan = _nested(state)
+        plan = nested(state)
         told = {name: plan["stages"]["0"][name] for name in OF_STAGE}
         tasks.append({**own, **told, "task": plan["task"], "data": plan["data"]})
     return {
@@ -186,14 +187,3 @@ def _clashes(parts: Parts) -> Iterable[tuple[str, str]]:
 
 def _name(own: Sequence[Mapping[str, Any]], at: int) -> str:
     return str(own[at]["name"] or f"task {at + 1}")
-
-
-def _nested(state: Mapping[str, Any]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    for path, value in state.items():
-        *parents, last = path.split(".")
-        place = data
-        for part in parents:
-            place = place.setdefault(part, {})
-        place[last] = copy.deepcopy(value)
-    return data

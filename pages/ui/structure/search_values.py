@@ -13,6 +13,7 @@ from core.config.files import line_of, mapping_from_yaml
 from core.config.reference import config_keys
 from core.config.structure import FinetuneConfig, StructureConfig
 from core.errors import ConfigError
+from pages.ui.nested import flat, nested
 
 __all__ = [
     "SIZES", "State", "config_of_yaml", "from_statistics", "from_widget", "read", "sized", "state_of", "to_widget",
@@ -32,27 +33,13 @@ _SHARED = ("words", "neighbours", "rho", "overlap", "share", "draws", "probe")
 
 def state_of(config: StructureConfig) -> State:
     """Return a config's values by dotted key, as plain data."""
-    data = config.model_dump(mode="json")
-    found: State = {}
-    for path in config_keys(StructureConfig):
-        value: Any = data
-        for part in path.split("."):
-            value = value[part]
-        found[path] = copy.deepcopy(value)
-    return found
+    return flat(config)
 
 
 def read(state: Mapping[str, Any]) -> tuple[StructureConfig | None, dict[str, str]]:
     """Return the config, or what is wrong by dotted key; ``""`` stands for the whole."""
-    data: dict[str, Any] = {}
-    for path, value in state.items():
-        *parents, last = path.split(".")
-        place = data
-        for part in parents:
-            place = place.setdefault(part, {})
-        place[last] = copy.deepcopy(value)
     try:
-        return StructureConfig.model_validate(data), {}
+        return StructureConfig.model_validate(nested(state)), {}
     except ValidationError as error:
         found: dict[str, str] = {}
         for key, message in problems(error).items():
