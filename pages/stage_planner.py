@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from functools import partial
 
 import streamlit as st
@@ -13,7 +12,7 @@ from core.config.joint import JointPlan
 from core.errors import BertloomError
 from core.runs.teachers import student_plan
 from pages.ui import keys
-from pages.ui.components import error_box, notice, page_header, paint_header, run_url
+from pages.ui.components import error_box, page_header, paint_header
 from pages.ui.format import plain
 from pages.ui.forms_fields import SECTIONS
 from pages.ui.joint.files import show_plan
@@ -21,7 +20,6 @@ from pages.ui.joint.form import joint_form
 from pages.ui.joint.held import SHARED
 from pages.ui.joint.mode import choose_mode, mode_switch, together
 from pages.ui.joint.tasks import use_demo
-from pages.ui.leaving import depart
 from pages.ui.planner_check import check_part
 from pages.ui.planner_data import data_section, language_of
 from pages.ui.planner_describe import describe, language_mismatch, layers_of
@@ -39,12 +37,14 @@ from pages.ui.planner_model import model_section
 from pages.ui.planner_origin import CSS as ORIGIN_CSS
 from pages.ui.planner_presets import presets_part
 from pages.ui.planner_sets import checks_itself
-from pages.ui.planner_side import outlook, yaml_part
+from pages.ui.planner_side import outlook
 from pages.ui.planner_stage_list import CSS as STAGES_CSS
 from pages.ui.planner_stage_list import stages_section
+from pages.ui.planner_start import anew, start, start_button
 from pages.ui.planner_student import ALIKE, kept_objections
 from pages.ui.planner_student import CSS as STUDENT_CSS
 from pages.ui.planner_widgets import field, fields, folded, section
+from pages.ui.planner_yaml import yaml_part
 from pages.ui.studio import studio
 
 _SEEN = "planner_query"
@@ -62,7 +62,7 @@ _CSS = """<style>
 
 
 def _page() -> None:
-    _anew(draft())
+    anew(draft())
     st.html(_CSS.replace("</style>", f"{STAGES_CSS}{ORIGIN_CSS}{DISTIL_CSS}{STUDENT_CSS}</style>"))
     desk = studio()
     begin()
@@ -112,7 +112,7 @@ def _page() -> None:
             folded(now, "runtime")
     with side, st.container(key="planner_side"):
         outlook(now, desk, above=partial(teacher_outlook, now, desk), below=partial(plan_check_part, now, desk))
-        yaml_part(now)
+        yaml_part(now.plan(), "planner", lambda: draft().generation, file="plan.yaml")
     jobs = ["preview", "check", "steps", "estimate", "describe", "parameters", "plan_check", JOB]
     watch([*jobs, ALIKE, PAIRS, *teacher_jobs(now)])
     drawn()
@@ -125,39 +125,17 @@ def _header(now: Draft, desk: Studio) -> None:
     if actions.button("Reset", icon=":material/restart_alt:", key="planner_reset", help="Back to the starting plan."):
         load(starter_plan())
         st.rerun()
-    wrong = now.wrong
-    actions.button(
-        "Start", type="primary", icon=":material/play_arrow:", key=keys.PRIMARY, disabled=bool(wrong),
-        on_click=_submit, args=(desk,),
-        help=f"{wrong} fields need mending first." if wrong else "Puts this plan into the queue and opens its page.",
-    )  # fmt: skip
-    with st.container():
-        if now.refused is not None:
-            error_box(now.refused, title="The run was not started")
-            now.refused = None
+    start_button(actions, now, partial(_submit, desk), things="fields")
 
 
 def _submit(desk: Studio) -> None:
-    """Put the plan into the queue; a second click finds the run of the first."""
     now = draft() if draft().submitted else sync()
     plan = now.plan()
-    if plan is None:
-        return
-    try:
-        made = desk.runs.submit(plan, request_id=now.request, parent=now.parent, estimate=known_estimate(now))
-    except BertloomError as error:
-        now.refused = error
-        return
-    if not now.submitted:
-        notice(f"{plan.name} is in the queue.")
-    now.submitted = True
-    depart("run", run_url(made))
-
-
-def _anew(now: Draft) -> None:
-    """Give the next Start a request of its own, when a person comes back from the run that was started."""
-    if now.submitted:
-        now.request, now.submitted = uuid.uuid4().hex, False
+    if plan is not None:
+        start(
+            now, plan.name,
+            lambda: desk.runs.submit(plan, request_id=now.request, parent=now.parent, estimate=known_estimate(now)),
+        )  # fmt: skip
 
 
 def _from_address(desk: Studio) -> None:

@@ -9,21 +9,19 @@ from typing import Any
 import streamlit as st
 
 from core.api import Studio
-from core.config import Plan, plan_to_yaml
+from core.config import Plan
 from core.errors import BertloomError
 from core.render.look import CONFIG
-from pages.ui.components import error_box, notice
+from pages.ui.components import error_box
 from pages.ui.format import count, duration, percent, plain
 from pages.ui.forms import subset
 from pages.ui.forms_stages import split
-from pages.ui.joint.files import plan_of_text, show_plan
 from pages.ui.planner_draft import Draft
-from pages.ui.planner_draft import draft as current
 from pages.ui.planner_estimate import estimate_part, estimate_question
 from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_look import look
 
-__all__ = ["outlook", "steps_question", "yaml_part"]
+__all__ = ["outlook", "steps_question"]
 
 #: Beginnings of the names of a stage's keys that its number of steps depends on.
 _STEP_FIELDS = (
@@ -31,7 +29,6 @@ _STEP_FIELDS = (
 )  # fmt: skip
 #: Rates this many times apart are drawn on a logarithmic axis at first.
 _WIDE = 30.0
-_UPLOAD_PROBLEM = "planner_yaml_problem"
 
 
 def steps_question(draft: Draft) -> dict[str, Any]:
@@ -77,65 +74,6 @@ def outlook(draft: Draft, studio: Studio, *, above: Callable[[], None], below: C
         above()
         estimate_part(draft, studio)
         below()
-
-
-def yaml_part(draft: Draft) -> None:
-    """Draw the plan as YAML with download and upload."""
-    with st.expander("Plan as YAML", icon=":material/code:", key="planner_yaml"):
-        st.caption("The form is this file, and `bertloom run plan.yaml` does exactly the same.")
-        plan = draft.plan()
-        row = st.container(horizontal=True, gap="small", vertical_alignment="center")
-        if plan is not None:
-            text = plan_to_yaml(plan)
-            row.download_button(
-                "Download YAML", text, file_name=f"{file_stem(plan.name)}.yaml", mime="application/yaml",
-                icon=":material/download:", key="planner_download", on_click="ignore",
-            )  # fmt: skip
-        with row.popover("Upload YAML", icon=":material/upload:", key="planner_yaml_upload_box"):
-            _upload(draft)
-        problem = st.session_state.get(_UPLOAD_PROBLEM)
-        if problem is not None:
-            error_box(problem, title="The form is as it was: this file cannot be used")
-        if plan is None:
-            st.caption("The plan is shown when every field is usable.")
-        else:
-            st.code(text, language="yaml", height=420, wrap_lines=True)
-
-
-def file_stem(name: str) -> str:
-    """Return a file name for a run's name: letters and digits of any script, everything else a dash."""
-    kept = "".join(char if char.isalnum() else "-" for char in name)
-    return "-".join(part for part in kept.split("-") if part)[:60] or "plan"
-
-
-def _upload(draft: Draft) -> None:
-    key = f"plan_upload_{draft.generation}"
-
-    def came() -> None:
-        file = st.session_state.get(key)
-        # A browser may tell a file again whose plan has been loaded: the form that it made is not replaced once more.
-        if file is None or key != f"plan_upload_{current().generation}":
-            return
-        st.session_state.pop(_UPLOAD_PROBLEM, None)
-        try:
-            plan = plan_of_text(file.getvalue().decode("utf-8"), file.name)
-        except BertloomError as error:
-            st.session_state[_UPLOAD_PROBLEM] = error
-        except UnicodeDecodeError:
-            st.session_state[_UPLOAD_PROBLEM] = BertloomError(
-                "The plan file is not UTF-8 text.", where=file.name, expected="a YAML file in UTF-8"
-            )
-        else:
-            show_plan(plan, origin=f"file {file.name}")
-            notice(f"The form holds {file.name} now.")
-
-    st.file_uploader(
-        "Plan file",
-        type=["yaml", "yml"],
-        key=key,
-        on_change=came,
-        help="The form takes its place; a wrong file changes nothing.",
-    )
 
 
 def _steps_job(draft: Draft, studio: Studio, plan: Plan) -> Job | None:

@@ -59,7 +59,7 @@ def test_form_yaml_and_back(page: Page, shared_server: Server, tmp_path: Path, a
     broken = tmp_path / "broken.yaml"
     broken.write_text("name: mine\nstages:\n  - lr: fast\n    warmth: 3\n", encoding="utf-8")
     page.locator(".st-key-planner_yaml_upload_box button:visible").first.click()
-    page.locator(".st-key-plan_upload_0 input[type=file]").set_input_files(broken)
+    page.locator(".st-key-planner_yaml_upload_0 input[type=file]").set_input_files(broken)
     expect(page.get_by_text("stages.0.lr (line 3)")).to_be_visible()
     expect(page.get_by_text("stages.0.warmth (line 4)")).to_be_visible()
     expect(rate).to_have_value("0.00003")
@@ -70,9 +70,9 @@ def test_form_yaml_and_back(page: Page, shared_server: Server, tmp_path: Path, a
         {"name": "from a file 🦊", "stages": [{"lr": 2e-4, "groups": [{"pattern": "head", "lr": 1e-3}]}]}
     )
     good.write_text(plan_to_yaml(plan), encoding="utf-8")
-    if not page.locator(".st-key-plan_upload_0 input[type=file]").count():
+    if not page.locator(".st-key-planner_yaml_upload_0 input[type=file]").count():
         page.locator(".st-key-planner_yaml_upload_box button:visible").first.click()
-    page.locator(".st-key-plan_upload_0 input[type=file]").set_input_files(good)
+    page.locator(".st-key-planner_yaml_upload_0 input[type=file]").set_input_files(good)
     expect(page.locator(f"{field(page, 'name', 1)} input")).to_have_value("from a file 🦊")
     expect(page.locator(f"{field(page, 'stages.0.lr', 1)} input")).to_have_value("0.0002")
     expect(page.get_by_text("fast", exact=False).filter(has_text="line 3")).to_have_count(0)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from pages.ui import planner_draft
-from pages.ui.planner_draft import ON_ITS_WAY, draft, drawn, put, sync, widget_key
+from pages.ui import planner_held
+from pages.ui.planner_draft import draft, drawn, put, sync, widget_key
+from pages.ui.planner_held import ON_ITS_WAY
 
 PATH = "data.train_rows"
 
@@ -26,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     state: dict[str, Any] = {}
     monkeypatch.setattr(st, "session_state", state)
     found = Clock()
-    monkeypatch.setattr(planner_draft, "time", found)
+    monkeypatch.setattr(planner_held, "time", found)
     draft()
     state[widget_key(PATH)] = 2000
     sync()

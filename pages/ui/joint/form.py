@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
+from functools import partial
 
 import streamlit as st
 
 from core.api import Studio
-from core.errors import BertloomError
-from pages.ui import keys
-from pages.ui.components import error_box, notice, page_header, paint_header, run_url
+from pages.ui.components import page_header, paint_header
 from pages.ui.format import plain
 from pages.ui.joint.held import SHARED, Joint, draft_of, slot
 from pages.ui.joint.mode import mode_switch
 from pages.ui.joint.session import joint, load, starting_plan, sync
-from pages.ui.joint.side import CHECK, TIME, counted_of, hints_of, outlook, yaml_part
+from pages.ui.joint.side import CHECK, TIME, counted_of, hints_of, outlook
 from pages.ui.joint.tasks import tasks_section
 from pages.ui.joint.training import mixing_section, runtime_section, training_section
 from pages.ui.joint.words import metrics
-from pages.ui.leaving import depart
 from pages.ui.planner_describe import describe, layers_of
 from pages.ui.planner_draft import drawn, objections, using
 from pages.ui.planner_facts import objections_of
 from pages.ui.planner_jobs import watch
 from pages.ui.planner_model import model_section
+from pages.ui.planner_start import anew, start, start_button
 from pages.ui.planner_student import ALIKE, kept_objections
 from pages.ui.planner_widgets import field
+from pages.ui.planner_yaml import yaml_part
 
 __all__ = ["joint_form"]
 
@@ -37,8 +36,7 @@ _JOBS = ("preview", "check", "steps", "describe", ALIKE)
 def joint_form(desk: Studio) -> None:
     """Draw the page's form; where the planner stands and what it was asked is settled by the page."""
     now = sync()
-    if now.submitted:  # a person comes back from the run that was started
-        now.request, now.submitted = uuid.uuid4().hex, False
+    anew(now)
     with using(SHARED) as shared:
         about = describe(shared, desk)
     _object(now, about)
@@ -78,7 +76,7 @@ def joint_form(desk: Studio) -> None:
         )
     with side, st.container(key="planner_side"):
         outlook(now, desk, job)
-        yaml_part(now)
+        yaml_part(now.plan, "joint", lambda: joint().generation, file="joint.yaml")
     watch([*_JOBS, CHECK, TIME])
     for name in (SHARED, *(slot(number) for number in now.order)):
         with using(name):
@@ -110,29 +108,14 @@ def _header(now: Joint, desk: Studio) -> None:
     if actions.button("Reset", icon=":material/restart_alt:", key="joint_reset", help="Back to one task."):
         load(starting_plan())
         st.rerun()
-    wrong = now.wrong
-    actions.button(
-        "Start", type="primary", icon=":material/play_arrow:", key=keys.PRIMARY, disabled=bool(wrong),
-        on_click=_submit, args=(desk,),
-        help=f"{wrong} things need mending first." if wrong else "Puts this plan into the queue and opens its page.",
-    )  # fmt: skip
-    with st.container():
-        if now.refused is not None:
-            error_box(now.refused, title="The run was not started")
-            now.refused = None
+    start_button(actions, now, partial(_submit, desk), things="things")
 
 
 def _submit(desk: Studio) -> None:
-    """Put the plan into the queue; a second click finds the run of the first."""
     now = joint() if joint().submitted else sync()
-    if now.plan is None:
-        return
-    try:
-        made = desk.runs.submit(now.plan, kind=now.plan.kind, request_id=now.request, parent=now.parent)
-    except BertloomError as error:
-        now.refused = error
-        return
-    if not now.submitted:
-        notice(f"{now.plan.name} is in the queue.")
-    now.submitted = True
-    depart("run", run_url(made))
+    plan = now.plan
+    if plan is not None:
+        start(
+            now, plan.name,
+            lambda: desk.runs.submit(plan, kind=plan.kind, request_id=now.request, parent=now.parent),
+        )  # fmt: skip

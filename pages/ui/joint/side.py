@@ -9,26 +9,21 @@ from typing import Any
 import streamlit as st
 
 from core.api import Studio
-from core.config import plan_to_yaml
 from core.config.joint import JointPlan
 from core.errors import BertloomError
 from core.render.look import CONFIG
 from core.runs.sources import names_hub
-from pages.ui.components import error_box, notice
+from pages.ui.components import error_box
 from pages.ui.format import count, duration, percent, plain
-from pages.ui.joint.files import plan_of_text, show_plan
 from pages.ui.joint.held import SHARED, Joint, slot
 from pages.ui.joint.messages import home_of
-from pages.ui.joint.session import joint
 from pages.ui.planner_draft import using
 from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_look import look
-from pages.ui.planner_side import file_stem
 
-__all__ = ["CHECK", "TIME", "counted_of", "hints_of", "outlook", "rates_of", "upload_part", "yaml_part"]
+__all__ = ["CHECK", "TIME", "counted_of", "hints_of", "outlook", "rates_of"]
 
 CHECK, TIME = "joint_check", "joint_time"
-_PROBLEM = "joint_yaml_problem"
 _LEVELS = {
     "error": (":material/error:", "red"), "warning": (":material/warning:", "orange"),
     "note": (":material/info:", "blue"),
@@ -207,52 +202,3 @@ def _time(studio: Studio, plan: JointPlan, counted: Mapping[str, Any]) -> None:
 
 def _pose(question: dict[str, Any], call: Callable[[], dict[str, Any]]) -> None:
     ask(TIME, question, call)
-
-
-def yaml_part(now: Joint) -> None:
-    """Draw the plan as YAML with download and upload."""
-    with st.expander("Plan as YAML", icon=":material/code:", key="joint_yaml"):
-        st.caption("The form is this file, and `bertloom run joint.yaml` does exactly the same.")
-        row = st.container(horizontal=True, gap="small", vertical_alignment="center")
-        text = plan_to_yaml(now.plan) if now.plan is not None else ""
-        if now.plan is not None:
-            row.download_button(
-                "Download YAML", text, file_name=f"{file_stem(now.plan.name)}.yaml", mime="application/yaml",
-                icon=":material/download:", key="joint_download", on_click="ignore",
-            )  # fmt: skip
-        with row.popover("Upload YAML", icon=":material/upload:", key="joint_upload_box"):
-            upload_part()
-        problem = st.session_state.get(_PROBLEM)
-        if problem is not None:
-            error_box(problem, title="The form is as it was: this file cannot be used")
-        if now.plan is None:
-            st.caption("The plan is shown when every field is usable.")
-        else:
-            st.code(text, language="yaml", height=420, wrap_lines=True)
-
-
-def upload_part() -> None:
-    """Draw the field for a plan's file."""
-    key = f"joint_upload_{joint().generation}"
-
-    def came() -> None:
-        file = st.session_state.get(key)
-        if file is None or key != f"joint_upload_{joint().generation}":
-            return  # of a form that another file has filled meanwhile
-        st.session_state.pop(_PROBLEM, None)
-        try:
-            plan = plan_of_text(file.getvalue().decode("utf-8"), file.name)
-        except BertloomError as error:
-            st.session_state[_PROBLEM] = error
-        except UnicodeDecodeError:
-            st.session_state[_PROBLEM] = BertloomError(
-                "The plan file is not UTF-8 text.", where=file.name, expected="a YAML file in UTF-8"
-            )
-        else:
-            show_plan(plan, origin=f"file {file.name}")
-            notice(f"The form holds {file.name} now.")
-
-    st.file_uploader(
-        "Plan file", type=["yaml", "yml"], key=key, on_change=came,
-        help="The form takes its place; a wrong file changes nothing.",
-    )  # fmt: skip
