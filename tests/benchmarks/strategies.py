@@ -1,6 +1,7 @@
 """Single, joint and pointer-based fine-tuning for names and questions on the same tweets: both budgets, five seeds.
 
 python -m tests.benchmarks.strategies --minutes 60    # trains what is missing (make experiment-strategies), renders
+python -m tests.benchmarks.strategies --rule steps    # one rule, or --seed 3: processes can share the work
 python -m tests.benchmarks.strategies --render        # renders docs/strategies.md only
 
 One small JSON a run under docs/results/strategies/RULE, written by what writes the records of a comparison.
@@ -20,7 +21,7 @@ from core.studies.comparing.records import ChildRun, read_children, write_child
 from core.studies.comparing.run import train_job
 from core.training.context import MemoryContext
 from core.training.sharing import shared
-from tests.benchmarks.strategies_arms import RULES, comparison
+from tests.benchmarks.strategies_arms import ABLATED, RULES, comparison
 
 __all__ = ["PAGE", "RESULTS", "main", "measure", "missing", "read_results"]
 
@@ -36,14 +37,15 @@ def read_results(rule: str) -> list[ChildRun]:
     return [one for one in read_children(RESULTS / rule) if (one.key, one.strategy) in wanted]
 
 
-def missing() -> list[_Found]:
-    """Return what has to be trained, seed after seed."""
+def missing(rules: Sequence[str] = RULES, seeds: Sequence[int] | None = None) -> list[_Found]:
+    """Return what has to be trained, seed after seed, ablations last; of some seeds only, if they are given."""
     found = []
-    for rule in RULES:
+    for rule in rules:
         config = comparison(rule)
         there = {one.key for one in read_results(rule)}
         found += [(rule, config, job) for job in jobs_of(config) if job.key not in there]
-    return sorted(found, key=lambda one: one[2].seed)
+    found = [one for one in found if seeds is None or one[2].seed in seeds]
+    return sorted(found, key=lambda one: (one[2].strategy.name in ABLATED, one[2].seed))
 
 
 def measure(jobs: Sequence[_Found], minutes: float) -> int:
@@ -71,10 +73,12 @@ def main() -> None:
     """Measure what is missing, or only render."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--minutes", type=float, default=60, help="begin nothing that would end later")
+    parser.add_argument("--rule", choices=RULES, help="one rule of equal budgets only")
+    parser.add_argument("--seed", type=int, action="append", help="this seed only; may be given several times")
     parser.add_argument("--render", action="store_true", help="render only")
     arguments = parser.parse_args()
     if not arguments.render:
-        measure(missing(), arguments.minutes)
+        measure(missing([arguments.rule] if arguments.rule else RULES, arguments.seed), arguments.minutes)
     from tests.benchmarks.report_strategies import page
 
     PAGE.write_text(page({rule: read_results(rule) for rule in RULES}), encoding="utf-8")
