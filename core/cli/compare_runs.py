@@ -14,7 +14,7 @@ from rich.text import Text
 from core.cli.output import CANCELLED, DONE, FAILED, JsonOption, answer, console, errors, note, visible
 from core.cli.runs import follow
 from core.config import Comparison, apply_sets
-from core.config.comparison import comparison_yaml, preset, presets
+from core.config.comparison_file import comparison_yaml, preset, presets
 from core.config.files import mapping_from_yaml, read_text, validated
 from core.errors import ConfigError, StorageError
 from core.runs.records import RunRecord, Status

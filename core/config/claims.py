@@ -6,12 +6,13 @@ Plain data without torch: the dashboard imports it. What each claim trains and c
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
+from core.config.comparison_usual import over
 from core.config.plan import DataConfig, ModelConfig, RuntimeConfig, TaskConfig
 
 __all__ = ["ClaimConfig", "Part"]
@@ -55,6 +56,13 @@ class ClaimConfig(Config):
     data: DataConfig = Field(default_factory=_data, description="Data.")
     model: ModelConfig = Field(default_factory=ModelConfig, description="Model.")
     runtime: RuntimeConfig = Field(default_factory=_runtime, description="Runtime; its seed is not used.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _partly_given(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("runtime"), dict):
+            return {**values, "runtime": over(_runtime().model_dump(mode="json"), values["runtime"])}
+        return values
 
     @field_validator("parts")
     @classmethod

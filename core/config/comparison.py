@@ -6,16 +6,14 @@ Plain data without torch: the dashboard imports it. What each strategy trains st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
+from core.config.comparison_usual import over, usual_runtime, usual_stage
 from core.config.plan import DataConfig, ModelConfig, RuntimeConfig, TaskConfig
-from core.config.stage_parts import GuardConfig, ScheduleConfig
 from core.config.stages import Stage
 
 __all__ = [
@@ -24,9 +22,6 @@ __all__ = [
     "ComparisonTask",
     "Strategy",
     "changed_stage",
-    "comparison_yaml",
-    "preset",
-    "presets",
 ]
 
 #: More runs in one comparison are a mistake.
@@ -138,19 +133,6 @@ class Budget(Config):
     examples: int = Field(9600, ge=1, description="Rule examples: examples a task, repeated ones counted again.")
 
 
-def _stage() -> Stage:
-    # A loss that explodes but is a number is a result; without numbers there is nothing to go on with.
-    return Stage(
-        lr=3e-4, head_lr=1e-3, batch_size=32, schedule=ScheduleConfig(name="linear", warmup=0.1),
-        guards=GuardConfig(nan=True, explode_factor=None),
-    )  # fmt: skip
-
-
-def _runtime() -> RuntimeConfig:
-    # One precision for all runs: a timing must not decide which strategy wins.
-    return RuntimeConfig(precision="fp32")
-
-
 class Comparison(Config):
     """A comparison (kind of run: ``compare``): every strategy learns every task with every seed; all are judged."""
 
@@ -163,16 +145,29 @@ class Comparison(Config):
     seeds: int = Field(5, ge=1, le=100, description="Seeds of each strategy. With fewer than 5 there is no verdict.")
     first_seed: int = Field(0, ge=0, json_schema_extra=_ADVANCED, description="The seeds count from here.")
     budget: Budget = Field(default_factory=Budget, description="What every strategy may spend.")
-    stage: Stage = Field(default_factory=_stage, description="The training stage that all strategies share.")
+    stage: Stage = Field(default_factory=usual_stage, description="The training stage that all strategies share.")
     model: ModelConfig = Field(default_factory=ModelConfig, description="The encoder that all begin with.")
     margin: float = Field(
         0.01, gt=0, lt=1, description="Differences of scores below this do not matter. Set before the runs."
     )
-    runtime: RuntimeConfig = Field(default_factory=_runtime, description="Runtime; its seed is not used.")
+    runtime: RuntimeConfig = Field(default_factory=usual_runtime, description="Runtime; its seed is not used.")
     continues: str | None = Field(
         None, max_length=100, json_schema_extra=_ADVANCED,
         description="Id of a comparison whose runs are taken over where nothing about them has changed.",
     )  # fmt: skip
+
+    @model_validator(mode="before")
+    @classmethod
+    def _partly_given(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        usual = {"stage": usual_stage, "runtime": usual_runtime}
+        filled = {
+            name: over(make().model_dump(mode="json"), values[name])
+            for name, make in usual.items()
+            if isinstance(values.get(name), dict)
+        }
+        return {**values, **filled}
 
     @field_validator("strategies", "tasks")
     @classmethod
@@ -263,12 +258,10 @@ def changed_stage(stage: Stage, changes: dict[str, Any], where: str) -> Stage:
         If a field does not exist or its value does not fit.
     """
     values = stage.model_dump(mode="json")
-    for name, value in changes.items():
+    for name in changes:
         if name not in values:
             raise ValueError(f"{where}.{name}: a stage has no field {name!r}")
-        kept = values[name]
-        values[name] = {**kept, **value} if isinstance(kept, dict) and isinstance(value, dict) else value
-    return Stage.model_validate(values)
+    return Stage.model_validate(over(values, changes))
 
 
 def _check_budget(stage: Stage, where: str) -> None:
@@ -279,46 +272,3 @@ def _check_budget(stage: Stage, where: str) -> None:
         raise ValueError(f"{where}.early_stopping would give strategies unequal budgets; leave it out")
     if stage.schedule.warmup >= 1:
         raise ValueError(f"{where}.schedule.warmup is a share of the steps here (below 1): runs differ in their steps")
-
-
-def comparison_yaml(config: Comparison) -> str:
-    """Return a comparison as a short YAML file: what differs from the defaults, and what it is about."""
-    kept: dict[str, Any] = {
-        "kind": "compare", "name": config.name, **config.model_dump(mode="json", exclude_defaults=True),
-        "seeds": config.seeds, "margin": config.margin, "budget": config.budget.model_dump(mode="json"),
-    }  # fmt: skip
-    kept.setdefault("stage", config.stage.model_dump(mode="json", exclude_defaults=True))
-    for told, one in zip(kept["strategies"], config.strategies, strict=True):
-        told.update(sharing=one.sharing, head=one.head, encoder=one.encoder)
-    for told, task in zip(kept["tasks"], config.tasks, strict=True):
-        told["task"] = {"kind": task.task.kind, **(told.get("task") or {})}
-        told["data"] = {"source": task.data.source, **(told.get("data") or {})}
-    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=120)
-
-
-def presets() -> Sequence[str]:
-    """Return the names of ready strategies: sharing and head, with ``-frozen`` where only the head learns."""
-    return list(_PRESETS)
-
-
-def preset(name: str) -> Strategy:
-    """Return a ready strategy.
-
-    Raises
-    ------
-    KeyError
-        If there is none of that name.
-    """
-    return Strategy.model_validate({"name": name, **_PRESETS[name]})
-
-
-_WAYS: dict[str, dict[str, Any]] = {
-    "single": {}, "joint": {"sharing": "joint"}, "pointer": {"head": "pointer"},
-    "joint-pointer": {"sharing": "joint", "head": "pointer"},
-}  # fmt: skip
-#: A head alone bears a much larger rate than an encoder does.
-_FROZEN: dict[str, Any] = {"encoder": "frozen", "stage": {"lr": 1e-2}}
-_PRESETS: dict[str, dict[str, Any]] = {
-    **_WAYS,
-    **{f"{name}-frozen": {**way, **_FROZEN} for name, way in _WAYS.items()},
-}

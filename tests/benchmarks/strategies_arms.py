@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.config.comparison import Comparison, Strategy, preset
+from core.config.comparison import Comparison, Strategy
+from core.config.comparison_file import preset
 
 __all__ = ["ABLATED", "RULES", "SEEDS", "WAYS", "comparison", "judged"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.config.comparison import comparison_yaml
+from core.config.comparison_file import comparison_yaml
 from core.errors import BertloomError
 from core.render.comparison_page import html_report, markdown_report
 from core.render.comparison_report import Block, answer_words, blocks

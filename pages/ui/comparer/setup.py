@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.api import Studio
 from core.config import Comparison
-from core.config.comparison import comparison_yaml, preset, presets
+from core.config.comparison_file import comparison_yaml, preset, presets
 from core.config.files import validated
 from core.errors import BertloomError
 from pages.ui import keys

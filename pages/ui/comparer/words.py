@@ -10,7 +10,7 @@ from pages.ui.theme import BadgeColour
 
 __all__ = ["BUDGETS", "STRATEGIES", "TASKS", "badge", "budget_words"]
 
-#: Ready strategies, as :func:`core.config.comparison.presets` names them.
+#: Ready strategies, as :func:`core.config.comparison_file.presets` names them.
 STRATEGIES: dict[str, str] = {
     "single": "A model for each task",
     "joint": "One encoder for all tasks",

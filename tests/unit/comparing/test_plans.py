@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.config import Plan, load_config, plan_to_yaml
+from core.config.claims import ClaimConfig
 from core.config.compared import spent, stage_of, steps_of
-from core.config.comparison import Comparison, preset, presets
+from core.config.comparison import Comparison
+from core.config.comparison_file import comparison_yaml, preset, presets
 from core.config.files import validated
 from core.config.joint import JointPlan
 from core.errors import ConfigError
@@ -47,6 +50,37 @@ def test_equal_examples_need_more_steps_of_smaller_batches() -> None:
     # 320 / 8 = 40 and 320 / 64 = 5, for each of two tasks
     assert [steps_of(config, small, config.tasks[0]), steps_of(config, large, config.tasks[0])] == [40, 5]
     assert [spent(config, small), spent(config, large)] == [80, 10]
+
+
+def test_what_is_said_of_a_stage_or_runtime_leaves_the_rest_as_comparisons_have_it() -> None:
+    given = comparison().model_dump(exclude={"stage", "runtime"})
+    usual = Comparison.model_validate(given)
+    assert (usual.runtime.precision, usual.stage.guards.explode_factor) == ("fp32", None)
+    partly = Comparison.model_validate(
+        given | {"runtime": {"threads": 1}, "stage": {"lr": 1e-4, "schedule": {"warmup": 0}}}
+    )
+    assert partly.runtime == usual.runtime.model_copy(update={"threads": 1})
+    schedule = usual.stage.schedule.model_copy(update={"warmup": 0})
+    assert partly.stage == usual.stage.model_copy(update={"lr": 1e-4, "schedule": schedule})
+    claim = ClaimConfig.model_validate({"runtime": {"threads": 1}})
+    assert (claim.runtime.precision, claim.runtime.keep, claim.runtime.threads) == ("fp32", "metrics", 1)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {}, {"runtime": {"precision": "auto"}}, {"stage": {"guards": {"explode_factor": 10.0}, "head_lr": None}},
+        {"stage": {"batch_size": 8, "schedule": {"name": "constant"}}, "runtime": {"threads": 2, "keep": "metrics"}},
+    ],
+)  # fmt: skip
+def test_a_file_of_a_comparison_says_what_differs_from_comparisons_not_from_plans(
+    changed: dict[str, Any], tmp_path: Path
+) -> None:
+    given = comparison().model_dump(exclude={"stage", "runtime"})
+    config = Comparison.model_validate(given | changed)
+    file = tmp_path / "compare.yaml"
+    file.write_text(comparison_yaml(config), encoding="utf-8")
+    assert load_config(file) == config
 
 
 @pytest.mark.parametrize(
