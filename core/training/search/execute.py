@@ -8,33 +8,26 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from core.config import Objective, Plan, Stage
+from core.config import Objective, Stage
 from core.config.space import Dimension, Value, combinations, dimensions, extremes, trial_stage
-from core.errors import ConfigError, DeviceError, TrainingDiverged
+from core.errors import ConfigError, TrainingDiverged
 from core.training.batches import stage_seed
 from core.training.demands import check_labels, located
-from core.training.device import reading_errors
-from core.training.files import remove
 from core.training.groups import resolve
 from core.training.kinds import StageOutcome
-from core.training.results import write_results
 from core.training.schedules import rate_function
 from core.training.search.history import History, Tried
 from core.training.search.study import Study
+from core.training.search.told import best_words, summary, trial_words
+from core.training.search.trials import TRIAL_ERRORS, Trials
 
 if TYPE_CHECKING:
-    from core.training.context import ChildContext
     from core.training.run import Run
     from core.training.snapshot import Snapshot
-    from core.training.stage import Evaluated
     from core.training.trial import Trained
 
 __all__ = ["Search", "run_stage"]
 
-#: What ends a trial and not the search: it diverged, its values do not fit, or it needs more memory than there is.
-_TRIAL_ERRORS = (TrainingDiverged, ConfigError, DeviceError)
 _IMPORTANCE_EVERY = 5
 
 
@@ -77,7 +70,7 @@ class Search:
         _check_model(run, stage, index, self.space)
         self.history = self._history()
         self.study = Study(search, self.space, [one.way for one in self.objectives], self.seed, self._evaluations())
-        self.start: Snapshot = run.snapshot()
+        self.trials = Trials(run, stage, index, self.seed, self.names, self.study)
         #: Number of the trial whose weights are held, and what they score.
         self.best_number: int | None = None
         self.best_weights: Snapshot | None = None
@@ -112,7 +105,7 @@ class Search:
         self._decide(best)
         return StageOutcome(
             "searched",
-            {"search": self._summary(best), "best": self._best_entry(best),
+            {"search": summary(best, self.names, history), "best": self._best_entry(best),
              "seconds": round(time.monotonic() - began, 3)},
             metrics=self.best_metrics or None,
         )  # fmt: skip
@@ -169,8 +162,8 @@ class Search:
         kept: tuple[float, Trained] | None = None
         for at in range(self.search.seeds):
             try:
-                trained, child = self._train(tried, values, at)
-            except _TRIAL_ERRORS as error:
+                trained, child = self.trials.train(tried, values, at)
+            except TRIAL_ERRORS as error:
                 tried.state, tried.error = "failed", error.what
                 break
             tried.seconds = time.monotonic() - began
@@ -180,7 +173,7 @@ class Search:
             scores = self._scores(trained)
             if not all(map(math.isfinite, scores)):
                 tried.state, tried.error = "failed", "No evaluation gave a number."
-                self._close(child, "failed", trained, error=TrainingDiverged(tried.error))
+                self.trials.close(child, "failed", trained, error=TrainingDiverged(tried.error))
                 break
             tried.seeds.append(scores)
             if kept is None or self._better(scores[0], kept[0]):
@@ -190,7 +183,7 @@ class Search:
                 tried.steps[at] = scores[0]
                 if self.study.report(scores[0], at) and not last:
                     tried.state = "pruned"
-            self._close(child, "finished", trained)
+            self.trials.close(child, "finished", trained)
             if tried.state == "pruned":
                 break
         tried.seconds = round(time.monotonic() - began, 3)
@@ -199,74 +192,6 @@ class Search:
             assert kept is not None
             self._keep(tried, kept[1])
         return tried
-
-    def _train(self, tried: Tried, values: dict[str, Value], at: int) -> tuple[Trained, ChildContext]:
-        """Train one seed of a trial in a child run; a pruned one is closed already."""
-        run = self.run
-        stage = self._stage(values, at)
-        child = self._child(tried.number, stage, at)
-        tried.runs.append(child.id)
-        run.restore(self.start)
-
-        def watch(seen: Evaluated) -> bool:
-            value = seen.metrics.get(self.names[0], math.nan)
-            if self.search.pruner in ("none", "wilcoxon") or at > 0 or not math.isfinite(value):
-                return False
-            evaluation = len(tried.steps) + 1
-            tried.steps[evaluation] = value
-            return self.study.report(value, evaluation)
-
-        try:
-            with reading_errors():
-                trained = run.train_stage(stage, self.index, context=child, on_evaluation=watch, keep_best=True)
-        except _TRIAL_ERRORS as error:
-            child.finish("failed", error=error)
-            _tidy(child)
-            raise
-        except BaseException:  # a person stopped the run, or something else went wrong: the child ends with it
-            child.leave()
-            raise
-        if trained.pruned:
-            child.event("decision", f"Ended early: {self._pruned_words(tried)}", data={"rule": "search"})
-            self._close(child, "cancelled", trained)
-        return trained, child
-
-    def _child(self, number: int, stage: Stage, at: int) -> ChildContext:
-        plan, seeds = self._plan(number, stage, at), self.search.seeds
-        key = f"{self.index}-{number}" + (f"-{at}" if seeds > 1 else "")
-        return self.run.context.child(key, name=plan.name, plan=plan, tags=["trial"])
-
-    def _stage(self, values: dict[str, Value], at: int) -> Stage:
-        """Return the stage of one seed of a trial: an ordinary one, with every value in it."""
-        stage = trial_stage(self.stage, values)
-        changes: dict[str, Any] = {"lr_from": None, "seed": _seed_of(self.seed, at)}
-        if len(self.names) == 1 and self.names[0] not in ("seconds", "parameters"):
-            changes["metric"] = self.names[0]  # its best evaluation is the one that it is judged by
-        return stage.model_copy(update=changes)
-
-    def _plan(self, number: int, stage: Stage, at: int) -> Plan:
-        """Return the plan up to the stage, with the trial's values."""
-        plan = self.run.plan
-        place = next(place for place, one in enumerate(plan.stages) if one.name == self.stage.name)
-        seed = f" · seed {at + 1}" if self.search.seeds > 1 else ""
-        name = f"{plan.name[:60]} · {self.stage.name[:30]} {number + 1}{seed}"
-        return plan.model_copy(update={"name": name, "stages": [*plan.stages[:place], stage]}, deep=True)
-
-    def _close(self, child: ChildContext, ended: Any, trained: Trained, error: BaseException | None = None) -> None:
-        metrics = {f"gate/{name}": float(value) for name, value in trained.metrics.items()}
-        results = {
-            "metrics": metrics, "details": {}, "choices": self.run.choices,
-            "training": {"best": trained.best, "seconds": round(trained.seconds, 2), "parameters": trained.parameters},
-            "stages": [
-                {"name": self.stage.name, "kind": "train", "index": self.index, "outcome": trained.outcome,
-                 **trained.entry}
-            ],
-        }  # fmt: skip
-        write_results(child.folder, results)
-        _tidy(child)
-        last = max((one.get("last_step") or 0 for one in trained.entry.get("attempts", [])), default=0)
-        child.progress(phase="finished", step=last, best=trained.best, eta_s=0.0)
-        child.finish(ended, metrics=metrics, error=error)
 
     def _scores(self, trained: Trained) -> list[float]:
         own = {"seconds": trained.seconds, "parameters": float(trained.parameters)}
@@ -291,81 +216,37 @@ class Search:
                 key=lambda one: best.seeds[one][0] * (1 if self.objectives[0].way == "maximize" else -1),
             )
             self.run.event("info", f"Trial {best.number + 1} is trained once more: its weights were not kept.")
-            again = Tried(best.number, best.values, "finished")
-            trained, child = self._train_quietly(again, best.values, at)
-            self._close(child, "finished", trained)
+            trained = self.trials.again(best, at)
             self.best_weights, self.best_metrics = trained.weights, dict(trained.metrics)
         assert self.best_weights is not None
         self.run.restore(self.best_weights)
         self.best_weights = None
 
-    def _train_quietly(self, tried: Tried, values: dict[str, Value], at: int) -> tuple[Trained, ChildContext]:
-        stage = self._stage(values, at)
-        child = self._child(tried.number, stage, at)
-        self.run.restore(self.start)
-        try:
-            return self.run.train_stage(stage, self.index, context=child, keep_best=True), child
-        except BaseException:
-            child.leave()
-            raise
-
     # ---- words and numbers -----------------------------------------------------------------------------------------
 
     def _tell(self, tried: Tried) -> None:
         run, number, stage = self.run, tried.number + 1, self.stage.name
+        best = self.history.trial(self.history.best)
         if tried.scores is not None:
             values = {f"search/{stage}/{name}": score for name, score in zip(self.names, tried.scores, strict=True)}
-            best = self.history.trial(self.history.best)
             if best is not None and best.scores is not None:
                 values[f"search/{stage}/best"] = best.scores[0]
             run.context.metrics(number, values)
-        given = ", ".join(f"{key} {_short(value)}" for key, value in tried.values.items())
-        if tried.state == "finished" and tried.scores is not None:
-            how = ", ".join(f"{name} {score:.4g}" for name, score in zip(self.names, tried.scores, strict=True))
-            if tried.repeats is not None:
-                how += f", as trial {tried.repeats + 1} with the same values"
-            elif self.history.best == tried.number:
-                how += ", the best so far"
-        elif tried.state == "pruned":
-            how = f"ended early, {self._pruned_words(tried)}"
-        else:
-            how = f"failed: {tried.error}"
+        is_best = self.history.best == tried.number
         data = {"stage": stage, "trial": tried.number, "values": tried.values, "state": tried.state,
                 "scores": tried.scores, "runs": tried.runs}  # fmt: skip
-        run.event("trial", f"Trial {number} ({given}): {how}", data=data)
-
-    def _pruned_words(self, tried: Tried) -> str:
-        last = max(tried.steps, default=0)
-        unit, count = "seed" if self.search.pruner == "wilcoxon" else "evaluation", len(tried.steps)
-        after = f"{count} {unit}{'s' if count > 1 else ''}"
-        return f"{self.names[0]} {tried.steps.get(last, math.nan):.4g} after {after} ({self.search.pruner})."
+        run.event("trial", trial_words(tried, self.names, best=is_best, pruner=self.search.pruner), data=data)
 
     def _decide(self, best: Tried) -> None:
         assert best.scores is not None
-        given = ", ".join(f"{key} {_short(value)}" for key, value in best.values.items())
-        how = ", ".join(f"{name} {score:.4g}" for name, score in zip(self.names, best.scores, strict=True))
         counts = {state: sum(one.state == state for one in self.history.trials)
                   for state in ("finished", "pruned", "failed")}  # fmt: skip
-        several = f"; {len(self.history.front)} trials are on the Pareto front" if len(self.names) > 1 else ""
-        message = (
-            f"Search {self.stage.name}: trial {best.number + 1} is the best ({given}): {how}; "
-            f"{self.history.ended}{several}. Its weights go on."
-        )
         self.run.decide(
-            self.stage, self.index, "search", "promote", message,
+            self.stage, self.index, "search", "promote",
+            best_words(self.stage.name, best, self.names, self.history),
             {"trial": best.number, "values": best.values, "scores": dict(zip(self.names, best.scores, strict=True)),
              "trials": counts, "ended": self.history.ended, "run": best.runs[0] if best.runs else None},
         )  # fmt: skip
-
-    def _summary(self, best: Tried) -> dict[str, Any]:
-        history = self.history
-        assert best.scores is not None
-        return {
-            "trials": len(history.trials), "best": best.number, "values": best.values,
-            "scores": dict(zip(self.names, best.scores, strict=True)), "run": best.runs[0] if best.runs else None,
-            "front": history.front, "ended": history.ended, "sampler": history.sampler, "pruner": history.pruner,
-            "seeds": history.seeds, "objectives": history.objectives,
-        }  # fmt: skip
 
     def _best_entry(self, best: Tried) -> dict[str, Any] | None:
         assert best.scores is not None
@@ -418,22 +299,9 @@ def _check_model(run: Run, stage: Stage, index: int, space: list[Dimension]) -> 
             ) from error  # fmt: skip
 
 
-def _seed_of(seed: int, at: int) -> int:
-    return seed if at == 0 else int(np.random.SeedSequence([seed, 0x7121A1, at]).generate_state(1, np.uint32)[0])
-
-
 def _key(stage: Stage, seed: int) -> str:
     """Return a fingerprint of what the trials depend on; how many there are to be may change."""
     data = stage.model_dump(mode="json")
     for name in ("trials", "timeout_s"):
         data["search"].pop(name)
     return hashlib.sha256(json.dumps([data, seed], sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _tidy(child: ChildContext) -> None:
-    for name in ("restore", "checkpoints", "best"):
-        remove(child.folder / name)
-
-
-def _short(value: Value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else ("empty" if value is None else str(value))
