@@ -32,7 +32,7 @@ point to words, when names are found in tweets and questions about the same twee
 **What was trained.** The bundled encoder as a whole. *names*: entities in the bundled tweets. *questions*: the bundled
 questions on those tweets, which are **derived from the entities**, not asked by people. The strategies are sharing ×
 head as in [comparing.md](comparing.md): `single` and `joint` have linear heads; `pointer` trains each task by itself
-with a head that points ([tasks.md](tasks.md)). {rows}Texts that one task is judged on are left out of the other's
+with a head that points ([tasks.md](tasks.md)). All train in {precision} and are scored in fp32. {rows}Texts that one task is judged on are left out of the other's
 training rows, for all strategies alike. Batches of {batch}, AdamW at {lr:g} (heads {head_lr:g}), evaluated on gate
 every {every} steps; the best evaluation on gate is tested once. Joint runs choose it by the mean of both tasks' scores,
 single ones by their own, so the joint encoder serves both tasks at once.
@@ -77,7 +77,7 @@ def _introduction(results: Mapping[str, Sequence[ChildRun]]) -> str:
     return _INTRODUCTION.format(
         rows=f"{told}. " if told else "", batch=stage.batch_size, lr=stage.lr, head_lr=stage.head_lr,
         every=stage.eval_every, steps=budget.steps, both=2 * budget.steps, examples=budget.examples,
-        margin=100 * config.margin, seeds=SEEDS,
+        margin=100 * config.margin, seeds=SEEDS, precision=config.runtime.precision,
     )  # fmt: skip
 
 
@@ -194,8 +194,8 @@ def _number(value: float | None) -> str:
 
 
 def _pointer(records: Sequence[ChildRun]) -> list[str]:
-    named = {"pointer, no memory": "without the memory of earlier decisions",
-             "pointer, no distances": "without relative positions"}  # fmt: skip
+    named = {"pointer, no memory": "types (of questions: the end) do not see what the pointer reads",
+             "pointer, no distances": "no scores of relative positions"}  # fmt: skip
     told = "; ".join(f"*{name}*: {named[name]}" for name in ABLATED)
     return [
         f"Each task by itself, equal steps, judged as a family of its own. {told[0].upper()}{told[1:]}.", "",
