@@ -32,10 +32,11 @@ point to words, when names are found in tweets and questions about the same twee
 **What was trained.** The bundled encoder as a whole. *names*: entities in the bundled tweets. *questions*: the bundled
 questions on those tweets, which are **derived from the entities**, not asked by people. The strategies are sharing ×
 head as in [comparing.md](comparing.md): `single` and `joint` have linear heads; `pointer` trains each task by itself
-with a head that points ([tasks.md](tasks.md)). All train in {precision} and are scored in fp32. {rows}Texts that one task is judged on are left out of the other's
-training rows, for all strategies alike. Batches of {batch}, AdamW at {lr:g} (heads {head_lr:g}), evaluated on gate
-every {every} steps; the best evaluation on gate is tested once. Joint runs choose it by the mean of both tasks' scores,
-single ones by their own, so the joint encoder serves both tasks at once.
+with a head that points ([tasks.md](tasks.md)). All train in {precision} and are scored in fp32.
+{rows}Texts that one task is judged on are left out of the other's training rows, for all strategies alike.
+Batches of {batch}, AdamW at {lr:g} (heads {head_lr:g}), evaluated on gate every {every} steps; the best evaluation on
+gate is tested once. Joint runs choose it by the mean of both tasks' scores, single ones by their own, so the joint
+encoder serves both tasks at once.
 
 - **Equal steps**: {steps} optimiser steps a task; joint runs make {both}, a batch of one task each, drawn in proportion
   to the square root of its examples.
