@@ -36,7 +36,8 @@ with a head that points ([tasks.md](tasks.md)). All train in {precision} and are
 {rows}Texts that one task is judged on are left out of the other's training rows, for all strategies alike.
 Batches of {batch}, AdamW at {lr:g} (heads {head_lr:g}), evaluated on gate every {every} steps; the best evaluation on
 gate is tested once. Joint runs choose it by the mean of both tasks' scores, single ones by their own, so the joint
-encoder serves both tasks at once.
+encoder serves both tasks at once. A joint run makes the steps of both tasks, so it chooses among twice as many
+evaluations.
 
 - **Equal steps**: {steps} optimiser steps a task; joint runs make {both}, a batch of one task each, drawn in proportion
   to the square root of its examples.
