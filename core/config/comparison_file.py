@@ -13,16 +13,22 @@ from core.config.comparison_usual import apart, usual_runtime, usual_stage
 __all__ = ["comparison_yaml", "preset", "presets"]
 
 
+#: What people change first of a stage: a file says it also where it is as usual.
+_SHOWN = ("lr", "head_lr", "batch_size")
+
+
 def comparison_yaml(config: Comparison) -> str:
     """Return a comparison as a short YAML file: what differs from the defaults, and what it is about."""
     kept: dict[str, Any] = {
         "kind": "compare", "name": config.name, **config.model_dump(mode="json", exclude_defaults=True),
         "seeds": config.seeds, "margin": config.margin, "budget": config.budget.model_dump(mode="json"),
     }  # fmt: skip
-    for name, usual in (("stage", usual_stage()), ("runtime", usual_runtime())):
-        kept[name] = apart(getattr(config, name).model_dump(mode="json"), usual.model_dump(mode="json"))
-    if not kept["runtime"]:
-        del kept["runtime"]
+    stage = config.stage.model_dump(mode="json")
+    shown = {name: stage[name] for name in _SHOWN}
+    kept["stage"] = shown | apart(stage, usual_stage().model_dump(mode="json"))
+    kept.pop("runtime", None)
+    if runtime := apart(config.runtime.model_dump(mode="json"), usual_runtime().model_dump(mode="json")):
+        kept["runtime"] = runtime
     for told, one in zip(kept["strategies"], config.strategies, strict=True):
         told.update(sharing=one.sharing, head=one.head, encoder=one.encoder)
     for told, task in zip(kept["tasks"], config.tasks, strict=True):
