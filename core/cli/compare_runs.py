@@ -108,7 +108,8 @@ def _task(given: str) -> dict[str, Any]:
     if not kind:
         kind = sample.tasks[0] if sample and sample.tasks else "classification"
     name = data if sample else Path(data.removeprefix("hub:")).stem
-    return {"name": name[:40], "task": {"kind": kind}, "data": {"source": data, **_ROWS}}
+    settings = sample.settings if sample and kind in sample.tasks else {}
+    return {"name": name[:40], "task": {"kind": kind, **settings}, "data": {"source": data, **_ROWS}}
 
 
 def run(

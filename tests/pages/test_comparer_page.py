@@ -38,7 +38,7 @@ def test_a_press_queues_what_the_form_says(home: Home) -> None:
     test.number_input(key="comparer_seeds").set_value(6)
     test.number_input(key="comparer_margin").set_value(2.0)
     test.segmented_control(key="comparer_rule").set_value("examples")
-    test.multiselect(key="comparer_tasks").set_value(["reviews", "tweets"])
+    test.multiselect(key="comparer_tasks").set_value(["tweet-questions", "tweets"])
     test.run()
     assert "24 runs." in words(test)
     test.number_input(key="comparer_examples").set_value(640)
@@ -48,7 +48,9 @@ def test_a_press_queues_what_the_form_says(home: Home) -> None:
     assert [one.kind for one in queued] == ["compare"]
     of = studio.studio().comparisons.config(queued[0].id)
     assert [one.name for one in of.strategies] == ["single", "single-frozen"]
-    assert [(one.name, one.task.kind) for one in of.tasks] == [("reviews", "classification"), ("tweets", "tagging")]
+    assert [(one.name, one.task.kind, one.task.no_answer) for one in of.tasks] == [
+        ("tweet-questions", "question_answering", True), ("tweets", "tagging", False),
+    ]  # fmt: skip
     assert (of.seeds, of.margin, of.budget.rule, of.budget.examples) == (6, 0.02, "examples", 640)
 
 

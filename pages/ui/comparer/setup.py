@@ -75,10 +75,11 @@ def _tasks(studio: Studio) -> list[dict[str, Any]]:
     found = []
     for source in chosen:
         kind = samples[source]["tasks"][0] if source in samples else _kind(source, uploads[source])
+        settings = samples[source].get("settings") or {} if source in samples else {}
         name = source if source in samples else Path(uploads[source]).stem
         found.append(
             {
-                "name": name.replace("/", " ").strip()[:40], "task": {"kind": kind},
+                "name": name.replace("/", " ").strip()[:40], "task": {"kind": kind, **settings},
                 "data": {
                     "source": source, "train_rows": int(rows), "gate_rows": _GATE, "test_rows": _TEST,
                     "gate_share": 0.15, "test_share": 0.25,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from core.api import Studio
 from core.cli.predict import read_texts
@@ -42,6 +43,10 @@ def test_a_plan_for_derived_questions_has_their_settings() -> None:
     assert (plan.task.kind, plan.task.no_answer, plan.task.answer_language) == ("question_answering", True, "zh")
     staged = call("plan", "new", "--data", "plot-cloze", "--template", templates()[0].name).stdout
     assert plan_from_yaml(staged).task.no_answer is False
+    compared = call("compare", "new", "--strategies", "single,pointer", "--tasks", "zh-news-questions").stdout
+    assert yaml.safe_load(compared)["tasks"][0]["task"] == {
+        "kind": "question_answering", "no_answer": True, "answer_language": "zh",
+    }  # fmt: skip
     own = plan_from_yaml(call("plan", "new", "--data", "squad.json", "--task", "question_answering").stdout)
     assert (own.data.source, own.stages[0].epochs, own.stages[0].head_lr) == ("squad.json", 2.0, 1e-3)
 
