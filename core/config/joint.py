@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
+from core.config.distillation import DistillationConfig
 from core.config.plan import DataConfig, ModelConfig, Plan, RuntimeConfig, TaskConfig
 from core.config.stage_parts import EarlyStopping, GuardConfig, OptimizerConfig, ScheduleConfig
 from core.config.stages import Stage
@@ -60,6 +61,10 @@ class JointTask(Config):
     )  # fmt: skip
     class_weights: Literal["none", "balanced"] | dict[str, float] = _as_in_stage("class_weights")
     label_smoothing: float = _as_in_stage("label_smoothing")
+    distil: DistillationConfig | None = Field(
+        None, json_schema_extra=_ADVANCED,
+        description="Teachers of this task, and how it learns from them. Empty: it learns from the gold labels alone.",
+    )  # fmt: skip
 
     @field_validator("name")
     @classmethod
@@ -212,6 +217,9 @@ class JointPlan(Config):
             raise ValueError(f"the weight of {heavy} would not count: set mixing.weights to fixed")
         if all(one.share == 0 for one in self.tasks):
             raise ValueError("the share of every task is 0: at least one must count for the best checkpoint")
+        idle = next((one.name for one in self.beside if one.distil is not None), None)
+        if idle is not None:
+            raise ValueError(f"{idle} is not learnt here (beside), so it has no teachers: leave its distil empty")
         for one in (*self.tasks, *self.beside):
             try:
                 self.plan_for(one)
@@ -219,6 +227,11 @@ class JointPlan(Config):
                 said = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
                 raise ValueError(f"task {one.name}: {said}") from error
         return self
+
+    @property
+    def taught(self) -> list[str]:
+        """Names of the tasks that have teachers."""
+        return [one.name for one in self.tasks if one.distil is not None]
 
     @property
     def monitored(self) -> int:
@@ -247,6 +260,8 @@ class JointPlan(Config):
         """
         data = {**self.training.model_dump(mode="json"), "name": _STAGE, "metric": task.metric}
         data.update(class_weights=task.class_weights, label_smoothing=task.label_smoothing)
+        if task.distil is not None:
+            data.update(kind="distil", distil=task.distil.model_dump(mode="json"))
         if task.head_lr is not None:
             data["head_lr"] = task.head_lr
         model = self.model

@@ -85,7 +85,10 @@ class StoreLine:
             )
             save = EventTable.take(connection, no, "save")
             EventTable.close_these(connection, no, batch.took)
-            wishes = [Wish(number, data["stage"], data["values"]) for number, data in EventTable.open(connection, no)]
+            wishes = [
+                Wish(number, data["stage"], data["values"], data.get("task", ""))
+                for number, data in EventTable.open(connection, no)
+            ]
             status = connection.execute("select status from runs where no = ?", (no,)).fetchone()[0]
         return Asked(Status(status) if status in (Status.PAUSING, Status.CANCELLING) else None, save, wishes)
 

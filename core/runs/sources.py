@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from core.config import ClaimConfig, Comparison, DataConfig, LinkConfig, Plan, RunConfig, Stage
 from core.config.distil import DistilConfig
-from core.config.joint import JointPlan
+from core.config.joint import JointPlan, JointTask
 from core.config.structure import StructureConfig
 from core.data.samples import sample_names
 from core.errors import StorageError
@@ -23,6 +23,7 @@ __all__ = [
 _HARMLESS = str.maketrans(dict.fromkeys("()[]{},;+&@=~!#%'$", "_"))
 _FIELDS = ("source", "gate_source", "test_source", "finetuning_source")
 _Config = TypeVar("_Config", bound=RunConfig)
+_Learning = TypeVar("_Learning", Stage, JointTask)
 
 
 def names_hub(plan: Mapping[str, Any]) -> bool:
@@ -31,8 +32,8 @@ def names_hub(plan: Mapping[str, Any]) -> bool:
     named = [data.get(field) for field in _FIELDS] + [model.get("source"), corpus.get("source")]
     for task in plan.get("tasks") or []:
         named += [(task.get("data") or {}).get(field) for field in _FIELDS]
-    for stage in plan.get("stages") or []:
-        named += [one.get("source") for one in (stage.get("distil") or {}).get("teachers") or []]
+    for part in (*(plan.get("stages") or []), *(plan.get("tasks") or [])):
+        named += [one.get("source") for one in (part.get("distil") or {}).get("teachers") or []]
     return any(isinstance(source, str) and source.startswith("hub:") for source in named)
 
 
@@ -78,6 +79,8 @@ def absolute_sources(plan: _Config, home: Home | None = None) -> _Config:
     if isinstance(plan, Comparison | JointPlan):
         for part in ("tasks", "beside") if isinstance(plan, JointPlan) else ("tasks",):
             changes[part] = [task.model_copy(update={"data": absolute_data(task.data)}) for task in getattr(plan, part)]
+        if isinstance(plan, JointPlan):
+            changes["tasks"] = [_absolute_teachers(task, home, task.name) for task in changes["tasks"]]
     elif isinstance(plan, Plan | ClaimConfig):
         changes["data"] = absolute_data(plan.data)
     elif isinstance(plan, LinkConfig):
@@ -88,19 +91,36 @@ def absolute_sources(plan: _Config, home: Home | None = None) -> _Config:
 
 
 def absolute_model(source: str | None, home: Home | None) -> str | None:
-    """Return the absolute folder of a model that is named by a path or by a run's id; any other name as it is."""
+    """Return the absolute folder of a model that is named by a path, or by the id of a run (RUN/TASK of a joint one).
+
+    Any other name stays as it is.
+    """
     found = _absolute(source, folder=True)
-    if home is None or not found or found == "bundled" or not found.isprintable() or set(found) & set("/\\:~"):
+    if home is None or not found or found == "bundled" or not found.isprintable() or set(found) & set("\\:~"):
         return found
-    best = home.runs / found / "best"
-    return str(best.absolute()) if found not in (".", "..") and (best / "config.json").is_file() else found
+    run, _, task = found.partition("/")
+    if run in ("", ".", "..") or task in (".", "..") or "/" in task:
+        return found
+    best = home.runs / run / "best" / task
+    return str(best.absolute()) if (best / "config.json").is_file() else found
 
 
-def _absolute_teachers(stage: Stage, home: Home | None) -> Stage:
-    if stage.distil is None:
-        return stage
-    teachers = [one.model_copy(update={"source": absolute_model(one.source, home)}) for one in stage.distil.teachers]
-    return stage.model_copy(update={"distil": stage.distil.model_copy(update={"teachers": teachers})})
+def _absolute_teachers(part: _Learning, home: Home | None, task: str = "") -> _Learning:
+    """Return a stage, or a task of a joint plan, with absolute folders of its teachers.
+
+    A joint run that is named as a whole teaches a task what it learnt under the same name.
+    """
+    if part.distil is None:
+        return part
+    teachers = []
+    for one in part.distil.teachers:
+        source = str(absolute_model(one.source, home))
+        if task and not source.startswith("hub:"):
+            whole = [Path(source).expanduser(), *([home.runs / source] if home is not None else [])]
+            parts = [run / "best" / task for run in whole if (run / "best" / task / "config.json").is_file()]
+            source = str(parts[0].absolute()) if parts else source
+        teachers.append(one.model_copy(update={"source": source}))
+    return part.model_copy(update={"distil": part.distil.model_copy(update={"teachers": teachers})})
 
 
 def stamp(data: DataConfig) -> tuple[Any, ...]:

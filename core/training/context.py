@@ -42,11 +42,14 @@ class Wish:
         Place of the stage that it is meant for, among those that are executed, from 0; None: whichever trains.
     values
         Name → value.
+    task
+        Of a joint run the task that it is meant for.
     """
 
     number: int
     stage: int | None
     values: Mapping[str, float]
+    task: str = ""
 
 
 class Outcome(StrEnum):
@@ -138,7 +141,7 @@ class ChildContext(RunContext, Protocol):
 class MemoryContext:
     """A context that keeps everything in memory; `at` maps a step to the request to answer from that step on.
 
-    `changes` maps a step to values that are to be changed once it was reached.
+    `changes` maps a step to values that are to be changed once it was reached, of a joint run those of `changed`.
     """
 
     folder: Path
@@ -150,6 +153,7 @@ class MemoryContext:
     step: int = 0
     children: dict[str, MemoryChild] = field(default_factory=dict)
     changes: dict[int, dict[str, float]] = field(default_factory=dict)
+    changed: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
@@ -178,7 +182,9 @@ class MemoryContext:
 
     def wishes(self) -> list[Wish]:
         """Return the changes set for a step that was reached and not taken yet."""
-        return [Wish(step, None, values) for step, values in sorted(self.changes.items()) if step <= self.step]
+        return [
+            Wish(step, None, values, self.changed) for step, values in sorted(self.changes.items()) if step <= self.step
+        ]
 
     def took(self, number: int) -> None:
         """Forget a change that was taken."""

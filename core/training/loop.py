@@ -10,6 +10,7 @@ from core.errors import TrainingDiverged
 from core.training.context import Outcome, Request, RunContext
 from core.training.device import exclusive, reading_errors
 from core.training.distil.controls import FILE as CHANGES
+from core.training.distil.places import TAUGHT
 from core.training.files import recover, remove, sweep, write_json
 from core.training.kinds import executor
 from core.training.pointing import look_at_test
@@ -77,7 +78,8 @@ def _set_up(run: Run, resume: bool) -> None:
         run.points.clear()
         remove(run.folder / "best")
         (run.folder / "results.json").unlink(missing_ok=True)
-        (run.folder / CHANGES).unlink(missing_ok=True)
+        for place in (run.folder, *run.folder.glob(f"{TAUGHT}/*")):
+            (place / CHANGES).unlink(missing_ok=True)
     sweep(run.folder)
     recover(run.folder / "best")
     run.points.tidy()
@@ -163,11 +165,11 @@ def _finish(run: Run) -> None:
         else:
             run.best.write_last(run.step)
         run.phase("testing")
-        taught = any(stage.kind == "distil" for stage in run.active)
-        kept: dict[str, list[np.ndarray]] | None = {} if taught else None
+        kept: dict[str, list[np.ndarray]] | None = {} if run.taught else None
         metrics, details = _test(run, trains[-1], kept)
         if kept is not None:
-            teachers = _teachers(run, kept)
+            run.phase("testing the teacher")
+            teachers = run.teacher_results(kept)
     training = {
         "steps": run.step, "total_steps": run.planned_steps(), "stopped_early": run.stopped_early,
         "best": run.best_dict(),
@@ -191,14 +193,6 @@ def _finish(run: Run) -> None:
         remove(run.best.folder)
     total = max(run.planned_steps(), run.step)
     run.context.progress(phase="finished", step=run.step, total_steps=total, eta_s=0.0)
-
-
-def _teachers(run: Run, student: dict[str, list[np.ndarray]]) -> list[dict[str, Any]]:
-    """Score the teachers of the run's stages on gate and test, and find what the student lost of them."""
-    from core.training.distil.scores import teacher_results
-
-    run.phase("testing the teacher")
-    return teacher_results(run.material, student, check=run.check)
 
 
 def _test(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +116,10 @@ class Prepared:
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """Name → parameter."""
         return self.material.parameters
+
+    def whole(self) -> contextlib.AbstractContextManager[None]:
+        """Have the whole word embedding in the model for as long as the block lasts."""
+        return contextlib.nullcontext() if self.rows is None else self.rows.whole()
 
     def release(self) -> None:
         """Give the model back: the whole word embedding, its own dropout, no gradients."""

@@ -25,6 +25,8 @@ from core.training.session import Session
 from core.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from core.training.stage import Evaluated, StageRun
     from core.training.trial import Trained
 
@@ -104,6 +106,17 @@ class Run(Record):
     def build(self, stage: Stage, index: int, *, fresh: bool) -> Session:
         """Build a stage on the model."""
         return Session(self.material, stage, index, fresh=fresh)
+
+    @property
+    def taught(self) -> bool:
+        """Whether anything in it learns from teachers."""
+        return any(stage.kind == "distil" for stage in self.active)
+
+    def teacher_results(self, student: dict[str, list[np.ndarray]]) -> list[dict[str, Any]]:
+        """Score the teachers on gate and test, and find what the student, whose logits these are, lost of them."""
+        from core.training.distil.scores import teacher_results
+
+        return teacher_results(self.material, student, check=self.check)
 
     def told(self) -> dict[str, Any]:
         """Return what results.json holds beside that which every run leaves."""

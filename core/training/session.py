@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,11 @@ from core.training.material import Material
 from core.training.optim import Optimiser
 from core.training.prepare import prepare_stage
 from core.training.results import fingerprint
+
+if TYPE_CHECKING:
+    from core.training.distil.teaching import Teaching
+    from core.training.joint.teaching import JointTeaching
+    from core.training.stage import StageRun
 
 __all__ = ["Scored", "Session", "Step"]
 
@@ -126,6 +131,20 @@ class Session:
                 self.engine, cache, where=where, maps=self.maps, alike=self.alike, check=check, event=event
             )
             self.alike = self.engine.objective.alike
+
+    def teaching(self, part: StageRun, state: Mapping[str, Any] | None) -> Teaching | JointTeaching | None:
+        """Return what a stage does beside its steps where it has a teacher; None where it has none.
+
+        Parameters
+        ----------
+        part
+            The stage; its caches are filled.
+        state
+            What a checkpoint kept of that, where the stage is resumed.
+        """
+        from core.training.distil.teaching import Teaching
+
+        return None if self.engine.objective is None else Teaching(part, self.engine, state)
 
     def batches(self, epoch: int = 0, index: int = 0) -> Iterator[tuple[int, int, int, Any]]:
         """Yield (epoch, index, steps of that epoch, what :meth:`step` takes) without end, from a position on."""

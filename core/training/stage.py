@@ -25,6 +25,7 @@ from core.training.verdict import conclude
 
 if TYPE_CHECKING:
     from core.training.distil.teaching import Teaching
+    from core.training.joint.teaching import JointTeaching
     from core.training.run import Run
 
 __all__ = ["Evaluated", "StageRun", "run_stage"]
@@ -83,7 +84,7 @@ class StageRun(Returning):
         self.best_weights: dict[str, torch.Tensor] | None = None
         self._keep_best = keep_best
         self.ready = False
-        self.top = max(rate for name, rate in self.session.optimiser.base.items() if name != GROUP)
+        self.top = max(rate for name, rate in self.session.optimiser.base.items() if not name.startswith(GROUP))
         self.begun_again = 0
         self.repeating = False
         self.attempts: list[dict[str, Any]] = []
@@ -94,7 +95,7 @@ class StageRun(Returning):
         self._clock = time.monotonic()
         self.attempt = Attempt(self)
         #: What a stage with a teacher does beside its steps, and its state in the checkpoint that it goes on from.
-        self.teaching: Teaching | None = None
+        self.teaching: Teaching | JointTeaching | None = None
         self.taught: dict[str, Any] | None = None
         #: Looks at where a head points, for whoever wants to see it.
         self.pointing: PointerLooks | None = None
@@ -122,12 +123,8 @@ class StageRun(Returning):
         )  # fmt: skip
 
     def _begin_teaching(self) -> None:
-        objective = self.session.engine.objective
-        if objective is None or self.run.parent is not None:  # nobody looks at a trial, or changes it
-            return
-        from core.training.distil.teaching import Teaching
-
-        self.teaching = Teaching(self, objective, self.taught)
+        if self.run.parent is None:  # nobody looks at a trial, or changes it
+            self.teaching = self.session.teaching(self, self.taught)
 
     def _begin_pointing(self) -> None:
         if self.run.parent is not None:

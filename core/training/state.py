@@ -73,7 +73,7 @@ def state_of(run: Run) -> dict[str, Any]:
     place = [run.index, 0, 0, False]
     if current is not None:
         place = [run.index, current.attempt.number, current.attempt.own, current.done is not None]
-        place.append(current.teaching.controls.applied if current.teaching is not None else 0)
+        place.append(current.teaching.applied if current.teaching is not None else 0)
     assert run.keeper is not None
     return {
         "place": place, "index": run.index, "origin": run.origin, "stages": [stage.name for stage in run.active],

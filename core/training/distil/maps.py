@@ -97,8 +97,15 @@ def map_group(stage: Stage, maps: dict[str, torch.nn.Parameter]) -> list[GroupSp
     return [GroupSpec(GROUP, rate, 0.0, list(maps))]
 
 
-def stage_maps(prepared: Prepared) -> dict[str, torch.nn.Parameter]:
+def stage_maps(prepared: Prepared, where: str | None = None) -> dict[str, torch.nn.Parameter]:
     """Return the maps of a stage, from the sizes of its student and of its first teacher.
+
+    Parameters
+    ----------
+    prepared
+        The stage.
+    where
+        Its path in the plan, if it is not the material's.
 
     Raises
     ------
@@ -110,7 +117,7 @@ def stage_maps(prepared: Prepared) -> dict[str, torch.nn.Parameter]:
         return {}
     from core.training.distil.teacher import teacher_folder
 
-    where = f"{prepared.material.where(prepared.index)}.distil.teachers.0.source"
-    teacher = stored_sizes(teacher_folder(config.teachers[0].source, where=where).folder)
+    place = f"{where or prepared.material.where(prepared.index)}.distil.teachers.0.source"
+    teacher = stored_sizes(teacher_folder(config.teachers[0].source, where=place).folder)
     student = sizes_of(prepared.model.config, len(prepared.layers))
     return new_maps(needed_maps(config.states, student, teacher), prepared.seed, prepared.device)

@@ -160,10 +160,19 @@ class Objective:
         self._told: list[dict[str, torch.Tensor]] = []
         self._measures = False
 
-    def begin(self, own: int) -> None:
-        """Begin the step `own` of the stage, from 1."""
+    def begin(self, own: int, turn: int | None = None) -> None:
+        """Begin the step `own` of the stage, from 1.
+
+        Parameters
+        ----------
+        own
+            The step.
+        turn
+            Where other tasks have steps too, which of those with a batch of this one it is; 0: none of them, its
+            gradient is only looked at.
+        """
         self.weights = weights_at(self.config, own, self.steps)
-        self._measures = measured_at(own, terms=2 + len(self.config.states))
+        self._measures = measured_at(own if turn is None else turn, terms=2 + len(self.config.states))
 
     def value(self, name: str) -> float:
         """Return ``temperature``, ``alpha`` or ``differences`` as it holds now."""
@@ -231,6 +240,8 @@ class Objective:
                 weighted, [one for one in engine.prepared.parameters.values() if one.requires_grad]
             )
         self._told.append({**facts, **(_compared(mean, said, weights) if len(each) else {})})
+        if [factor for _, _, factor in terms if factor] == [terms[0][2]] == [1.0]:
+            return total  # the gold labels alone, to the last bit as without a teacher
         return sum(weighted.values(), start=hard.new_zeros(())) * weight
 
     def _parts(

@@ -92,8 +92,9 @@ def _answered(teacher: Teacher, encoded: Encoded, check: Callable[[], None]) -> 
 
 
 def teacher_results(
-    material: Material, student: Mapping[str, Sequence[np.ndarray]], *, check: Callable[[], None] = lambda: None
-) -> list[dict[str, Any]]:
+    material: Material, student: Mapping[str, Sequence[np.ndarray]], *, where: str | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Return what results.json says of the teachers of a run's stages, each once.
 
     Parameters
@@ -102,6 +103,8 @@ def teacher_results(
         The run's rows.
     student
         The student's logits of every feature, by role.
+    where
+        Path in the plan of what has the teachers, if it is not the stage's.
     check
         Called between batches; may raise to stop.
 
@@ -116,8 +119,8 @@ def teacher_results(
     for index, stage in enumerate(material.plan.active):
         for number, one in enumerate(stage.distil.teachers if stage.distil is not None else ()):
             if one.source not in found:
-                where = f"{material.where(index)}.distil.teachers.{number}.source"
-                teacher = load_teacher(one.source, material.task, where=where, names=one.labels)
+                place = f"{where or material.where(index)}.distil.teachers.{number}.source"
+                teacher = load_teacher(one.source, material.task, where=place, names=one.labels)
                 check_teacher(teacher, material.tokenizer, material.plan.model.max_length)
                 found[one.source] = _scored(teacher, material, student, check)
     return [{"source": source, **scores} for source, scores in found.items()]

@@ -123,7 +123,7 @@ class Strips:
         lengths = [length for read in reads for length in read.encoded.lengths]
         # Words that the data does not hold stand in the whole embedding only.
         foreign = any(read.foreign for read in reads)
-        embedding = engine.prepared.material.whole() if foreign else contextlib.nullcontext()
+        embedding = engine.prepared.whole() if foreign else contextlib.nullcontext()
         with embedding, engine.scoring(), torch.inference_mode():
             logits, _ = engine.forward(features, np.arange(len(features)), "pins", precision="fp32")
         values = logits.float().cpu().numpy()

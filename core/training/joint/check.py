@@ -5,6 +5,7 @@ What the run itself would refuse is asked of the same functions.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import numpy as np
 
 from core.config import Plan
 from core.config.joint import JointPlan
+from core.data.tasks.base import Encoded, Task
 from core.errors import BertloomError
 from core.training.batches import stage_seed
 from core.training.joint.leaks import TaskRows, without_leaks
+from core.training.joint.material import with_own_head
 from core.training.joint.schedule import Schedule
 from core.training.joint.tied import check_labels
 from core.training.material import ROLES, load_rows
@@ -40,20 +43,21 @@ def check_joint(joint: JointPlan, *, cache: Path) -> dict[str, Any]:
     -------
     dict
         ``findings`` [{"level", "key", "message", "advice"}], errors first; ``tasks`` [{"name", "rows" {role: rows},
-        "steps", "share", "examples", "cut_share", "labels"}], where ``steps`` are the batches that a task gets,
-        ``share`` is their part of all, and ``examples`` are the texts or windows that it trains on (None each where its
-        rows cannot be read); ``steps`` and ``round`` (steps of one epoch of every task), None while the rows of a task
-        cannot be read.
+        "steps", "share", "examples", "cut_share", "labels", "label_names", "answers"}], where ``steps`` are the batches
+        that a task gets, ``share`` is their part of all, ``examples`` are the texts or windows that it trains on, and
+        ``answers`` what a teacher is asked about them, see :func:`core.training.distil.forms.asked` (None each where
+        its rows cannot be read); ``steps`` and ``round`` (steps of one epoch of every task), None while the rows of a
+        task cannot be read.
     """
     findings: list[dict[str, Any]] = []
-    plans = [joint.plan_of(index) for index in range(len(joint.tasks))]
+    plans = [with_own_head(joint.plan_of(index), task.name) for index, task in enumerate(joint.tasks)]
     loaded = [_rows(f"tasks.{index}", plan, cache, findings) for index, plan in enumerate(plans)]
     beside = [
         _rows(f"beside.{index}", joint.plan_for(task), cache, findings) for index, task in enumerate(joint.beside)
     ]
     _labels(joint, plans, loaded, findings)
     roles = _leaks(joint, loaded, beside, findings)
-    lengths = [_lengths(joint, index, plan, roles[index], findings) for index, plan in enumerate(plans)]
+    lengths = [_lengths(joint, index, plan, roles[index], findings, cache) for index, plan in enumerate(plans)]
     answer: dict[str, Any] = {"findings": findings, "steps": None, "round": None}
     turns: list[int | None] = [None] * len(plans)
     counted = [one["lengths"] for one in lengths if one is not None and len(one["lengths"])]
@@ -74,6 +78,8 @@ def check_joint(joint: JointPlan, *, cache: Path) -> dict[str, Any]:
             "examples": None if encoded is None else len(encoded["lengths"]),
             "cut_share": None if encoded is None else encoded["cut_share"],
             "labels": None if rows is None else len(rows.labels),
+            "label_names": None if rows is None else list(rows.labels),
+            "answers": None if encoded is None else encoded["answers"],
         }
         for one, rows, encoded, turn in zip(joint.tasks, roles, lengths, turns, strict=True)
     ]  # fmt: skip
@@ -159,14 +165,38 @@ def _leaks(
     return kept
 
 
+def _teachers(
+    index: int, plan: Plan, task: Task, roles: Any, encoded: Encoded, tokenizer: Any, cache: Path
+) -> Iterator[dict[str, Any]]:
+    """Ask the teachers of a task whether they can teach it with this encoder, and whether their answers have room."""
+    from core.models import build_model, structure
+    from core.training.distil.rehearsal import teacher_findings
+
+    model, _ = build_model(plan.model, task, seed=plan.runtime.seed)
+    place, layers = f"tasks.{index}", list(structure(model).layers)
+    for level, key, found in teacher_findings(
+        plan.stages[0], place, task, model, tokenizer, layers, plan.model.max_length, roles.train, encoded, cache
+    ):
+        if not isinstance(found, BertloomError):
+            yield _finding(level, key, found)
+            continue
+        finding = _of_error(found, key)
+        named = found.where or ""
+        yield {**finding, "key": named} if named.startswith(f"{place}.distil") else finding
+
+
 def _lengths(
-    joint: JointPlan, index: int, plan: Plan, roles: Any, findings: list[dict[str, Any]]
+    joint: JointPlan, index: int, plan: Plan, roles: Any, findings: list[dict[str, Any]], cache: Path
 ) -> dict[str, Any] | None:
-    """Return the sub-words of a task's training examples, and which share of its texts is cut; None if unknown."""
+    """Return the sub-words of a task's training examples, and which share of its texts is cut; None if unknown.
+
+    Where the task has teachers, they are asked whether they can teach it.
+    """
     from core.data.tasks import task_for
     from core.models import load_tokenizer, resolve
     from core.training.demands import check_labels as check_class_weights
     from core.training.demands import check_metrics
+    from core.training.distil.forms import asked
 
     if roles is None:
         return None
@@ -177,6 +207,8 @@ def _lengths(
         words = plan.task.kind in ("tagging", "dependency")
         tokenizer = load_tokenizer(resolve(plan.model.source, plan.model.revision), words=words)
         encoded = task.encode(roles.train, tokenizer, plan.model.max_length)
+        if encoded.features and joint.tasks[index].distil is not None:
+            findings += _teachers(index, plan, task, roles, encoded, tokenizer, cache)
     except BertloomError as error:
         of_model = (error.where or "").split(".")[0] == "model"
         place = f"tasks.{index}"
@@ -191,6 +223,7 @@ def _lengths(
         )  # fmt: skip
     return {
         "lengths": np.asarray(encoded.lengths, dtype=np.int64), "cut_share": encoded.cut / max(1, len(roles.train)),
+        "answers": asked(task, encoded, roles.train) if encoded.features else None,
     }  # fmt: skip
 
 

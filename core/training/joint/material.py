@@ -22,7 +22,7 @@ from core.training.joint.schedule import Schedule
 from core.training.joint.tied import check_labels, check_tokenizers, tie
 from core.training.material import ROLES, Material, load_material, load_rows
 
-__all__ = ["JointMaterial", "load_joint", "single_plan"]
+__all__ = ["JointMaterial", "load_joint", "located", "single_plan", "with_own_head"]
 
 _STAGE = "stages.0."
 
@@ -145,6 +145,20 @@ def single_plan(joint: JointPlan) -> Plan:
     return first.model_copy(update={"name": joint.name, "stages": [joint.stage()]})
 
 
+def with_own_head(plan: Plan, task: str) -> Plan:
+    """Return a task's plan with its own head where the encoder is that of a joint run which has learnt it by this name.
+
+    The tasks of a joint run lie side by side, each with the same encoder.
+    """
+    place = Path(plan.model.source)
+    beside = place.parent / task
+    if plan.model.source.startswith("hub:") or place.parent.name != "best" or beside == place:
+        return plan
+    if not (beside / "config.json").is_file():
+        return plan
+    return plan.model_copy(update={"model": plan.model.model_copy(update={"source": str(beside)})})
+
+
 def load_joint(
     joint: JointPlan,
     cache: Path,
@@ -173,14 +187,14 @@ def load_joint(
     BertloomError
         If data, model or plan cannot be used, tasks do not fit each other, or texts leak between them.
     """
-    plans = [joint.plan_of(index) for index in range(len(joint.tasks))]
+    plans = [with_own_head(joint.plan_of(index), task.name) for index, task in enumerate(joint.tasks)]
     phase("data")
     rows: list[TaskRows] = []
     several = len(plans) + len(joint.beside) > 1
     for part, tasks in (("tasks", joint.tasks), ("beside", joint.beside)):
         for index, task in enumerate(tasks):
             check()
-            with _located(f"{part}.{index}", task.name, several=several):
+            with located(f"{part}.{index}", task.name, several=several):
                 loaded = load_rows(joint.plan_for(task), cache)
             rows.append(TaskRows(task.name, index, loaded, task.data.drop_duplicates, part))
     kinds = [(one.name, plan.task.kind) for one, plan in zip(joint.tasks, plans, strict=True)]
@@ -194,7 +208,7 @@ def load_joint(
             event("warning", notice)
     parts: list[Material] = []
     for index, (task, plan, own) in enumerate(zip(joint.tasks, plans, roles, strict=False)):  # those beside come last
-        with _located(f"tasks.{index}", task.name, several=several):
+        with located(f"tasks.{index}", task.name, several=several):
             parts.append(load_material(plan, cache, check=check, phase=phase, roles=own))
     check_tokenizers({one.name: part.tokenizer for one, part in zip(joint.tasks, parts, strict=True)})
     unjudged = [
@@ -238,7 +252,7 @@ def _report(roles: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _located(place: str, name: str, *, several: bool) -> Iterator[None]:
+def located(place: str, name: str, *, several: bool) -> Iterator[None]:
     """Let errors name the place in the joint plan, and the task where there are several."""
     try:
         yield

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.config import Stage
 from core.config.joint import JointPlan
 from core.training.context import Outcome, RunContext
@@ -72,6 +74,22 @@ class JointRun(Run):
     def build(self, stage: Stage, index: int, *, fresh: bool) -> Session:
         """Build the training on the tied models."""
         return JointSession(self.material, stage, index, fresh=fresh)
+
+    @property
+    def taught(self) -> bool:
+        """Whether a task learns from teachers."""
+        return bool(self.joint.taught)
+
+    def teacher_results(self, student: dict[str, list[np.ndarray]]) -> list[dict[str, Any]]:
+        """Score the teachers of each task on its gate and test rows, and find what the student lost of them."""
+        from core.training.distil.scores import teacher_results
+
+        found: list[dict[str, Any]] = []
+        for index, (name, part) in enumerate(zip(self.material.names, self.material.parts, strict=True)):
+            own = {key.rpartition("/")[2]: one for key, one in student.items() if key.rpartition("/")[0] == name}
+            scored = teacher_results(part, own, where=f"tasks.{index}", check=self.check)
+            found += [{"task": name, **one} for one in scored]
+        return found
 
     def told(self) -> dict[str, Any]:
         """Return what was trained of each task, and how their gradients lay to one another."""

@@ -36,14 +36,14 @@ class Scorer:
         self._tasks = list(zip(material.names, material.parts, engines, strict=True))
         self._shares = cast(CombinedTask, material.task).shares
         #: Logits of the last evaluation, task by task; none of a task without gate rows.
-        self._logits: dict[str, list[np.ndarray]] = {}
+        self.logits: dict[str, list[np.ndarray]] = {}
 
     def gate(self, *, details: bool, check: Callable[[], None]) -> Scored:
         """Evaluate every task's gate rows; see :meth:`core.training.joint.session.JointSession.score`."""
         started = time.perf_counter()
         metrics: dict[str, float] = {}
         told: dict[str, Any] = {}
-        self._logits = {}
+        self.logits.clear()
         for name, part, engine in self._tasks:
             encoded = part.encoded.get("gate")
             if encoded is None:
@@ -53,18 +53,23 @@ class Scorer:
             part.task.calibrate(logits, encoded, part.roles.gate)
             found = part.task.evaluate(logits, encoded, part.roles.gate, details=details)
             metrics.update({f"{name}/{metric}": float(value) for metric, value in found.metrics.items()})
-            told[name], self._logits[name] = found.details, logits
+            told[name], self.logits[name] = found.details, logits
         value = self._combined(metrics)
         whole = {COMBINED: math.nan if value is None else value, **metrics, "loss": mean_loss(metrics)}
         return Scored(Evaluation(whole, told), [], time.perf_counter() - started)
 
-    def roles(self, check: Callable[[], None]) -> tuple[dict[str, float], dict[str, Any]]:
-        """Score gate and test of every task: numbers by ``role/task/metric``, details by role and task."""
+    def roles(
+        self, check: Callable[[], None], keep: dict[str, list[np.ndarray]] | None = None
+    ) -> tuple[dict[str, float], dict[str, Any]]:
+        """Score gate and test of every task; see :meth:`core.training.joint.session.JointSession.score_roles`."""
         metrics: dict[str, float] = {}
         details: dict[str, Any] = {}
         by_role: dict[str, dict[str, float]] = {}
         for name, _, engine in self._tasks:
-            found, told = score_roles(engine, check)
+            own: dict[str, list[np.ndarray]] = {}
+            found, told = score_roles(engine, check, own)
+            if keep is not None:
+                keep.update({f"{name}/{role}": logits for role, logits in own.items()})
             for key, value in found.items():
                 role, _, metric = key.partition("/")
                 metrics[f"{role}/{name}/{metric}"] = by_role.setdefault(role, {})[f"{name}/{metric}"] = value
@@ -80,7 +85,7 @@ class Scorer:
         """Return how many classes the task that chose the fewest did choose, and of how many rows."""
         found: list[tuple[int, str]] = []
         for name, part, _ in self._tasks:
-            logits = self._logits.get(name)
+            logits = self.logits.get(name)
             if logits and sum(count > 0 for count in part.task.label_counts(part.encoded["gate"])) > 1:
                 found.append((distinct_predictions(logits, part.plan.task), f"{len(part.roles.gate)} ({name})"))
         return min(found) if found else None
@@ -88,8 +93,8 @@ class Scorer:
     def entropy(self) -> float:
         """Return the lowest of the tasks' mean entropies as a share of its maximum."""
         return min(
-            entropy_share(self._logits[name], part.encoded["gate"], part.plan.task)
-            for name, part, _ in self._tasks if name in self._logits
+            entropy_share(self.logits[name], part.encoded["gate"], part.plan.task)
+            for name, part, _ in self._tasks if name in self.logits
         )  # fmt: skip
 
     def majority(self, metric: str) -> float | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,9 +22,14 @@ from core.training.joint.guard import TaskLossGuard
 from core.training.joint.material import JointMaterial
 from core.training.joint.schedule import Parts, Stream
 from core.training.joint.scoring import Scorer
+from core.training.joint.taught import Taught
 from core.training.joint.weighting import LossWeights
 from core.training.prepare import Prepared, class_weights, frozen_depth
 from core.training.session import Scored, Session, Step
+
+if TYPE_CHECKING:
+    from core.training.joint.teaching import JointTeaching
+    from core.training.stage import StageRun
 
 __all__ = ["JointSession"]
 
@@ -89,14 +95,31 @@ class JointSession(Session):
         )
         depth = frozen_depth(part.units, frozen, len(part.layers))
         return Prepared(
-            part, stage, whole.index, whole.seed, [], frozen, depth, None, weights, whole.steps, whole.steps_per_epoch
-        )
+            part, stage, whole.index, whole.seed, [], frozen, depth, whole.rows, weights, whole.steps,
+            whole.steps_per_epoch,
+        )  # fmt: skip
 
     def _build_maps(self) -> dict[str, torch.nn.Parameter]:
-        return self.loss_weights.learnt
+        self.taught = Taught(self._names, self.engines)
+        return {**self.loss_weights.learnt, **self.taught.maps()}
 
     def _map_groups(self) -> list[GroupSpec]:
-        return self.loss_weights.group()
+        return [*self.loss_weights.group(), *self.taught.groups()]
+
+    def fill_caches(
+        self, cache: Path, *, check: Callable[[], None], event: Callable[..., None], phase: Callable[[str], None]
+    ) -> None:
+        """Compute, or find in the cache, activations of a frozen lower part and answers of each task's teachers."""
+        super().fill_caches(cache, check=check, event=event, phase=phase)
+        self.taught.open(cache, check=check, event=event, phase=phase)
+
+    def teaching(self, part: StageRun, state: Mapping[str, Any] | None) -> JointTeaching | None:
+        """Return what is done beside the steps for tasks with teachers; None where there are none."""
+        from core.training.joint.teaching import JointTeaching
+
+        named = self.named_engines()
+        engines = {name: named[name] for name in self.taught.tasks}
+        return JointTeaching(part, engines, self._scorer.logits, state) if engines else None
 
     # ---- steps -----------------------------------------------------------------------------------------------------
 
@@ -177,19 +200,25 @@ class JointSession(Session):
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Add a task's gradients; see :meth:`core.training.session.Session._backward`."""
         weights = self.loss_weights
+        # What is only looked at is no turn of the task, and what its objective tells of it is not kept.
+        if self.taught.tasks:
+            self.taught.begin(task, own, self.schedule.done(own)[task] if first == 0 else 0)
         weighted = weights.scale(task) is not None
         scale: Callable[[], torch.Tensor | None] | None = (lambda: weights.scale(task)) if weighted else None
         raw, divide = self._backward(self.engines[task], indices, own, scale=scale, first=first)
         if first == 0:
             weights.price(task, divide)
+        else:
+            self.taught.take(task)
         return raw, divide
 
     def _own(self, task: int) -> Iterator[torch.nn.Parameter]:
-        """Yield what only one task trains: its head, and the weight of its loss."""
+        """Yield what only one task trains: its head, its learned maps, and the weight of its loss."""
         part = self._parts[task]
         for name, parameter in part.model.named_parameters():
             if part.units[name] == "head":
                 yield parameter
+        yield from self.taught.maps_of(task)
         yield from list(self.loss_weights.learnt.values())[task : task + 1]
 
     def _look(self, task: int, own: int, divide: torch.Tensor | None) -> dict[str, torch.Tensor]:
@@ -216,7 +245,7 @@ class JointSession(Session):
         return self.conflicts.observe(found)
 
     def _of_task(self, task: int, raw: torch.Tensor) -> dict[str, torch.Tensor]:
-        told = {f"train/{self._names[task]}/loss": raw}
+        told = {f"train/{self._names[task]}/loss": raw, **self.taught.take(task)}
         if self.loss_weights.learnt:
             scale = self.loss_weights.scale(task)
             assert scale is not None
@@ -232,8 +261,11 @@ class JointSession(Session):
     def score_roles(
         self, check: Callable[[], None], keep: dict[str, list[np.ndarray]] | None = None
     ) -> tuple[dict[str, float], dict[str, Any]]:
-        """Score gate and test of every task: numbers by ``role/task/metric``, details by role and task."""
-        return self._scorer.roles(check)
+        """Score gate and test of every task: numbers by ``role/task/metric``, details by role and task.
+
+        `keep` is given each task's logits as ``task/role``.
+        """
+        return self._scorer.roles(check, keep)
 
     def loss_guard(self, config: GuardConfig) -> LossGuard:
         """Return what watches the losses, each task's by itself."""
@@ -255,10 +287,12 @@ class JointSession(Session):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what an exact resume needs beside tensors, as plain data."""
-        return {"examples": self.examples, "conflicts": self.conflicts.state_dict()}
+        return {"examples": self.examples, "conflicts": self.conflicts.state_dict(), "alike": self.taught.alike}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take what :meth:`state_dict` returned."""
         if state:
             self.examples = list(state["examples"])
             self.conflicts.load_state_dict(state["conflicts"], self.prepared.device)
+            for name, pairs in state.get("alike", {}).items():
+                self.taught.alike[name] = None if pairs is None else [(own, other) for own, other in pairs]
