@@ -19,7 +19,7 @@ from pages.ui.joint.files import show_plan
 from pages.ui.joint.form import joint_form
 from pages.ui.joint.held import SHARED
 from pages.ui.joint.mode import choose_mode, mode_switch, together
-from pages.ui.joint.tasks import use_demo
+from pages.ui.joint.ready import use_named
 from pages.ui.planner_check import check_part
 from pages.ui.planner_data import data_section, language_of
 from pages.ui.planner_describe import describe, language_mismatch, layers_of
@@ -141,7 +141,7 @@ def _submit(desk: Studio) -> None:
 def _from_address(desk: Studio) -> None:
     """Fill the form from an address, once.
 
-    ``?from=RUN``, ``?teacher=RUN``, ``?preset=NAME``, ``?model=FOLDER``, or ``?together=names-and-questions``.
+    ``?from=RUN``, ``?teacher=RUN``, ``?preset=NAME``, ``?model=FOLDER``, or ``?together=NAME`` of a ready joint plan.
     """
     if keys.RUN_ID in st.query_params:  # of the run's page, left over when a person comes back from there
         del st.query_params[keys.RUN_ID]
@@ -152,7 +152,7 @@ def _from_address(desk: Studio) -> None:
     try:
         choose_mode("together" in asked)
         if "together" in asked:
-            use_demo()
+            use_named(asked["together"])
         elif "from" in asked:
             run = desk.runs.find(asked["from"])
             plan = desk.runs.config(run.id) if run.kind == "joint" else desk.runs.plan(run.id)

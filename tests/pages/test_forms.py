@@ -441,7 +441,7 @@ def test_every_key_has_a_description() -> None:
 def test_ready_plans_are_valid(path: Path) -> None:
     plan = load_config(path)
     if isinstance(plan, JointPlan):
-        assert {one.data.source for one in plan.tasks} <= {"tweets", "tweet-questions"}
+        assert {one.data.source for one in plan.tasks} <= {"reviews", "tweets", "tweet-questions"}
         assert plan.model.source == "bundled"
         return
     assert isinstance(plan, Plan)

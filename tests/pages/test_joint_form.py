@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config.files import mapping_from_yaml
 from core.config.joint import JointPlan
-from core.config.joint_demo import names_and_questions
+from core.config.joint_demo import joint_plans, names_and_questions
 from pages.ui.joint.files import plan_of_text
 from pages.ui.joint.held import Joint, slot
 from tests.pages.fake_studio import FakeStudio
@@ -44,6 +44,10 @@ def own(app: AppTest, path: str) -> str:
     now = held(app)
     turn = now.turns.get(path, 0)
     return f"joint{now.generation}_{path}{f'_{turn}' if turn else ''}"
+
+
+def actions(app: AppTest, number: int) -> list[str]:
+    return [one.partition(": ")[2] for one in app.menu_button(key=f"joint_menu_{number}").options]
 
 
 def shared(app: AppTest, path: str) -> str:
@@ -159,9 +163,75 @@ def test_a_task_is_called_after_its_rows_until_somebody_names_it(
         app.button_group(key=f"{key(app, number, 'data.source')}_sample").set_value(name).run()
         assert [one.name for one in shown(app).tasks][1] == name
     app.text_input(key=own(app, f"{number}_name")).set_value("mine").run()
-    app.button(key=f"joint_remove_{held(app).order[0]}").click().run()
+    app.menu_button(key=f"joint_menu_{held(app).order[0]}").set_value("remove").run()
     assert [one.name for one in shown(app).tasks] == ["mine"]
-    assert app.button(key=f"joint_remove_{number}").disabled
+    assert actions(app, number) == ["Duplicate"]
+
+
+def test_tasks_change_places_and_are_duplicated_with_what_is_half_typed(
+    open_planner: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    app = opened(open_planner, together="names-and-questions")
+    first, second = held(app).order
+    app.button(key=f"joint_open_{second}").click().run()
+    app.number_input(key=own(app, f"{second}_head_lr")).set_value(2e-3)
+    app.number_input(key=key(app, second, "data.gate_share")).set_value(0.6)
+    app.number_input(key=key(app, second, "data.test_share")).set_value(0.6).run()
+    assert actions(app, first) == ["Duplicate", "Move down", "Remove"]
+    app.menu_button(key=f"joint_menu_{second}").set_value("up").run()
+    app.menu_button(key=f"joint_menu_{second}").set_value("duplicate").run()
+    now = held(app)
+    copied = now.order[1]
+    assert [now.name(number) for number in now.order] == ["questions", "questions 2", "names"]
+    assert now.open == copied
+    assert (now.own[copied]["head_lr"], now.wrong) == (2e-3, 2)  # the shares of both are wrong, each beside its fields
+    for number in (copied, second):
+        if now.open != number:
+            app.button(key=f"joint_open_{number}").click().run()
+        app.number_input(key=key(app, number, "data.gate_share")).set_value(0.2)
+        app.number_input(key=key(app, number, "data.test_share")).set_value(0.1).run()
+    app.text_input(key=own(app, f"{second}_name")).set_value("asked").run()
+    plan = shown(app)
+    assert [one.name for one in plan.tasks] == ["asked", "questions 2", "names"]
+    assert plan.tasks[1].model_copy(update={"name": "asked"}) == plan.tasks[0]
+    assert plan.tasks[2] == names_and_questions().tasks[0]
+
+
+def test_a_ready_plan_takes_the_place_of_the_form_which_comes_back(
+    open_planner: Callable[..., AppTest], studio: FakeStudio
+) -> None:
+    app = opened(open_planner)
+    assert not [one for one in app.button if one.key == "joint_back"]
+    app.text_input(key=shared(app, "name")).set_value("my own")
+    app.number_input(key=shared(app, "runtime.seed")).set_value(7)
+    app.number_input(key=own(app, "mixing_alpha")).set_value(0.25)
+    number = held(app).order[0]
+    app.number_input(key=key(app, number, "data.gate_share")).set_value(0.6)
+    app.number_input(key=key(app, number, "data.test_share")).set_value(0.6).run()
+    assert held(app).plan is None
+    app.button(key="joint_ready").click().run()
+    for one in joint_plans():
+        assert one.about in words(app)
+    app.button(key="joint_use_names-and-questions-pcgrad").click().run()
+    app.button(key="joint_ready").click().run()
+    app.button(key="joint_use_three-tasks").click().run()
+    wanted = next(one for one in joint_plans() if one.name == "three-tasks").plan()
+    plan = shown(app)
+    assert plan == wanted.model_copy(update={"runtime": plan.runtime})
+    assert plan.runtime.seed == 7
+    app.button(key="joint_back").click().run()
+    now = held(app)
+    assert (now.plan, now.before, len(now.order)) == (None, None, 1)  # what is half typed is there again
+    assert "must be below 1" in words(app)
+    app.number_input(key=key(app, now.order[0], "data.gate_share")).set_value(0.2).run()
+    plan = shown(app)
+    assert (plan.name, plan.mixing.alpha, plan.runtime.seed) == ("my own", 0.25, 7)
+    assert [(one.name, one.data.gate_share, one.data.test_share) for one in plan.tasks] == [("reviews", 0.2, 0.6)]
+
+
+def test_an_address_names_a_ready_plan(open_planner: Callable[..., AppTest], studio: FakeStudio) -> None:
+    app = open_planner(together="nothing")
+    assert "There is no ready plan 'nothing'" in words(app)
 
 
 def test_a_joint_run_opens_in_the_form_as_its_changed_copy(

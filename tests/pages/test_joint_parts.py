@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import Plan, load_config, plan_to_yaml
+from core.config import Plan, plan_to_yaml
 from core.config.files import mapping_from_yaml
 from core.config.joint import JointPlan, JointTask, JointTraining, MixingConfig
-from core.config.joint_demo import names_and_questions
+from core.config.joint_demo import ReadyJoint, example, joint_plans, names_and_questions
 from core.config.reference import config_keys
 from core.errors import ConfigError
 from pages.ui.joint.files import plan_of_text
@@ -160,7 +160,23 @@ def test_files_say_which_form_they_are_for() -> None:
         plan_of_text("kind: joint\ntasks:\n- name: a\n  tokenizer: other\n", "e.yaml")
 
 
-def test_the_ready_pair_is_the_file_in_the_docs() -> None:
-    file = ROOT / "docs" / "plans" / "names-and-questions.yaml"
-    assert load_config(file) == names_and_questions()
-    assert mapping_from_yaml(file.read_text(encoding="utf-8"), "file")[0]["kind"] == "joint"
+@pytest.mark.parametrize("one", joint_plans(), ids=lambda one: one.name)
+def test_the_ready_plans_are_the_files_in_the_docs(one: ReadyJoint) -> None:
+    text = (ROOT / "docs" / "plans" / f"{one.name}.yaml").read_text(encoding="utf-8")
+    assert text == example(one), "run python -m core.config.joint_demo"
+    assert plan_of_text(text, "file") == one.plan()
+    assert mapping_from_yaml(text, "file")[0]["kind"] == "joint"
+
+
+def test_ready_plans_differ_in_what_their_names_say() -> None:
+    found = {one.name: one.plan() for one in joint_plans()}
+    assert len({one.title for one in joint_plans()}) == len(found) == 5
+    pair = names_and_questions()
+    assert found["names-and-questions"] == pair
+    assert found["names-and-questions-weights"].mixing == MixingConfig(weights="uncertainty")
+    assert found["names-and-questions-pcgrad"].mixing == MixingConfig(pcgrad=True)
+    assert found["names-and-questions-pcgrad"].tasks == pair.tasks
+    assert [one.task.head for one in found["names-and-questions-pointers"].tasks] == ["pointer", "pointer"]
+    kinds = [one.task.kind for one in found["three-tasks"].tasks]
+    assert kinds == ["classification", "tagging", "question_answering"]
+    assert all(one.data.drop_duplicates for plan in found.values() for one in plan.tasks)

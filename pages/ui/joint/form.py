@@ -12,6 +12,7 @@ from pages.ui.components import page_header, paint_header
 from pages.ui.format import plain
 from pages.ui.joint.held import SHARED, Joint, draft_of, slot
 from pages.ui.joint.mode import mode_switch
+from pages.ui.joint.ready import back_button
 from pages.ui.joint.session import joint, load, starting_plan, sync
 from pages.ui.joint.side import CHECK, TIME, counted_of, hints_of, outlook
 from pages.ui.joint.tasks import tasks_section
@@ -51,6 +52,7 @@ def joint_form(desk: Studio) -> None:
     with st.container():
         if now.origin:
             st.caption(f":material/subdirectory_arrow_right: Loaded from {plain(now.origin, 120)}.")
+        back_button(now)
         if now.rest.get("beside"):
             names = ", ".join(str(one.get("name")) for one in now.rest["beside"])
             st.caption(f":material/info: Rows are left out as if these were learnt too: {plain(names, 200)}.")

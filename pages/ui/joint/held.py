@@ -11,10 +11,29 @@ from core.config.reference import Key, config_keys
 from core.errors import BertloomError
 from pages.ui.planner_draft import Draft, draft, using
 
-__all__ = ["SHARED", "STAGE", "Joint", "draft_of", "key_of", "problem_key", "schema_of", "slot"]
+__all__ = ["SHARED", "STAGE", "Before", "Joint", "draft_of", "key_of", "problem_key", "schema_of", "slot"]
 
 #: Name of the draft that holds what all tasks share, and where its only stage lies.
 SHARED, STAGE = "_joint_", "stages.0."
+
+
+@dataclass
+class Before:
+    """What the form held before a ready plan took its place.
+
+    Parameters
+    ----------
+    held
+        The joint plan.
+    drafts
+        Its drafts, by name.
+    taken
+        The ready plan, as the form had it then: as long as the form has it, nothing newer can be lost.
+    """
+
+    held: Joint
+    drafts: dict[str, Draft]
+    taken: JointPlan | None = None
 
 
 @dataclass
@@ -45,6 +64,8 @@ class Joint:
         Messages that stand beside no field.
     extra
         How many things keep a valid plan from being executed with this encoder or these tasks.
+    before
+        What a ready plan took the place of, if one did.
     """
 
     order: list[int] = field(default_factory=list)
@@ -66,6 +87,7 @@ class Joint:
     problems: dict[str, str] = field(default_factory=dict)
     loose: list[str] = field(default_factory=list)
     extra: int = 0
+    before: Before | None = None
 
     @property
     def wrong(self) -> int:

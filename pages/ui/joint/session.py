@@ -6,22 +6,28 @@ A task's draft is named after the number that it got when it came, not after its
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import streamlit as st
 from pydantic import ValidationError
 
 from core.config.joint import JointPlan, JointTask
-from pages.ui.joint.held import SHARED, Joint, draft_of, key_of, schema_of, slot
+from pages.ui.joint.held import SHARED, Before, Joint, draft_of, key_of, schema_of, slot
 from pages.ui.joint.messages import check
 from pages.ui.joint.parts import OF_STAGE, OWN, from_single, own_values, parts_of, task_name, task_state
 from pages.ui.planner_draft import Draft, discard, draft, starter_plan, using
 from pages.ui.planner_draft import load as load_single
 from pages.ui.planner_draft import sync as sync_single
 
-__all__ = ["add_task", "joint", "load", "open_task", "remove_task", "starting_plan", "sync"]
+__all__ = [
+    "MOST", "add_task", "duplicate_task", "joint", "load", "move_task", "open_task", "put_back", "remove_task",
+    "starting_plan", "sync",
+]  # fmt: skip
 
 _SLOT = "joint_plan"
+#: As many tasks as a plan may have.
+MOST = 12
 
 
 def joint() -> Joint:
@@ -58,9 +64,30 @@ def load(plan: JointPlan, *, origin: str = "", parent: str | None = None) -> Joi
     now.mixing, now.rest, now.given, now.turns = parts.mixing, parts.rest, {}, {}
     now.generation += 1
     now.open = now.order[0] if len(now.order) == 1 else None
-    now.origin, now.parent = origin, parent
+    now.origin, now.parent, now.before = origin, parent, None
     check(now)
     return now
+
+
+def put_back(before: Before) -> None:
+    """Let the form hold again what it held before, valid or not; its fields get new widgets."""
+    now, held = joint(), before.held
+    for number in now.order:
+        discard(slot(number))
+    numbers = {number: now.fresh + at for at, number in enumerate(held.order)}
+    names = {SHARED: SHARED, **{slot(old): slot(new) for old, new in numbers.items()}}
+    for name, kept in before.drafts.items():
+        with using(names[name]):
+            here = load_single(kept.nearest())
+            here.state, here.good = dict(kept.state), dict(kept.good)
+    now.order, now.fresh = list(numbers.values()), now.fresh + len(numbers)
+    now.own = {numbers[old]: values for old, values in held.own.items()}
+    now.called = {numbers[old]: values for old, values in held.called.items()}
+    now.mixing, now.rest, now.given, now.turns = held.mixing, held.rest, {}, {}
+    now.generation += 1
+    now.open = None if held.open is None else numbers.get(held.open)
+    now.origin, now.parent, now.before = held.origin, held.parent, None
+    sync()
 
 
 def sync() -> Joint:
@@ -107,6 +134,38 @@ def remove_task(number: int) -> None:
     discard(slot(number))
     if now.open == number:
         now.open = None
+    sync()
+
+
+def move_task(number: int, by: int) -> None:
+    """Move a task up (-1) or down (1), from a callback. It keeps its widgets."""
+    now = sync()
+    at = now.order.index(number) if number in now.order else -1
+    if at < 0 or not 0 <= at + by < len(now.order):
+        return
+    now.order[at], now.order[at + by] = now.order[at + by], now.order[at]
+    sync()
+
+
+def duplicate_task(number: int) -> None:
+    """Put a copy behind a task, valid or not, and show its fields, from a callback."""
+    now = sync()
+    if number not in now.order or len(now.order) >= MOST:
+        return
+    source, fresh = draft_of(number), now.fresh
+    now.fresh += 1
+    name = str(now.own[number]["name"] or "task")
+    taken = {now.name(one).casefold() for one in now.order}
+    free = (f"{name[:36].rstrip()} {count}" for count in range(2, MOST + 2))
+    now.own[fresh] = {
+        **copy.deepcopy(now.own[number]),
+        "name": next(one for one in free if one.casefold() not in taken),
+    }
+    now.order.insert(now.order.index(number) + 1, fresh)
+    with using(slot(fresh)):
+        twin = load_single(source.nearest())
+        twin.state, twin.good = copy.deepcopy(source.state), copy.deepcopy(source.good)
+    now.open = fresh
     sync()
 
 

@@ -10,12 +10,11 @@ import streamlit as st
 
 from core.api import Studio
 from core.config.joint import JointTask
-from core.config.joint_demo import names_and_questions
-from pages.ui.components import notice
 from pages.ui.format import count, percent, plain
 from pages.ui.joint.held import Joint, draft_of, slot
 from pages.ui.joint.parts import task_name
-from pages.ui.joint.session import add_task, joint, load, open_task, remove_task
+from pages.ui.joint.ready import OPEN, open_ready, ready_plans
+from pages.ui.joint.session import MOST, add_task, duplicate_task, joint, move_task, open_task, remove_task
 from pages.ui.joint.widgets import own_field
 from pages.ui.joint.words import TITLES
 from pages.ui.planner_check import check_part
@@ -25,10 +24,14 @@ from pages.ui.planner_draft import once, using
 from pages.ui.planner_sets import checks_itself
 from pages.ui.planner_widgets import fields, section
 
-__all__ = ["tasks_section", "use_demo"]
+__all__ = ["tasks_section"]
 
-#: As many as a plan may have.
-MOST = 12
+_ACTIONS = {
+    "duplicate": ":material/content_copy: Duplicate",
+    "up": ":material/arrow_upward: Move up",
+    "down": ":material/arrow_downward: Move down",
+    "remove": ":material/delete: Remove",
+}
 _TASK_FIELDS = ("stages.0.class_weights", "stages.0.label_smoothing")
 
 
@@ -62,10 +65,11 @@ def tasks_section(now: Joint, studio: Studio, counted: Mapping[str, Any], hint: 
                 on_click=once("joint add", _add), args=(studio,),
             )  # fmt: skip
             st.button(
-                "Names and questions", icon=":material/auto_awesome:", type="tertiary", key="joint_demo",
-                on_click=use_demo,
-                help="The ready pair: names in tweets and questions about the same tweets, on bundled rows.",
+                "Ready plans", icon=":material/auto_awesome_motion:", key="joint_ready", on_click=open_ready,
+                help="Tasks on bundled rows, with the ways of learning them together.",
             )  # fmt: skip
+        if st.session_state.get(OPEN):
+            ready_plans()
         told = list(counted.get("tasks") or [])
         keys = [str(one["key"]) for one in counted.get("findings") or () if one["level"] == "error"]
         for at, number in enumerate(now.order):
@@ -74,14 +78,8 @@ def tasks_section(now: Joint, studio: Studio, counted: Mapping[str, Any], hint: 
                 _line(now, number, told[at] if at < len(told) else {}, wrong)
                 with st.container():
                     if now.open == number:
-                        language = _fields(now, studio, number, hint)
+                        language = _fields(now, studio, number, hint, told[at] if at < len(told) else {})
     return language
-
-
-def use_demo() -> None:
-    """Fill the form with the ready pair, from a callback."""
-    load(names_and_questions(), origin="the ready pair: names and questions")
-    notice("The form holds names and questions now.")
 
 
 def _add(studio: Studio) -> None:
@@ -110,11 +108,7 @@ def _line(now: Joint, number: int, told: Mapping[str, Any], wrong: int) -> None:
             on_click=once(f"joint open {number}", open_task), args=(number,),
             help="Hide its fields" if shown else "Show its data and settings",
         )  # fmt: skip
-        st.button(
-            "Remove", key=f"joint_remove_{number}", icon=":material/delete:", type="tertiary",
-            disabled=len(now.order) == 1, on_click=remove_task, args=(number,),
-            help="One task has to stay." if len(now.order) == 1 else f"Removes {plain(now.name(number), 40)}.",
-        )  # fmt: skip
+        _menu(now, number)
     state = draft_of(number).state
     source = str(state.get("data.source") or "")
     parts = [TITLES.get(str(state.get("task.kind")), ""), PurePath(source).name or source]
@@ -126,7 +120,34 @@ def _line(now: Joint, number: int, told: Mapping[str, Any], wrong: int) -> None:
     st.caption(plain(" · ".join(part for part in parts if part)) + mend)
 
 
-def _fields(now: Joint, studio: Studio, number: int, hint: str | None) -> str | None:
+def _menu(now: Joint, number: int) -> None:
+    at, last = now.order.index(number), len(now.order) - 1
+    options = [
+        *(["duplicate"] if len(now.order) < MOST else []), *(["up"] if at else []), *(["down"] if at < last else []),
+        *(["remove"] if last else []),  # one task has to stay
+    ]  # fmt: skip
+    key = f"joint_menu_{number}"
+
+    def chosen() -> None:
+        what = st.session_state[key]
+        once(f"{key} {what}", _act)(what, number)
+
+    st.menu_button(
+        "Actions", options, key=key, on_click=chosen, format_func=lambda name: _ACTIONS[name], icon=":material/tune:",
+        type="tertiary", disabled=not options,
+    )  # fmt: skip
+
+
+def _act(what: str, number: int) -> None:
+    if what == "duplicate":
+        duplicate_task(number)
+    elif what == "remove":
+        remove_task(number)
+    else:
+        move_task(number, -1 if what == "up" else 1)
+
+
+def _fields(now: Joint, studio: Studio, number: int, hint: str | None, told: Mapping[str, Any]) -> str | None:
     """Draw the fields of a task, and return the language of its rows."""
     own_field(now, f"{number}_name")
     with using(slot(number)) as one:
