@@ -74,7 +74,8 @@ def arms_svg(panels: Sequence[Panel], *, title: str, marked: str = "", width: in
     """
     names = list(dict.fromkeys(row.name for panel in panels for row in panel.rows))
     height = _TOP + _ROW * max(1, len(names)) + _BELOW
-    inner = (width - _LEFT - _RIGHT - _GAP * (len(panels) - 1)) / len(panels)
+    left = max(_LEFT, 28 + 7 * max(map(len, names), default=0))  # 7 pixels a letter are enough
+    inner = (width - left - _RIGHT - _GAP * (len(panels) - 1)) / len(panels)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
         f' role="img" aria-label={quoteattr(title)} font-family="\'Source Sans 3\', system-ui, sans-serif">',
@@ -85,9 +86,9 @@ def arms_svg(panels: Sequence[Panel], *, title: str, marked: str = "", width: in
     ]
     for at, name in enumerate(names):
         heavy = 600 if name == marked else 400
-        parts.append(_words(name, _LEFT - 16, _middle(at) + 4.5, anchor="end", weight=heavy))
+        parts.append(_words(name, left - 16, _middle(at) + 4.5, anchor="end", weight=heavy))
     for number, panel in enumerate(panels):
-        parts += _panel(panel, names, marked, _LEFT + number * (inner + _GAP), inner)
+        parts += _panel(panel, names, marked, left + number * (inner + _GAP), inner)
     parts.append(_words("dots: one seed each; bars: mean and 95 % t-interval of it", width - _RIGHT, height - 14,
                         anchor="end", kind="muted"))  # fmt: skip
     return "\n".join([*parts, "</svg>", ""])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.config.comparison import Comparison
+from core.render.arms_svg import ArmRow, Panel, arms_svg
 from core.runs.compare import LEAST_SEEDS
 from core.studies.comparing.plans import jobs_of
 from core.studies.comparing.records import ChildRun
@@ -13,7 +14,7 @@ from core.studies.comparing.tables import costs, standings
 from core.studies.comparing.verdicts import transfer_of, verdicts_of
 from tests.benchmarks.strategies_arms import ABLATED, RULES, SEEDS, comparison, judged
 
-__all__ = ["page"]
+__all__ = ["page", "picture"]
 
 _METRICS = {"strict_f1": "strict F1 of entities", "f1": "F1 of answers"}
 _FLAGS = {
@@ -58,11 +59,31 @@ def page(results: Mapping[str, Sequence[ChildRun]]) -> str:
         Rule → records of its runs.
     """
     lines = [_introduction(results), ""]
+    if any(results.values()):
+        lines += [
+            "![Scores of all strategies under both rules, a dot a seed, mean and interval](pictures/strategies.svg)",
+            "",
+        ]
     for rule in RULES:
         lines += [f"## Equal {rule}", "", *_missing(rule, results[rule])]
         lines += _family(judged(rule, "ways"), results[rule])
     lines += ["## The pointer head without its parts", "", *_pointer(results["steps"])]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def picture(results: Mapping[str, Sequence[ChildRun]]) -> str:
+    """Return the scores of all strategies under both rules as SVG."""
+    panels = []
+    for task in comparison("steps").tasks:
+        rows = []
+        for rule in RULES:
+            for one in standings(comparison(rule), results[rule]):
+                if one["task"] == task.name and one["mean"] is not None:
+                    bounds = one["interval"] and (one["interval"][0], one["interval"][1])
+                    name = f"{one['strategy']}, equal {rule}"
+                    rows.append(ArmRow(name, tuple(one["values"].values()), one["mean"], bounds))
+        panels.append(Panel(f"{task.name}: {_METRICS.get(task.score, task.score)}", tuple(rows), percent=True))
+    return arms_svg(panels, title=f"Strategies, up to {SEEDS} seeds each")
 
 
 def _introduction(results: Mapping[str, Sequence[ChildRun]]) -> str:

@@ -28,6 +28,7 @@ __all__ = ["PAGE", "RESULTS", "main", "measure", "missing", "read_results"]
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results" / "strategies"
 PAGE = ROOT / "docs" / "strategies.md"
+PICTURE = ROOT / "docs" / "pictures" / "strategies.svg"
 _Found = tuple[str, Comparison, Job]
 
 
@@ -79,9 +80,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.render:
         measure(missing([arguments.rule] if arguments.rule else RULES, arguments.seed), arguments.minutes)
-    from tests.benchmarks.report_strategies import page
+    from tests.benchmarks.report_strategies import page, picture
 
-    PAGE.write_text(page({rule: read_results(rule) for rule in RULES}), encoding="utf-8")
+    results = {rule: read_results(rule) for rule in RULES}
+    PAGE.write_text(page(results), encoding="utf-8")
+    PICTURE.write_text(picture(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from core.config.joint import JointPlan
 from core.studies.comparing.plans import Job, digest_of, jobs_of, plan_of
 from core.studies.comparing.records import ChildRun, TaskResult, write_child
 from tests.benchmarks import strategies
-from tests.benchmarks.report_strategies import page
+from tests.benchmarks.report_strategies import page, picture
 from tests.benchmarks.strategies_arms import ABLATED, RULES, SEEDS, WAYS, comparison, judged
 
 #: Made-up scores by strategy; the pointer head loses three points without its memory.
@@ -79,7 +79,9 @@ def test_runs_that_are_there_are_not_made_again(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(strategies, "RESULTS", tmp_path)
     before = strategies.missing()
     assert len(before) == SEEDS * (9 + 5)
-    assert [one[2].seed for one in before] == sorted(one[2].seed for one in before)
+    order = [(one[2].strategy.name in ABLATED, one[2].seed) for one in before]
+    assert order == sorted(order)
+    assert {one[2].seed for one in strategies.missing(["examples"], [1, 3])} == {1, 3}
     rule, _, job = before[0]
     write_child(tmp_path / rule, made(rule, job))
     assert next(one[2].key for one in strategies.missing() if one[0] == rule) != job.key
@@ -107,6 +109,14 @@ def test_nothing_is_judged_before_all_seeds_are_there() -> None:
     assert "is better than" not in told
     assert "no verdict" in told
     assert "Not measured yet." in page({rule: [] for rule in RULES})
+
+
+def test_the_picture_has_a_row_for_every_strategy_under_every_rule_and_a_dot_for_every_score() -> None:
+    drawn = picture(everything())
+    for name in ("single, equal steps", "joint, equal examples", "pointer, no memory, equal steps"):
+        assert f">{name}</text>" in drawn
+    assert drawn.count("<circle") == 2 * SEEDS * (5 + 3)
+    assert picture({rule: [] for rule in RULES}).count("<circle") == 0
 
 
 def test_both_families_are_of_one_experiment() -> None:
