@@ -14,6 +14,7 @@ from rich.table import Table
 
 import core
 from core.cli import claims, compare, data, decisions, distil, findings, graph, model, plan, predict, runs, search
+from core.cli import report as run_report
 from core.cli.output import FAILED, USAGE, JsonOption, answer, errors, fail, note
 from core.errors import ConfigError
 
@@ -38,6 +39,7 @@ runs.register(app)
 decisions.register(app)
 predict.register(app)
 findings.register(app)
+run_report.register(app)
 app.add_typer(distil.app, name="distil")
 distil.register(app)
 

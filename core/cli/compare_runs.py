@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from core.cli.output import CANCELLED, DONE, FAILED, JsonOption, answer, console, errors, note, visible
+from core.cli.report import HtmlOption, MarkdownOption, written
 from core.cli.runs import follow
 from core.config import Comparison, apply_sets
 from core.config.comparison_file import comparison_yaml, preset, presets
 from core.config.files import mapping_from_yaml, read_text, validated
-from core.errors import ConfigError, StorageError
+from core.errors import ConfigError
 from core.runs.records import RunRecord, Status
 
 __all__ = ["new_comparison", "register"]
@@ -199,12 +200,11 @@ def show(
 
 def report(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="A comparison: its id, the start of it, or its name.")],
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page that needs no other file.")] = None,
-    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write Markdown.")] = None,
+    html: HtmlOption = None,
+    markdown: MarkdownOption = None,
     as_json: bool = JsonOption,
 ) -> None:
-    """Report a comparison: verdicts, figures, costs, data hashes, plan, environment, and what repeats it."""
-    from core.render.comparison_page import html_report, markdown_report
+    """Report a comparison: verdicts, figures, costs, where heads point, data, plan, environment, what repeats it."""
     from core.render.comparison_report import blocks
 
     with errors(as_json):
@@ -212,18 +212,9 @@ def report(
         if html is None and markdown is None and not as_json:
             expected = "--html FILE, --markdown FILE or --json"
             raise ConfigError("Say what to write.", where="compare report", expected=expected)
-        found = blocks(view, comparison_yaml(config))
-        written = []
-        for path, text in ((html, html_report), (markdown, markdown_report)):
-            if path is None:
-                continue
-            try:
-                path.write_text(text(found), encoding="utf-8")
-            except OSError as error:
-                raise StorageError(f"The report cannot be written: {error.strerror}.", where=str(path)) from error
-            written.append(str(path))
-        value = {**view, "files": written}
-        answer(value, as_json=as_json, text="\n".join(written))
+        found = blocks(view, comparison_yaml(config), _pointed(view["id"]))
+        value = {**view, "files": written(found, html, markdown)}
+        answer(value, as_json=as_json, text="\n".join(value["files"]))
 
 
 def _looked_up(run_id: str) -> tuple[dict[str, Any], Comparison]:
@@ -233,6 +224,16 @@ def _looked_up(run_id: str) -> tuple[dict[str, Any], Comparison]:
     try:
         record = studio.runs.find(run_id)
         return studio.comparisons.view(record.id), studio.comparisons.config(record.id)
+    finally:
+        studio.close()
+
+
+def _pointed(run_id: str) -> list[dict[str, Any]]:
+    from core.api import Studio
+
+    studio = Studio(watch=False)
+    try:
+        return studio.comparisons.pointed(run_id)
     finally:
         studio.close()
 

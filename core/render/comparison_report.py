@@ -8,6 +8,7 @@ from typing import Any
 from core.render.arms_svg import ArmRow, Panel, arms_svg
 from core.render.comparison_svg import curves_svg, differences_svg
 from core.render.conflict_report import conflict_blocks
+from core.render.pointer_report import pointer_blocks
 from core.render.report_block import Block, percent, points
 
 __all__ = ["Block", "answer_words", "blocks", "percent", "points"]
@@ -57,7 +58,7 @@ def _heads_words(value: Mapping[str, Any], words: Sequence[str], gold: Any) -> s
     return f"{len(wrong)} wrong: {', '.join(wrong)}" if wrong else "all right"
 
 
-def blocks(view: Mapping[str, Any], plan: str) -> list[Block]:
+def blocks(view: Mapping[str, Any], plan: str, pointed: Sequence[Mapping[str, Any]] = ()) -> list[Block]:
     """Return the report's blocks.
 
     Parameters
@@ -66,6 +67,8 @@ def blocks(view: Mapping[str, Any], plan: str) -> list[Block]:
         As :meth:`core.studies.comparing.desk.ComparisonDesk.view` gives it.
     plan
         The comparison as YAML.
+    pointed
+        As :meth:`core.studies.comparing.desk.ComparisonDesk.pointed` gives it.
     """
     config = view["config"]
     found = [Block("title", f"Comparison: {view['name']}"), Block("words", _summary(view))]
@@ -75,7 +78,7 @@ def blocks(view: Mapping[str, Any], plan: str) -> list[Block]:
     found += [Block("heading", "Cost of one seed, all tasks together"), _costs(view)]
     found += [*_transfer(view), *conflict_blocks(view)]
     found += _breakdown(view)
-    found += _disagreements(view)
+    found += [*_disagreements(view), *pointer_blocks(pointed)]
     found += [Block("heading", "Data"), _data(view), Block("heading", "Runs"), _runs(view)]
     found += [Block("heading", "Environment"), _environment(view["environment"])]
     found += [Block("heading", "To repeat it"), *_commands(view, plan)]

@@ -15,7 +15,15 @@ from core.render.tree_svg import Arc, arcs_of
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["learning_map", "learnt_shares", "learnt_targets", "pointer_arcs", "pointer_map"]
+__all__ = [
+    "answered_cells",
+    "gold_cells",
+    "learning_map",
+    "learnt_shares",
+    "learnt_targets",
+    "pointer_arcs",
+    "pointer_map",
+]
 
 View = Mapping[str, Any]
 _WORD = 16
@@ -55,7 +63,7 @@ def pointer_map(view: View, look: Look, *, gold: Mapping[str, Any] | None = None
     )  # fmt: skip
     if not memory:
         for name, cells, symbol, colour in (
-            ("answer", _answered(view), "x-thin", look.text), ("gold", _gold_cells(view, gold), "square-open",
+            ("answer", answered_cells(view), "x-thin", look.text), ("gold", gold_cells(view, gold), "square-open",
                                                                look.colour(1)),
         ):  # fmt: skip
             if cells:
@@ -93,13 +101,15 @@ def _texts(view: View, *, memory: bool) -> tuple[str, str, str]:
     return "Pointers", what, "%{customdata[0]} → %{customdata[1]}: %{z:.1%}"
 
 
-def _answered(view: View) -> list[tuple[int, int]]:
+def answered_cells(view: View) -> list[tuple[int, int]]:
+    """Return row and column in the shares of everything that is answered."""
     if view["kind"] == "stretches":
         return [(one["first"], one["last"]) for one in view["spans"] or ()]
     return list(enumerate(view["pointed"]))
 
 
-def _gold_cells(view: View, gold: Mapping[str, Any] | None) -> list[tuple[int, int]]:
+def gold_cells(view: View, gold: Mapping[str, Any] | None) -> list[tuple[int, int]]:
+    """Return row and column in the shares of what is right; none where nobody knows, or it stands outside."""
     if gold is None:
         return []
     if view["kind"] == "stretches":
@@ -166,7 +176,7 @@ def learnt_targets(looks: Sequence[View], gold: Mapping[str, Any] | None) -> lis
         What is right.
     """
     last = looks[-1]
-    cells = _gold_cells(last, gold) or _answered(last)
+    cells = gold_cells(last, gold) or answered_cells(last)
     columns = [last["slot"], *last["columns"]] if last["slot"] else list(last["columns"])
     join = " … " if last["kind"] == "stretches" else " → "
     return [(f"{last['rows'][row]}{join}{columns[column]}", row, column) for row, column in cells]
@@ -192,7 +202,7 @@ def learning_map(looks: Sequence[View], look: Look, *, gold: Mapping[str, Any] |
     import plotly.graph_objects as go
 
     targets = learnt_targets(looks, gold)
-    right = gold is not None and bool(_gold_cells(looks[-1], gold))
+    right = gold is not None and bool(gold_cells(looks[-1], gold))
     title = "Probability of the right pointer" if right else "Probability of the last look's pointers"
     names = [safe_text(name, 34) for name, _, _ in targets]
     figure = base_figure(title, "step", "", look, height=max(230, 120 + 22 * len(targets)))

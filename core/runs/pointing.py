@@ -9,7 +9,7 @@ from typing import Any
 from core.training.diary import read_diary
 from core.training.pointing import FILE, SCALE
 
-__all__ = ["pointer_looks", "pointing_tasks"]
+__all__ = ["pointer_looks", "pointing_tasks", "sentences_of_test"]
 
 
 def pointer_looks(folder: Path) -> list[dict[str, Any]]:
@@ -39,6 +39,23 @@ def pointer_looks(folder: Path) -> list[dict[str, Any]]:
         for one in found.values() if one["looks"]
     ]  # fmt: skip
     return sorted(told, key=lambda one: (one["task"], one["role"] == "test"))
+
+
+def sentences_of_test(folder: Path, most: int = 2) -> dict[str, list[dict[str, Any]]]:
+    """Return the first test sentences that a run looked at, as :func:`pointer_looks` gives them, by task.
+
+    Parameters
+    ----------
+    folder
+        The run's.
+    most
+        Sentences of each task at most.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in pointer_looks(folder):
+        if one["role"] == "test" and len(found.get(one["task"], ())) < most:
+            found.setdefault(one["task"], []).append(one)
+    return found
 
 
 def pointing_tasks(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -9,10 +9,12 @@ from typing import Any
 import streamlit as st
 
 from core.render.joint_figures import What
-from core.runs.records import RunRecord
+from core.runs.records import RunRecord, Status
 from core.studies.comparing.conflicts import unit_place
 from pages.ui.components import empty_state
 from pages.ui.format import count, number, percent, plain
+from pages.ui.joint.compared import compared_every
+from pages.ui.run_report import report_part
 from pages.ui.run_results import circumstances, scores_part
 from pages.ui.run_tabs import try_tab
 from pages.ui.studio import studio
@@ -56,6 +58,7 @@ def joint_tab(run: RunRecord) -> None:
     _conflicts(run, names, (results or {}).get("conflicts"))
     if results:
         circumstances(results)
+        report_part(run)
 
 
 def joint_try_tab(run: RunRecord) -> None:
@@ -148,6 +151,16 @@ def map_rows(
     return units, steps, rows
 
 
+def _not_compared(run: RunRecord) -> str:
+    every = compared_every(run.plan)
+    if every == 0:
+        return "The tasks' gradients are not compared: mixing.monitor_every is 0, or the encoder is frozen."
+    steps = "some steps" if every is None else f"{count(every)} steps"
+    if run.status.active or run.status in (Status.QUEUED, Status.PAUSED):
+        return f"The tasks' gradients are compared for the first time after {steps}."
+    return f"The run ended before its tasks' gradients were compared for the first time, after {steps}."
+
+
 def _conflicts(run: RunRecord, names: Sequence[str], found: Mapping[str, Any] | None) -> None:
     from core.render.joint_figures import conflict_map, negative
     from core.render.look import CONFIG
@@ -172,7 +185,7 @@ def _conflicts(run: RunRecord, names: Sequence[str], found: Mapping[str, Any] | 
     series = studio().runs.series(run.id, names=wanted, max_points=_MOST_POINTS).series if wanted else {}
     units, steps, rows = map_rows(series, pair, what)
     if not steps:
-        st.caption("The tasks' gradients have not been compared yet, or mixing.monitor_every is 0.")
+        st.caption(_not_compared(run))
         return
     if drawn == "rate":
         steps, rows = negative(steps, rows)

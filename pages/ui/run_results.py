@@ -11,6 +11,7 @@ from core.runs.records import RunRecord, Status
 from pages.ui.components import Card, card_row, empty_state
 from pages.ui.format import count, interval, metric_name, metric_value, number, percent, plain
 from pages.ui.run_answers import answer_cards, answers_part
+from pages.ui.run_report import report_part
 from pages.ui.run_sets import sets_part
 from pages.ui.run_stages import estimate_part, stages_part
 from pages.ui.run_trees import tree_cards, trees_part
@@ -55,6 +56,8 @@ def results_tab(run: RunRecord) -> None:
     if results:
         with right:
             circumstances(results)
+        if run.kind == "train":
+            report_part(run)
 
 
 def scores_part(

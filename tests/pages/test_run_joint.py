@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.api import Studio
-from core.config.joint import JointPlan
+from core.config.joint import JointPlan, MixingConfig
 from core.errors import ModelError
 from core.render.joint_figures import MOST_COLUMNS, conflict_map, negative, thinned
 from core.render.look import Look
@@ -116,7 +116,8 @@ def test_the_page_shows_the_task_that_is_chosen(home: Home, chosen: str) -> None
     assert shown["Test combined"] == "70.0 %"
     assert shown["Accuracy" if chosen == "mood" else "Strict F1"] == ("80.0 %" if chosen == "mood" else "60.0 %")
     assert [tab.label.split()[-1] for tab in test.tabs] == ["Results", "Decisions", "it", "Plan", "Log", "Export"]
-    assert "have not been compared yet" in words(test)
+    assert "ended before its tasks' gradients were compared for the first time, after 30 steps" in words(test)
+    assert "where heads point, the plan, the environment" in words(test)
     assert any(f'"{run}/{chosen}"' in one.value for one in test.code)
 
 
@@ -144,6 +145,7 @@ def test_a_task_by_itself_has_no_panels_for_two(home: Home) -> None:  # noqa: F8
         both = studio.runs.submit(PLAN, kind="joint")
         single = PLAN.model_copy(update={"tasks": PLAN.tasks[:1], "beside": PLAN.tasks[1:]})
         alone = studio.runs.submit(single, kind="joint")
-        drawn = [panels_of(studio.runs.get(one)) for one in (both, alone)]
-    assert drawn == ["joint", "alone"]
+        never = studio.runs.submit(PLAN.model_copy(update={"mixing": MixingConfig(monitor_every=0)}), kind="joint")
+        drawn = [panels_of(studio.runs.get(one)) for one in (both, alone, never)]
+    assert drawn == ["joint", "alone", "alone"]
     assert all(f"{kind}: {kind.upper()}" in panels for kind in drawn)

@@ -10,6 +10,7 @@ from typing import Any
 from core.config import Comparison, Plan
 from core.errors import BertloomError, ConfigError, DataError, RunError
 from core.runs.desk import RunDesk
+from core.runs.pointing import sentences_of_test
 from core.runs.records import Status
 from core.runs.store import Store
 from core.studies.comparing.conflicts import conflicts_of
@@ -208,6 +209,31 @@ class ComparisonDesk:
     def pointing(self, run_id: str) -> dict[str, list[str]]:
         """Return the tasks of each strategy whose heads point; strategies without any are left out."""
         return pointing_strategies(self.config(run_id))
+
+    def pointed(self, run_id: str) -> _Dicts:
+        """Return where heads that point do so in a few test sentences: of each task and strategy its first seed's run.
+
+        Returns
+        -------
+        list of dict
+            ``name`` (task, strategy and seed, in words) and ``sentences`` (see
+            :func:`core.runs.pointing.sentences_of_test`), by task; what was not looked at is left out.
+        """
+        config, pointing = self.config(run_id), self.pointing(run_id)
+        children = sorted(self.children(run_id), key=lambda one: one.seed)
+        found: _Dicts = []
+        for task in (one.name for one in config.tasks):
+            for strategy in (name for name, tasks in pointing.items() if task in tasks):
+                mine = [one for one in children if one.strategy == strategy and task in one.tasks and not one.failed]
+                child = next((one for one in mine if one.run_id), None)
+                if child is None:
+                    continue
+                looked = sentences_of_test(self._store.home.run(child.run_id))
+                # A run of one task does not name it.
+                sentences = looked.get(task) or (looked.get("") if len(child.tasks) == 1 else None)
+                if sentences:
+                    found.append({"name": f"{task}, {strategy}, seed {child.seed}", "sentences": sentences})
+        return found
 
     def folder(self, run_id: str) -> Path:
         """Return the folder of a comparison's run."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.api import Studio
 from core.config.comparison_file import comparison_yaml
 from core.errors import BertloomError
 from core.render.comparison_page import html_report, markdown_report
@@ -123,16 +124,16 @@ def _more(view: Mapping[str, Any]) -> None:
             go("run", run_url(run_id))
 
 
-def _written(write: Callable[[Sequence[Block]], str], view: Mapping[str, Any], plan: str) -> str:
-    return write(blocks(view, plan))
+def _written(write: Callable[[Sequence[Block]], str], view: Mapping[str, Any], plan: str, studio: Studio) -> str:
+    return write(blocks(view, plan, studio.comparisons.pointed(view["id"])))
 
 
 def _report(view: Mapping[str, Any]) -> None:
     with st.container(border=True, gap="small", key="comparison_report"):
         st.markdown("##### Report")
         st.caption(
-            "Verdicts, figures, costs, hashes of the data, the plan, the environment, and the commands that repeat it, "
-            "in one file that needs no other."
+            "Verdicts, figures, costs, where heads point, hashes of the data, the plan, the environment, and the "
+            "commands that repeat it, in one file that needs no other."
         )
         plan = comparison_yaml(desk.studio().comparisons.config(view["id"]))
         row = st.container(horizontal=True, gap="small")
@@ -142,7 +143,7 @@ def _report(view: Mapping[str, Any]) -> None:
         )
         for label, icon, write, ending, mime in kinds:
             row.download_button(
-                label, partial(_written, write, view, plan), f"comparison-{view['id']}.{ending}", mime,
+                label, partial(_written, write, view, plan, desk.studio()), f"comparison-{view['id']}.{ending}", mime,
                 icon=icon, key=f"comparison_{ending}", on_click="ignore",
             )  # fmt: skip
         row.download_button(

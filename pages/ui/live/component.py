@@ -13,6 +13,7 @@ import streamlit as st
 
 from core.runs.records import RunRecord
 from pages.ui import keys, tokens
+from pages.ui.joint.compared import compared_every
 from pages.ui.loader import LOADER
 from pages.ui.routes import asset_url, base_path, script_url
 from pages.ui.run_teacher import has_teacher
@@ -59,8 +60,8 @@ def _lines(run: RunRecord, metric: str | None) -> list[dict[str, Any]]:
 
 
 def panels_of(run: RunRecord) -> str:
-    """Return which panels a run has: those of its kind, of a distillation, or of a joint run with one task."""
-    if run.kind == "joint" and len(run.plan.get("tasks") or ()) == 1:
+    """Return which panels a run has: those of its kind, of a distillation, or of a joint run that compares nothing."""
+    if run.kind == "joint" and compared_every(run.plan) == 0:
         return "alone"
     return "taught" if has_teacher(run) else run.kind
 

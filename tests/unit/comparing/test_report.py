@@ -17,7 +17,9 @@ from core.render.comparison_page import html_report, markdown_report
 from core.render.comparison_report import Block, answer_words
 from core.render.comparison_svg import band_of
 from core.settings import Home
+from core.studies.comparing import desk
 from tests.unit.comparing.made import Trainer, comparison, execute, learns
+from tests.unit.render.test_pointer_report import write_looks
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +60,31 @@ def test_a_page_needs_nothing_from_anywhere(made, monkeypatch, tmp_path: Path) -
     assert not re.search(r"<(link|script|img|iframe)\b|url\(", page)
     assert "fast is better than slow &#104;ttp" in page
     assert page.count("<svg") == 1 + 2 + 2  # differences; scores and curves of two tasks
+    assert "Where heads point" not in page
     assert f"bertloom compare report {made[1]}" in page
     text = other.read_text(encoding="utf-8")
     assert "reviews: fast is better than slow" in text
     assert text.count("data:image/svg+xml;base64,") == 5
+
+
+def test_heads_that_point_show_their_first_seeds_test_sentences(made, monkeypatch, tmp_path: Path) -> None:
+    home, run_id = made
+    monkeypatch.setattr(desk, "pointing_strategies", lambda config: {"fast": ["moods"]})
+    with Studio(home, watch=False) as studio:
+        first = min((one for one in studio.comparisons.children(run_id) if one.strategy == "fast" and "moods" in
+                     one.tasks), key=lambda one: one.seed)  # fmt: skip
+        write_looks(home.run(first.run_id), texts=["one http://a.b", "two", "three"])
+        (told,) = studio.comparisons.pointed(run_id)
+    assert told["name"] == f"moods, fast, seed {first.seed}"
+    assert [one["text"] for one in told["sentences"]] == ["one http://a.b", "two"]
+    target = tmp_path / "pointing.html"
+    result = _invoke(made, monkeypatch, "report", run_id, "--html", str(target))
+    assert result.exit_code == 0, result.output
+    page = target.read_text(encoding="utf-8")
+    assert page.count("Where heads point") == 1
+    assert page.count("<svg") == 5 + 2
+    assert "three" not in page
+    assert "http" not in page.lower()
 
 
 def test_the_command_line_tells_the_same_as_json(made, monkeypatch) -> None:
