@@ -92,7 +92,8 @@ class SingleClassGuard:
             self.count = 0
             return None
         self.count += 1
-        message = f"All {what} of the gate rows are predicted as one class ({self.count} evaluations in a row)."
+        times = "1 evaluation" if self.count == 1 else f"{self.count} evaluations in a row"
+        message = f"All {what} of the gate rows are predicted as one class ({times})."
         if self.limit is not None and self.count >= self.limit:
             raise TrainingDiverged(
                 message,

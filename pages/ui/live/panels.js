@@ -143,6 +143,8 @@ function pairTraces(book, end) {
   return taskTraces(book, "conflict/", end).map(([name, pair, role], i) => [name, pair.replace("~", " and "), role, DASHES[i % DASHES.length]]);
 }
 
+const COMPARED = { empty: "Compared for the first time after some steps.", ended: "The run ended before its first comparison." };
+
 /** Several tasks on one encoder: each one's loss beside their mean, and how their gradients lie to one another. */
 const JOINT = [
   { ...TRAINING[0], unit: "of each task, nats",
@@ -150,15 +152,15 @@ const JOINT = [
       ...taskTraces(book, "gate/", "/loss", "dash").map(([name, task, role, dash]) => [name, `${task}, gate`, role, dash])] },
   { ...TRAINING[1], title: "Gate metrics", traces: (book, extra) => gateTraces(book, extra).filter(([name]) => !name.endsWith("/loss")) },
   { id: "agree", title: "Gradients of two tasks", unit: "cosine over the whole encoder",
-    empty: "Compared for the first time after some steps.", traces: (book) => pairTraces(book, "/cosine/encoder") },
+    ...COMPARED, traces: (book) => pairTraces(book, "/cosine/encoder") },
   { id: "conflicts", title: "Conflicts", unit: "share of layers with a negative cosine", zero: true,
-    empty: "Compared for the first time after some steps.", traces: (book) => pairTraces(book, "/rate") },
+    ...COMPARED, traces: (book) => pairTraces(book, "/rate") },
   { id: "ratio", title: "Norms of gradients", unit: "the first task's by the second's", logs: true,
-    empty: "Compared for the first time after some steps.", traces: (book) => pairTraces(book, "/ratio/encoder") },
+    ...COMPARED, traces: (book) => pairTraces(book, "/ratio/encoder") },
   ...TRAINING.slice(2),
 ];
 
-/** A joint run of one task: there is no other whose gradients could be compared with its own. */
+/** A joint run of one task, or one that never compares gradients. */
 const ALONE = JOINT.filter((panel) => !["agree", "conflicts", "ratio"].includes(panel.id));
 
 /** What is drawn of a kind of run. */

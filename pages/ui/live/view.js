@@ -116,7 +116,7 @@ export class View {
     const empty = make("p", "bl-empty", "Loading");
     body.append(plot, empty);
     card.append(head, body);
-    this.cards.set(panel.id, { card, plot, empty, words: panel.empty, wide: panel.wide });
+    this.cards.set(panel.id, { card, plot, empty, words: panel.empty, ended: panel.ended ?? panel.empty, wide: panel.wide });
     return card;
   }
 
@@ -144,13 +144,14 @@ export class View {
 
   showEmpty(id, empty) {
     const entry = this.cards.get(id);
-    entry.empty.textContent = entry.words;
+    entry.empty.textContent = this.link.dataset.state === "ended" ? entry.ended : entry.words;
     entry.empty.hidden = !empty;
   }
 
   showLink(state, words) {
     this.link.dataset.state = state;
     this.linkText.textContent = LINK_WORDS[state] ?? words;
+    for (const [id, entry] of this.cards) if (entry.empty && !entry.empty.hidden && state === "ended") this.showEmpty(id, true);
   }
 
   showEvents(events) {

@@ -48,7 +48,8 @@ def test_explosion_can_be_switched_off() -> None:
 def test_single_class_warns_and_stops_at_its_limit() -> None:
     guard = SingleClassGuard(None)
     assert guard.observe(1, 2, "8") is None
-    assert "one class" in (guard.observe(2, 1, "8") or "")
+    assert (guard.observe(2, 1, "8") or "").endswith("as one class (1 evaluation).")
+    assert (guard.observe(3, 1, "8") or "").endswith("as one class (2 evaluations in a row).")
     limited = SingleClassGuard(2)
     limited.observe(1, 1, "8")
     limited.observe(2, 3, "8")  # in between two classes: counted anew
