@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.errors import BertloomError, RunError
+from core.runs.joint_tasks import taught_tasks
 from core.runs.records import RunRecord
 from pages.ui import keys
 from pages.ui.claims_view import claim_view
@@ -22,6 +23,7 @@ from pages.ui.run_figures_tab import figures_tab, happened
 from pages.ui.run_findings import run_findings
 from pages.ui.run_head import head, primary_metric
 from pages.ui.run_joint import joint_tab, joint_try_tab
+from pages.ui.run_joint_taught import joint_teacher_tab, joint_teaching_tab
 from pages.ui.run_results import results_tab
 from pages.ui.run_search_tab import looks_for, search_tab, trains
 from pages.ui.run_tabs import export_tab, log_tab, plan_tab, try_tab
@@ -93,6 +95,9 @@ def _tabs(run: RunRecord) -> None:
     elif run.kind == "joint":
         draws = (joint_tab, decisions_tab, joint_try_tab, plan_tab, log_tab, joint_export_tab)
         titles = (_TABS[0], _DECISIONS, *_TABS[1:])
+        if taught_tasks(run.plan):
+            draws = (draws[0], joint_teacher_tab, joint_teaching_tab, *draws[1:])
+            titles = (titles[0], _TEACHER, _TEACHING, *titles[1:])
     elif run.kind != "train":
         draws, titles = (figures_tab, plan_tab, log_tab), (_TABS[0], _TABS[2], _TABS[3])
         if run.kind == "distil":

@@ -9,12 +9,14 @@ import streamlit as st
 from core.api import Studio
 from core.config import Plan
 from core.config.joint import JointPlan
-from core.errors import BertloomError
-from core.runs.teachers import student_plan
+from core.errors import BertloomError, RunError
+from core.runs.records import RunRecord
+from core.runs.teachers import joint_student_plan, student_plan
 from pages.ui import keys
 from pages.ui.components import error_box, page_header, paint_header
 from pages.ui.format import plain
 from pages.ui.forms_fields import SECTIONS
+from pages.ui.joint.export import tasks_with_models
 from pages.ui.joint.files import show_plan
 from pages.ui.joint.form import joint_form
 from pages.ui.joint.held import SHARED
@@ -138,6 +140,20 @@ def _submit(desk: Studio) -> None:
         )  # fmt: skip
 
 
+def _student_of(desk: Studio, run: RunRecord) -> Plan | JointPlan:
+    """Return a plan for a student of a run, of a joint one with a teacher for each of its tasks."""
+    if run.kind != "joint":
+        trained = desk.models.trained(str(desk.runs.model_folder(run.id)))
+        return student_plan(desk.runs.plan(run.id), trained)
+    plan = desk.runs.config(run.id)
+    assert isinstance(plan, JointPlan)
+    names = tasks_with_models(run)
+    folders = {name: str(desk.runs.model_folder(f"{run.id}/{name}")) for name in names}
+    if not folders:
+        raise RunError("This run has kept no model that could teach.", where=f"run {run.id}", expected="a finished run")
+    return joint_student_plan(plan, folders, desk.models.trained(folders[names[0]]))
+
+
 def _from_address(desk: Studio) -> None:
     """Fill the form from an address, once.
 
@@ -160,8 +176,7 @@ def _from_address(desk: Studio) -> None:
             show_plan(plan, origin=f"run {run.name}", parent=run.id)
         elif "teacher" in asked:
             run = desk.runs.find(asked["teacher"])
-            taught = desk.models.trained(str(desk.runs.model_folder(run.id)))
-            load(student_plan(desk.runs.plan(run.id), taught), origin=f"run {run.name}, as a teacher")
+            show_plan(_student_of(desk, run), origin=f"run {run.name}, as a teacher")
         elif "preset" in asked:
             load(desk.presets.load(asked["preset"]), origin=f"preset {asked['preset']}")
         if "model" in asked:

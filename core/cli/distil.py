@@ -31,7 +31,9 @@ app.command("report")(report)
 
 @app.command("set")
 def set_values(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name.")],
+    run_id: Annotated[
+        str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name; of a joint run ID/TASK.")
+    ],
     temperature: Annotated[float | None, typer.Option(help="T of both softmaxes, above 0.")] = None,
     alpha: Annotated[float | None, typer.Option(help="Share of the teachers' answers, 0 to 1.")] = None,
     differences: Annotated[
@@ -41,61 +43,71 @@ def set_values(
 ) -> None:
     """Change a run that trains, from its next step on. The change is logged, and kept when the run is resumed."""
     from core.api import Studio
+    from core.runs.joint_tasks import named
 
     with errors(as_json):
         with Studio(watch=False, warm=False) as studio:
-            record = studio.runs.find(run_id)
-            wanted = studio.runs.change(record.id, temperature=temperature, alpha=alpha, differences=differences)
+            student = named(*studio.runs.part(run_id))
+            wanted = studio.runs.change(student, temperature=temperature, alpha=alpha, differences=differences)
         words = ", ".join(f"{name} {value:g}" for name, value in wanted.items())
-        answer({"id": record.id, "asked": wanted}, as_json=as_json, text=f"Asked for from the next step on: {words}.")
+        answer({"id": student, "asked": wanted}, as_json=as_json, text=f"Asked for from the next step on: {words}.")
 
 
 @app.command("pin")
 def pin(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name.")],
+    run_id: Annotated[
+        str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name; of a joint run ID/TASK.")
+    ],
     text: Annotated[str, typer.Argument(metavar="SENTENCE", help="The sentence, or the question.")],
     context: Annotated[str | None, typer.Option(help="The text that may answer the question.")] = None,
     as_json: bool = JsonOption,
 ) -> None:
     """Pin a sentence: as the run trains it notes how far student and teacher are apart there, word by word."""
     from core.api import Studio
+    from core.runs.joint_tasks import named
 
     with errors(as_json):
         with Studio(watch=False, warm=False) as studio:
-            record = studio.runs.find(run_id)
-            made = studio.runs.pin(record.id, text, pair=context)
-        answer({"id": record.id, "pin": made}, as_json=as_json, text=f"Pinned as {made}.")
+            student = named(*studio.runs.part(run_id))
+            made = studio.runs.pin(student, text, pair=context)
+        answer({"id": student, "pin": made}, as_json=as_json, text=f"Pinned as {made}.")
 
 
 @app.command("unpin")
 def unpin(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name.")],
+    run_id: Annotated[
+        str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name; of a joint run ID/TASK.")
+    ],
     which: Annotated[str, typer.Argument(metavar="PIN", help="As `bertloom distil pins` names it.")],
     as_json: bool = JsonOption,
 ) -> None:
     """Take a pinned sentence away."""
     from core.api import Studio
+    from core.runs.joint_tasks import named
 
     with errors(as_json):
         with Studio(watch=False, warm=False) as studio:
-            record = studio.runs.find(run_id)
-            studio.runs.unpin(record.id, which)
-        answer({"id": record.id, "unpinned": which}, as_json=as_json, text=f"{which} is no longer pinned.")
+            student = named(*studio.runs.part(run_id))
+            studio.runs.unpin(student, which)
+        answer({"id": student, "unpinned": which}, as_json=as_json, text=f"{which} is no longer pinned.")
 
 
 @app.command("pins")
 def pins(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name.")],
+    run_id: Annotated[
+        str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name; of a joint run ID/TASK.")
+    ],
     as_json: bool = JsonOption,
 ) -> None:
     """List pinned sentences with the newest divergence of each word; with --json everything that was seen of them."""
     from core.api import Studio
+    from core.runs.joint_tasks import named
 
     with errors(as_json):
         with Studio(watch=False, warm=False) as studio:
-            record = studio.runs.find(run_id)
-            found = studio.runs.pins(record.id)
-            seen = _seen(studio, record.id)
+            student = named(*studio.runs.part(run_id))
+            found = studio.runs.pins(student)
+            seen = _seen(studio, student)
         for one in found:
             one["seen"] = [entry for entry in seen if entry.get("pin") == one["id"]]
         table = Table("pin", "step", "sentence", box=None, header_style="bold", pad_edge=False)
@@ -108,7 +120,7 @@ def pins(
                 told = " ".join(f"{part} {value:.2f}".strip() for part, value in pairs)
                 words = told if any(head["parts"]) else f"{words} {told}"
             table.add_row(one["id"], str(strips[-1]["step"]) if strips else "–", escape(visible(words)))
-        answer({"id": record.id, "pins": found}, as_json=as_json, text=table if found else "No sentence is pinned.")
+        answer({"id": student, "pins": found}, as_json=as_json, text=table if found else "No sentence is pinned.")
 
 
 def _seen(studio: Any, run_id: str) -> list[dict[str, Any]]:

@@ -15,7 +15,9 @@ __all__ = ["bench_model", "report"]
 
 
 def report(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name.")],
+    run_id: Annotated[
+        str, typer.Argument(metavar="ID", help="A run's id, the start of it, or its name; of a joint run ID/TASK.")
+    ],
     baseline: Annotated[
         str | None,
         typer.Option(metavar="ID", help="The same student without a teacher.", show_default="the newest such run"),
@@ -27,14 +29,15 @@ def report(
 ) -> None:
     """Put a student beside its teacher and beside itself without a teacher: score, retention, size, speed."""
     from core.api import Studio
+    from core.runs.joint_tasks import named
 
     with errors(as_json):
         with Studio(watch=False, warm=False) as studio:
-            record = studio.runs.find(run_id)
+            student = named(*studio.runs.part(run_id))
             other = studio.runs.find(baseline).id if baseline else None
             if bench:
-                studio.students.measure_now(record.id, baseline=other, seconds=1.0, tell=_telling())
-            found = studio.students.report(record.id, other)
+                studio.students.measure_now(student, baseline=other, seconds=1.0, tell=_telling())
+            found = studio.students.report(student, other)
         answer(found, as_json=as_json, text=_table(found))
         if found["speed"] is not None:
             machine = found["speed"]["machine"] or {}

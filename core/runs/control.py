@@ -14,6 +14,7 @@ from core.config import RunConfig, plan_to_yaml
 from core.errors import ConfigError, RunError
 from core.runs import estimates, folder, housekeeping, teaching
 from core.runs.events import CHANGE, EventTable, NewEvent
+from core.runs.joint_tasks import parted, single_of
 from core.runs.kinds import known
 from core.runs.records import RunRecord, Status
 from core.runs.sources import absolute_sources
@@ -98,13 +99,16 @@ class Control:
 
     def change(self, run_id: str, values: Mapping[str, float | None]) -> dict[str, float]:
         """Ask a run that learns from a teacher to go on with other values; see :meth:`RunDesk.change`."""
-        record = self._store.runs.get(run_id)
+        run, task = parted(run_id)
+        record = self._store.runs.get(run)
         with self._store.db.transaction() as connection:
-            _whole(connection, run_id, "changed")
-            row = self._store.runs.change(run_id, (Status.RUNNING,), "be changed like this", connection)
-            stage, config = teaching.trains_now(record)
+            _whole(connection, run, "changed")
+            row = self._store.runs.change(run, (Status.RUNNING,), "be changed like this", connection)
+            stage, config = teaching.trains_now(single_of(record, task) if task else record)
             wanted = check_change(config, values)
-            EventTable.ask(connection, row["no"], CHANGE, {"stage": stage, "values": wanted})
+            EventTable.ask(
+                connection, row["no"], CHANGE, {"stage": stage, "values": wanted, **({"task": task} if task else {})}
+            )  # fmt: skip
         return wanted
 
     def resume(self, run_id: str, *, now: bool = False) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from core.config import Plan
+from core.config.joint import JointPlan
 from core.errors import RunError
 from core.runs.compare.documents import answered, ratio_interval
+from core.runs.joint_tasks import taught_tasks
 from core.runs.records import RunRecord
 from core.runs.speed import measured_of
 
@@ -18,25 +20,28 @@ __all__ = ["MAIN_METRICS", "alone", "alone_key", "complete", "distils", "report"
 
 #: Metrics by which runs are told apart, where no stage names one: of each kind of task the first that it has.
 MAIN_METRICS = ("strict_f1", "micro_f1", "accuracy", "f1", "las", "labelled_accuracy", "uas", "pointer_accuracy")
+_Plan = TypeVar("_Plan", Plan, JointPlan)
 #: Parts of a plan that say nothing of what is learnt.
 _NAMES = ("name", "tags")
 
 
-def alone(plan: Plan) -> Plan:
-    """Return the same plan without teachers: its stages of kind ``distil`` train on the gold labels only."""
+def alone(plan: _Plan) -> _Plan:
+    """Return the same plan without teachers: its stages of kind ``distil``, or its tasks, learn from the gold alone."""
     data = plan.model_dump(mode="json")
-    for stage in data["stages"]:
+    for stage in data.get("stages", ()):
         if stage["kind"] == "distil":
             stage.update(kind="train", distil=None)
-    data["name"] = f"{plan.name or 'student'} without a teacher"
-    return Plan.model_validate(data)
+    for task in data.get("tasks", ()):
+        task["distil"] = None
+    data["name"] = f"{(plan.name or 'student')[:100]} without a teacher"
+    return type(plan).model_validate(data)
 
 
 def without_teacher(plan: Mapping[str, Any], others: Iterable[RunRecord]) -> RunRecord | None:
     """Return the newest finished run that trains the same student on the same rows without a teacher."""
-    wanted = alone_key(plan)
+    wanted, kind = alone_key(plan), "joint" if plan.get("kind") == "joint" else "train"
     for record in others:
-        if record.kind != "train" or str(record.status) != "finished" or distils(record.plan):
+        if record.kind != kind or str(record.status) != "finished" or distils(record.plan):
             continue
         if alone_key(record.plan) == wanted:
             return record
@@ -48,15 +53,18 @@ def alone_key(plan: Mapping[str, Any]) -> str:
     longer valid.
     """
     try:
-        data = alone(Plan.model_validate(plan)).model_dump(mode="json")
+        if plan.get("kind") == "joint":
+            data = alone(JointPlan.model_validate(plan)).model_dump(mode="json")
+        else:
+            data = alone(Plan.model_validate(plan)).model_dump(mode="json")
     except ValueError:
         data = dict(plan)
     return json.dumps({key: value for key, value in data.items() if key not in _NAMES}, sort_keys=True, default=str)
 
 
 def distils(plan: Mapping[str, Any]) -> bool:
-    """Whether a plan has a stage that learns from a teacher."""
-    return any(stage.get("kind") == "distil" for stage in plan.get("stages") or [])
+    """Whether a plan has a stage, or a task, that learns from a teacher."""
+    return any(stage.get("kind") == "distil" for stage in plan.get("stages") or []) or bool(taught_tasks(plan))
 
 
 def report(

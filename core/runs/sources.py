@@ -112,15 +112,23 @@ def _absolute_teachers(part: _Learning, home: Home | None, task: str = "") -> _L
     """
     if part.distil is None:
         return part
-    teachers = []
-    for one in part.distil.teachers:
-        source = str(absolute_model(one.source, home))
-        if task and not source.startswith("hub:"):
-            whole = [Path(source).expanduser(), *([home.runs / source] if home is not None else [])]
-            parts = [run / "best" / task for run in whole if (run / "best" / task / "config.json").is_file()]
-            source = str(parts[0].absolute()) if parts else source
-        teachers.append(one.model_copy(update={"source": source}))
+    teachers = [
+        one.model_copy(update={"source": _part_of(str(absolute_model(one.source, home)), home, task)})
+        for one in part.distil.teachers
+    ]
     return part.model_copy(update={"distil": part.distil.model_copy(update={"teachers": teachers})})
+
+
+def _part_of(source: str, home: Home | None, task: str) -> str:
+    """Return the folder of a task's model where a joint run, by its folder or id, has one; otherwise the source."""
+    if not task or source.startswith("hub:"):
+        return source
+    try:
+        whole = [Path(source).expanduser(), *([home.runs / source] if home is not None else [])]
+        parts = [run / "best" / task for run in whole if (run / "best" / task / "config.json").is_file()]
+    except (OSError, RuntimeError):  # a name that no path can have
+        return source
+    return str(parts[0].absolute()) if parts else source
 
 
 def stamp(data: DataConfig) -> tuple[Any, ...]:

@@ -15,10 +15,12 @@ from core.runs.background import Background, Going
 from core.runs.desk import RunDesk
 from core.runs.distilled import complete
 from core.runs.helper import Helper
+from core.runs.joint_tasks import parted, single_of
 from core.runs.models import run_and_task
 from core.runs.records import RunRecord
 from core.runs.store import Store
 from core.runs.students import overview
+from core.training.distil.places import taught_folder
 
 __all__ = ["StudentDesk"]
 
@@ -53,6 +55,13 @@ class StudentDesk:
     def report(self, run_id: str, baseline: str | None = None) -> dict[str, Any]:
         """Return what a distilled run came to, with parameters, and what was measured of everything in it.
 
+        Parameters
+        ----------
+        run_id
+            The run, here and below; of a joint one RUN/TASK.
+        baseline
+            See :meth:`core.runs.desk.RunDesk.distillation`.
+
         Returns
         -------
         dict
@@ -60,9 +69,8 @@ class StudentDesk:
             with ``parameters`` (None where the weights are gone) and ``bench`` (None where nothing was measured),
             ``exports``, and ``speed`` (``machine``, ``threads``, ``versions``, ``measured``), or None.
         """
-        record = self._runs.get(run_id)
-        found = self._runs.distillation(record.id, baseline)
-        return complete(found, self.speed(record.id), self.exports(record.id), self._parameters)
+        found = self._runs.distillation(run_id, baseline)
+        return complete(found, self.speed(run_id), self.exports(run_id), self._parameters)
 
     def speed(self, run_id: str) -> dict[str, Any] | None:
         """Return what was measured last; see :func:`core.runs.speed.read_speed`."""
@@ -70,25 +78,38 @@ class StudentDesk:
 
     def exports(self, run_id: str) -> _Dicts:
         """Return the exports of a run that are still there; see :func:`core.runs.speed.read_exports`."""
-        return speed.read_exports(self._folder(run_id))
+        run, task = parted(run_id)
+        found = speed.read_exports(self._store.home.run(self._runs.get(run).id))
+        return [one for one in found if one.get("task") == task] if task else found
 
     def overview(self, run_id: str) -> dict[str, Any]:
         """Return all students so far of a run's task, data and metric; see :func:`core.runs.students.overview`."""
-        record = self._runs.get(run_id)
-        others = [one for one in self._runs.list(status="finished") if one.kind == "train"]
-        report = self._runs.distillation(record.id)
+        record, report = self._runs.student(run_id), self._runs.distillation(run_id)
+        others = []
+        for one in self._runs.list(status="finished"):
+            if one.kind == "joint":
+                others += [single_of(one, str(task["name"])) for task in one.plan.get("tasks") or []]
+            elif one.kind == "train":
+                others.append(one)
         return overview(record, others, report, lambda one: self.speed(one.id), lambda one: self._parameters(one.id))
 
     def _folder(self, run_id: str) -> Path:
-        return self._store.home.run(self._runs.get(run_id).id)
+        """Return where measurements of a run lie, of RUN/TASK those of the task."""
+        run, task = parted(run_id)
+        return taught_folder(self._store.home.run(self._runs.get(run).id), task)
 
     def _weights(self, record: RunRecord) -> str | None:
+        if parted(record.id)[1]:
+            try:
+                return str(self._runs.model_folder(record.id))
+            except BertloomError:
+                return None
         return str(self._runs.model_folder(record.id)) if record.has_model else None
 
     def _parameters(self, run_id: str) -> int | None:
         from core.models import describe
 
-        place = self._weights(self._runs.get(run_id))
+        place = self._weights(self._runs.student(run_id))
         if place is None:
             return None
         try:
@@ -114,7 +135,7 @@ class StudentDesk:
         RunError
             If there is nothing to measure: the run has no results, or all weights are gone.
         """
-        record = self._runs.get(run_id)
+        record = self._runs.student(run_id)
         wanted = self._wanted(record)
         work = functools.partial(self._measure, record.id, wanted, seconds)
         return self._background.start(f"speed:{record.id}", work)
@@ -128,7 +149,7 @@ class StudentDesk:
         tell: Callable[[float, str], None] = lambda share, doing: None,
     ) -> dict[str, Any]:  # fmt: skip
         """Measure as :meth:`measure` does, and wait for it; returns what was kept."""
-        record = self._runs.get(run_id)
+        record = self._runs.student(run_id)
         return self._measure(record.id, self._wanted(record, baseline), seconds, Going(hear=tell))
 
     def _wanted(self, record: RunRecord, baseline: str | None = None) -> _Dicts:
@@ -136,7 +157,7 @@ class StudentDesk:
         other = report["alone"]
         twin = None
         if other is not None:
-            found = self._runs.get(other["id"])
+            found = self._runs.student(other["id"])
             place = self._weights(found)
             twin = None if place is None else (found, place)
         return speed.forms(record, self._weights(record), report["teachers"], twin, self.exports(record.id))
@@ -155,9 +176,12 @@ class StudentDesk:
             "bench", arguments, timeout=_HOUR, hub=hub, aside=True, cancel=going.cancel, tell=tell
         )  # fmt: skip
         result = speed.kept(wanted, found)
-        place = self._store.home.run(run_id)
+        run, task = parted(run_id)
+        place = self._store.home.run(run)
         if place.is_dir():  # else the run was deleted meanwhile
-            folder.write_text(place / speed.SPEED, json.dumps(result))
+            own = taught_folder(place, task)
+            own.mkdir(parents=True, exist_ok=True)
+            folder.write_text(own / speed.SPEED, json.dumps(result))
         return result
 
     # -- exporting ---------------------------------------------------------------------------------------------------

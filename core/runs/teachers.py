@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import Plan, TaskConfig
+from core.config.joint import JointPlan
 from core.config.recipes import recipes
 from core.errors import BertloomError
 from core.models.folders import described, guessed, read_side_file
@@ -18,7 +19,7 @@ from core.runs.distilled import MAIN_METRICS
 from core.runs.records import RunRecord, Status
 from core.runs.store import Store
 
-__all__ = ["list_teachers", "score_of", "student_plan"]
+__all__ = ["joint_student_plan", "list_teachers", "score_of", "student_plan"]
 
 #: Runs that are offered, newest first.
 _NEWEST = 100
@@ -104,6 +105,36 @@ def student_plan(plan: Plan, trained: Mapping[str, Any]) -> Plan:
         **({} if layers and layers > 1 and trained.get("family") in SEPARABLE else {"keep_layers": None}),
     }  # fmt: skip
     return Plan.model_validate({**made.model_dump(), "model": model, "runtime": plan.runtime.model_dump()})
+
+
+def joint_student_plan(plan: JointPlan, folders: Mapping[str, str], trained: Mapping[str, Any]) -> JointPlan:
+    """Return a joint plan for a student of a joint run: the same tasks and training, each task taught by its model.
+
+    The student begins as half of the run's layers with the heads of all tasks, where layers can be taken away one by
+    one; otherwise as all of them, and another encoder has to be chosen.
+
+    Parameters
+    ----------
+    plan
+        The run's.
+    folders
+        Task → folder of the run's model; a task that is missing learns from the gold labels alone.
+    trained
+        What :func:`core.models.trained.describe_trained` says of the first of them.
+    """
+    layers = trained.get("layers")
+    half = layers // 2 if layers and layers > 1 and trained.get("family") in SEPARABLE else None
+    source = str(trained["folder"])
+    tasks = []
+    for task in plan.tasks:
+        distil = None
+        if task.name in folders:
+            made = recipes()[0].plan(task.data, task.task, teacher=folders[task.name], layers=layers)
+            distil = made.stages[0].distil
+        tasks.append(task.model_copy(update={"distil": distil}))
+    model = plan.model.model_copy(update={"source": source, "revision": None, "keep_layers": half})
+    data = plan.model_copy(update={"name": f"{plan.name[:100]}, student", "tasks": tasks, "model": model})
+    return JointPlan.model_validate(data.model_dump(mode="json"))
 
 
 def _candidates(store: Store) -> Iterator[tuple[Path, str, RunRecord | None, str]]:

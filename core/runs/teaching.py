@@ -89,6 +89,7 @@ def pin(
             expected="a run that is queued or trains", advice="Duplicate it, and pin the sentence before it starts.",
         )  # fmt: skip
     kind = (record.plan.get("task") or {}).get("kind")
+    folder.mkdir(parents=True, exist_ok=True)  # of a joint run each task has one of its own
     return write_pin(
         folder, text, tagging=kind in ("tagging", "dependency"), tokens=tokens, pair=pair, gold=gold,
         asks=kind == "question_answering",
@@ -117,8 +118,15 @@ def watched(folder: Path, after: int = 0, name: str = "") -> dict[str, Any]:
     return read_diary(folder / FILE, after, name)
 
 
-def answered(events: Iterable[EventRecord]) -> list[dict[str, Any]]:
+def answered(events: Iterable[EventRecord], task: str = "") -> list[dict[str, Any]]:
     """Return how many training rows each teacher had answered before, and answered in this run.
+
+    Parameters
+    ----------
+    events
+        Of the run.
+    task
+        Of a joint run the task whose teachers are meant.
 
     Returns
     -------
@@ -128,7 +136,7 @@ def answered(events: Iterable[EventRecord]) -> list[dict[str, Any]]:
     told: dict[str, dict[str, Any]] = {}
     for event in events:
         one = event.data.get("answered")
-        if isinstance(one, Mapping):
+        if isinstance(one, Mapping) and one.get("task", "") == task:
             entry = told.setdefault(str(one["teacher"]), {"teacher": str(one["teacher"]), "rows": 0, "computed": 0})
             entry["rows"] = int(one["rows"])
             entry["computed"] = min(entry["rows"], entry["computed"] + int(one["computed"]))

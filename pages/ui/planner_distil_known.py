@@ -32,7 +32,7 @@ from pages.ui.planner_side import steps_question
 
 __all__ = [
     "counted", "described", "distil_objections", "distil_places", "first_teacher", "fitting_teachers", "is_asked",
-    "labels_of", "look_at", "settings_of", "student_of", "task_of", "teacher_jobs", "teachers_of",
+    "labels_of", "look_at", "remember", "settings_of", "student_of", "task_of", "teacher_jobs", "teachers_of",
 ]  # fmt: skip
 
 _COUNTED = "planner_counted"
@@ -116,6 +116,11 @@ def counted(draft: Draft) -> dict[str, Any] | None:
         st.session_state[_COUNTED] = (rows, dict(job.answer))
     mark, answer = st.session_state.get(_COUNTED) or ("", None)
     return answer if mark == rows else None
+
+
+def remember(draft: Draft, answer: dict[str, Any]) -> None:
+    """Take what something else has counted of these rows; see :func:`counted`."""
+    st.session_state[_COUNTED] = (fingerprint(subset(draft.state, "data.", "task.")), answer)
 
 
 def labels_of(draft: Draft) -> list[str] | None:

@@ -35,7 +35,9 @@ _KINDS: dict[ModelKind, str] = {
 }
 
 
-def model_section(draft: Draft, studio: Studio, language: str | None, *, together: bool = False) -> None:
+def model_section(
+    draft: Draft, studio: Studio, language: str | None, *, together: bool = False, taught: Draft | None = None
+) -> None:
     """Draw the card.
 
     Parameters
@@ -48,13 +50,15 @@ def model_section(draft: Draft, studio: Studio, language: str | None, *, togethe
         That of the rows, if it is known.
     together
         Whether several tasks share the encoder.
+    taught
+        What says who the teacher is, if that is not the draft.
     """
     words = "a new head is put on top"
     if together:
         words = "all tasks share it, and each puts a new head on top"
     with section(2, "Model", f"The encoder that training starts from; {words}.", key="planner_model"):
         with st.container():
-            kind = _source(draft, studio)
+            kind = _source(draft, studio, draft if taught is None else taught)
         with st.container():
             about = _about(draft, studio, kind)
             if about is not None and language_mismatch(language, about.get("language_hint")):
@@ -73,9 +77,9 @@ def model_section(draft: Draft, studio: Studio, language: str | None, *, togethe
             shape_part(draft, studio, about)
 
 
-def _source(draft: Draft, studio: Studio) -> ModelKind:
+def _source(draft: Draft, studio: Studio, taught: Draft) -> ModelKind:
     source = str(draft.state.get("model.source") or "")
-    teacher = taught_folder(draft, studio)
+    teacher = taught_folder(taught, studio)
     # With a teacher there is one choice more, and so another widget.
     suffix = "_kind" if teacher is None else "_kind_taught"
     key = f"{widget_key('model.source')}{suffix}"

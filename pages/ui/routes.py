@@ -91,8 +91,8 @@ def _series(request: Request) -> Response:
 
 def _watched(request: Request) -> Response:
     """Answer one pull of the strips of pinned sentences."""
-    name = request.query_params.get("name", "")[:40]
-    return _answer(request, ("after",), lambda run_id, after: watched_payload(run_id, after, name))
+    name, task = request.query_params.get("name", "")[:40], request.query_params.get("task", "")[:40]
+    return _answer(request, ("after",), lambda run_id, after: watched_payload(run_id, after, name, task))
 
 
 def _answer(request: Request, cursors: Sequence[str], payload: Callable[..., dict[str, Any]]) -> Response:
@@ -162,8 +162,17 @@ def series_payload(run_id: str, after: int = 0, after_event: int = 0) -> dict[st
     }
 
 
-def watched_payload(run_id: str, after: int = 0, name: str = "") -> dict[str, Any]:
+def watched_payload(run_id: str, after: int = 0, name: str = "", task: str = "") -> dict[str, Any]:
     """Return what the strips of pinned sentences need to go on from a place in the run's diary.
+
+    Parameters
+    ----------
+    run_id
+        The run.
+    after, name
+        See :func:`core.training.diary.read_diary`.
+    task
+        Of a joint run the task whose diary it is.
 
     Returns
     -------
@@ -177,7 +186,8 @@ def watched_payload(run_id: str, after: int = 0, name: str = "") -> dict[str, An
         If there is no such run.
     """
     desk = studio().runs
-    run, found = desk.get(run_id), desk.watched(run_id, after, name)
+    run = desk.get(run_id)
+    found = desk.watched(f"{run_id}/{task}" if task else run_id, after, name)
     entries = [entry for entry in found["entries"] if "pin" in entry]
     return {"run": run.id, **found, "entries": entries, "status": str(run.status), "active": run.status.active}
 

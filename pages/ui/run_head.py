@@ -114,6 +114,7 @@ def _actions(run: RunRecord) -> None:
                 disabled=not tasks_with_models(run),
             ):  # fmt: skip
                 ask("export", run.id)
+            _distil(run, several=True)
         case Status.FINISHED if run.kind != "train":
             pass
         case Status.FINISHED:
@@ -121,15 +122,21 @@ def _actions(run: RunRecord) -> None:
                 "Export", icon=":material/download:", type="primary", key=keys.PRIMARY, disabled=not run.has_model
             ):
                 ask("export", run.id)
-            if st.button(
-                "Distil a student", icon=":material/school:", key="action_distil", disabled=not run.has_model,
-                help="Opens the planner with a smaller model that learns from this one, on the same rows."
-                if run.has_model else "Its weights were deleted.",
-            ):  # fmt: skip
-                go("planner", {"teacher": run.id})
+            _distil(run, several=False)
         case _:
             _do("Resume", ":material/play_arrow:", "resume", run, primary=True, said="The run is back in the queue.")
     _more(run)
+
+
+def _distil(run: RunRecord, *, several: bool) -> None:
+    """Offer a student of the run, of a joint one a joint student with a teacher for each task."""
+    kept = bool(tasks_with_models(run)) if several else run.has_model
+    what = "model that learns each task from this run's model of it" if several else "model that learns from this one"
+    if st.button(
+        "Distil a student", icon=":material/school:", key="action_distil", disabled=not kept,
+        help=f"Opens the planner with a smaller {what}, on the same rows." if kept else "Its weights were deleted.",
+    ):  # fmt: skip
+        go("planner", {"teacher": run.id})
 
 
 def _part_actions(run: RunRecord) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from core.config import Plan
+from core.config.joint import JointPlan
 from core.runs.distilled import alone
+from core.runs.joint_tasks import parted
 from core.runs.records import RunRecord, Status
 from pages.ui import keys
 from pages.ui.components import Card, card_row, empty_state, run_url
@@ -36,7 +39,7 @@ def has_teacher(run: RunRecord) -> bool:
 
 def teacher_tab(run: RunRecord) -> None:
     """Show what a distilled run came to, or that it has not come to an end."""
-    if not (studio().runs.results(run.id) or {}).get("teachers"):
+    if not (studio().runs.results(parted(run.id)[0]) or {}).get("teachers"):
         going = run.status.active or run.status in (Status.QUEUED, Status.PAUSED)
         with empty_state(
             "Not compared yet" if going else "Nothing to compare",
@@ -95,7 +98,7 @@ def _alone(run: RunRecord, found: Mapping[str, Any]) -> None:
         st.page_link(
             st.session_state[keys.PAGES]["run"],
             label=f"The same student without a teacher: {plain(other['name'], 80)}",
-            icon=":material/open_in_new:", query_params=run_url(other["id"]),
+            icon=":material/open_in_new:", query_params=run_url(parted(other["id"])[0]),
         )  # fmt: skip
         return
     st.info(
@@ -103,8 +106,17 @@ def _alone(run: RunRecord, found: Mapping[str, Any]) -> None:
         "rows, with the same steps and seed.", icon=":material/balance:",
     )  # fmt: skip
     if st.button("Train it without the teacher", icon=":material/play_arrow:", key="train_alone"):
-        made = studio().runs.submit(alone(studio().runs.plan(run.id)), request_id=f"alone:{run.id}", parent=run.id)
-        go("run", run_url(made))
+        go("run", run_url(_train_alone(parted(run.id)[0])))
+
+
+def _train_alone(run_id: str) -> str:
+    """Submit a run's plan without its teachers, once; returns the new run's id."""
+    plan = studio().runs.config(run_id)
+    request = f"alone:{run_id}"
+    if isinstance(plan, JointPlan):
+        return studio().runs.submit(alone(plan), kind=plan.kind, request_id=request, parent=run_id)
+    assert isinstance(plan, Plan)
+    return studio().runs.submit(alone(plan), request_id=request, parent=run_id)
 
 
 def quadrant_rows(quadrants: Mapping[str, int]) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.runs.joint_tasks import parted
 from core.runs.records import RunRecord
 from pages.ui import keys
 from pages.ui.components import run_url
@@ -59,7 +60,7 @@ def students_part(run: RunRecord) -> None:
     if other is not None and not other["here"]:
         st.page_link(
             st.session_state[keys.PAGES]["run"], label=f"Open {plain(other['name'], 80)}",
-            icon=":material/open_in_new:", query_params=run_url(other["run"]),
+            icon=":material/open_in_new:", query_params=run_url(parted(other["run"])[0]),
         )  # fmt: skip
     elif len(found["students"]) > 1:
         st.caption("Choose a point or a row to go to its run.")

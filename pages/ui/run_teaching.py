@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.errors import BertloomError
+from core.runs.joint_tasks import parted
 from core.runs.records import RunRecord, Status
 from core.runs.teaching import trains_now
 from core.training.distil.controls import NAMES
+from core.training.distil.places import of_task
 from pages.ui.components import error_box, notice
 from pages.ui.format import count, plain
 from pages.ui.live.strips import live_strips
@@ -44,8 +46,10 @@ def current_values(run: RunRecord) -> dict[str, float]:
     active = [one for one in stages if one.get("kind") == "distil" and one.get("enabled", True)]
     config: Mapping[str, float] = active[0]["distil"] if active else {}
     found = {name: float(config.get(name) or 0.0) for name in _VALUES}
-    series = studio().runs.series(run.id, names=[one[0] for one in _VALUES.values()]).series
-    for name, (line, *_) in _VALUES.items():
+    whole, task = parted(run.id)
+    lines = {name: of_task(line, task) for name, (line, *_) in _VALUES.items()}
+    series = studio().runs.series(whole, names=list(lines.values())).series
+    for name, line in lines.items():
         values = [value for value in (series.get(line) or {}).get("values", []) if value is not None]
         if values:
             found[name] = values[-1]
@@ -93,7 +97,8 @@ def _values(run: RunRecord) -> None:
 def _wait(run_id: str, reason: str) -> None:
     """Draw the page anew once values can be changed, or cannot for another reason."""
     try:
-        if why_not(studio().runs.get(run_id)) != reason:
+        desk = studio().runs
+        if why_not(desk.student(run_id) if parted(run_id)[1] else desk.get(run_id)) != reason:
             st.rerun(scope="app")
     except BertloomError as error:
         error_box(error)
@@ -115,7 +120,9 @@ def _send(run: RunRecord, values: Mapping[str, float], wanted: Mapping[str, floa
 
 
 def _changes(run: RunRecord) -> None:
-    made = [one for one in studio().runs.decisions(run.id) if one["rule"] == "person"]
+    whole, task = parted(run.id)
+    every = studio().runs.decisions(whole)
+    made = [one for one in every if one["rule"] == "person" and one["evidence"].get("task", "") == task]
     if made:
         lines = [f"after step {count(one['step'])}: {one['words']}" for one in made[-5:]]
         st.caption(plain(f"Changed {'; '.join(lines)}. Each change is on the curves and in the tab Decisions."))

@@ -180,6 +180,7 @@ class _Joint:
             {
                 "name": task.name, "rows": {"train": size, "gate": 100, "test": 100}, "steps": turn,
                 "share": turn / sum(turns), "examples": size, "cut_share": 0.0, "labels": 2,
+                "label_names": ["fresh", "rotten"], "answers": {"units": size, "classes": 2, "numbers": 2 * size},
             }
             for task, size, turn in zip(plan.tasks, rows, turns, strict=True)
         ]  # fmt: skip

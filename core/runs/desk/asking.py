@@ -79,7 +79,7 @@ class Asking(Reading):
         Parameters
         ----------
         run_id
-            The run.
+            The run, of a joint one RUN/TASK.
         temperature
             T of both softmaxes, above 0.
         alpha

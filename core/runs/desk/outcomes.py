@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from core.errors import RunError
 from core.runs import distilled, estimates, searches
 from core.runs.desk.reading import Reading
 from core.runs.findings.types import Finding
+from core.runs.joint_tasks import parted, results_of, series_of, single_of, taught_tasks
 from core.runs.records import RunRecord
 
 if TYPE_CHECKING:
@@ -60,18 +62,32 @@ class Outcomes(Reading):
         Parameters
         ----------
         run_id
-            The run.
+            The run, of a joint one RUN/TASK.
         baseline
             The run that trained the same student without a teacher; empty: the newest that did.
+
+        Raises
+        ------
+        RunError
+            If the run has no teacher or no results, or is a joint one and no task is named.
         """
-        record = self.get(run_id)
-        names = [name for name in self.series_names(record.id) if name.startswith("distil/")]
-        found = self.series(record.id, names=names).series if names else {}
+        run, task = parted(run_id)
+        record = self.get(run)
+        if record.kind == "joint" and not task:
+            raise RunError(
+                f"The run {record.name!r} learnt several tasks, each with teachers of its own.", where=f"run {run}",
+                expected=" or ".join(f"{run}/{name}" for name in taught_tasks(record.plan)) or "a run with a teacher",
+            )  # fmt: skip
+        names = [name for name in self.series_names(run) if name.startswith("distil/")]
+        found = self.series(run, names=names).series if names else {}
+        other = self.get(baseline) if baseline else self.without_teacher(run)
+        results, own = None if other is None else self.results(other.id), self.results(run)
+        if task:
+            record, own, found = single_of(record, task), results_of(own, task), series_of(found, task)
+            other, results = other and single_of(other, task), results_of(results, task)
         points = {name: list(zip(one["steps"], one["values"], strict=True)) for name, one in found.items()}
-        other = self.get(baseline) if baseline else self.without_teacher(record.id)
-        results = None if other is None else self.results(other.id)
         pair = (other, results) if other is not None and results else None
-        return distilled.report(record, self.results(record.id), points, pair)
+        return distilled.report(record, own, points, pair)
 
     def without_teacher(self, run_id: str) -> RunRecord | None:
         """Return the newest finished run that trained a distilled run's student on the gold labels alone."""

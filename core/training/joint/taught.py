@@ -101,6 +101,8 @@ class Taught:
             known = dict(data or {})
             if "answered" in known:
                 known["answered"] = {**known["answered"], "task": name}
+            if "metric" in known:
+                known["metric"] = str(known["metric"]).replace("gate/", f"gate/{name}/", 1)
             event(kind, f"{name}: {message}" if len(self._names) > 1 else message, data=known, **more)
 
         return tell

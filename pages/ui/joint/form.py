@@ -16,9 +16,12 @@ from pages.ui.joint.ready import back_button
 from pages.ui.joint.session import joint, load, starting_plan, sync
 from pages.ui.joint.side import CHECK, TIME, counted_of, hints_of, outlook
 from pages.ui.joint.tasks import tasks_section
+from pages.ui.joint.teacher import asked_teachers, first_taught
 from pages.ui.joint.training import mixing_section, runtime_section, training_section
 from pages.ui.joint.words import metrics
 from pages.ui.planner_describe import describe, layers_of
+from pages.ui.planner_distil_known import distil_objections
+from pages.ui.planner_distil_pairs import PAIRS
 from pages.ui.planner_draft import drawn, objections, using
 from pages.ui.planner_facts import objections_of
 from pages.ui.planner_jobs import watch
@@ -40,7 +43,7 @@ def joint_form(desk: Studio) -> None:
     anew(now)
     with using(SHARED) as shared:
         about = describe(shared, desk)
-    _object(now, about)
+    _object(now, about, desk)
     job = counted_of(now, desk)
     hints = hints_of(now, job)
     counted = job.answer if job is not None and job.state == "done" else {}
@@ -69,7 +72,7 @@ def joint_form(desk: Studio) -> None:
         hint = about.get("language_hint") if isinstance(about, dict) else None
         language = tasks_section(now, desk, counted, hint)
         with using(SHARED):
-            model_section(shared, desk, language, together=True)
+            model_section(shared, desk, language, together=True, taught=first_taught(now))
         mixing_section(now, hints)
         training_section(now, shared, hints)
         runtime_section(shared)
@@ -79,13 +82,13 @@ def joint_form(desk: Studio) -> None:
     with side, st.container(key="planner_side"):
         outlook(now, desk, job)
         yaml_part(now.plan, "joint", lambda: joint().generation, file="joint.yaml")
-    watch([*_JOBS, CHECK, TIME])
+    watch([*_JOBS, CHECK, TIME, PAIRS, *asked_teachers(now)])
     for name in (SHARED, *(slot(number) for number in now.order)):
         with using(name):
             drawn()
 
 
-def _object(now: Joint, about: object) -> None:
+def _object(now: Joint, about: object, desk: Studio) -> None:
     """Note down what this encoder and these tasks cannot do of a plan that is valid by itself."""
     layers = layers_of(about, None) if isinstance(about, Mapping) else None
     with using(SHARED) as shared:
@@ -103,6 +106,10 @@ def _object(now: Joint, about: object) -> None:
                 words = f"this task has no metric of this name; it has {', '.join(metrics(one))}"
                 objections({"stages.0.metric": words, **one.objections})
                 now.extra += 1
+            if one.state.get("stages.0.distil") is not None:
+                wrong = distil_objections(one, desk)
+                objections({**wrong, **one.objections})
+                now.extra += len(wrong)
 
 
 def _header(now: Joint, desk: Studio) -> None:

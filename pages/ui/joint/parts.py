@@ -29,7 +29,7 @@ __all__ = [
 #: Fields of a task that a plan of one task does not have, or has for the encoder.
 OWN = ("name", "max_length", "head_lr", "weight", "quota", "share")
 #: Fields of a task that a plan of one task has in its stage.
-OF_STAGE = ("metric", "class_weights", "label_smoothing")
+OF_STAGE = ("metric", "class_weights", "label_smoothing", "distil")
 #: Fields of the training: those of a stage that mean something for several tasks.
 TRAINING = tuple(JointTraining.model_fields)
 _STAGE = "stages.0."
@@ -97,6 +97,7 @@ def task_state(state: Mapping[str, Any], shared: Mapping[str, Any], own: Mapping
     for path, value in shared.items():
         if path.startswith(("model.", "runtime.")) or (path.startswith(_STAGE) and not path.startswith(kept)):
             found[path] = copy.deepcopy(value)
+    found[f"{_STAGE}kind"] = "train" if found.get(f"{_STAGE}distil") is None else "distil"
     found["name"], found["tags"] = str(own.get("name") or "task"), []
     for name, path in (("max_length", "model.max_length"), ("head_lr", f"{_STAGE}head_lr")):
         if own.get(name) is not None:
@@ -137,10 +138,10 @@ def read(parts: Parts) -> tuple[JointPlan | None, dict[str, str]]:
 def from_single(plan: Plan) -> JointPlan:
     """Return a joint plan whose only task is that of a plan: what a person has chosen so far is kept."""
     stage = plan.active[0] if plan.active else plan.stages[0]
-    training = JointTraining.of(stage) if stage.kind == "train" else JointTraining()
+    training = JointTraining.of(stage) if stage.trains else JointTraining()
     task = JointTask(
         name=task_name(plan.data.source), task=plan.task, data=plan.data, class_weights=stage.class_weights,
-        label_smoothing=stage.label_smoothing,
+        label_smoothing=stage.label_smoothing, distil=stage.distil,
     )  # fmt: skip
     return JointPlan(
         name=plan.name, tags=list(plan.tags), tasks=[task], model=plan.model, training=training, mixing=MixingConfig(),

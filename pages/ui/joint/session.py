@@ -117,7 +117,8 @@ def add_task(task: JointTask) -> None:
     now = sync()
     with using(SHARED) as shared:
         plan = shared.nearest()
-    stage = plan.stages[0].model_copy(update={name: getattr(task, name) for name in OF_STAGE})
+    kind = "train" if task.distil is None else "distil"
+    stage = plan.stages[0].model_copy(update={"kind": kind, **{name: getattr(task, name) for name in OF_STAGE}})
     alone = plan.model_copy(update={"task": task.task, "data": task.data, "stages": [stage]})
     now.open = _take(now, task, alone)
     sync()

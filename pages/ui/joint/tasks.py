@@ -15,6 +15,7 @@ from pages.ui.joint.held import Joint, draft_of, slot
 from pages.ui.joint.parts import task_name
 from pages.ui.joint.ready import OPEN, open_ready, ready_plans
 from pages.ui.joint.session import MOST, add_task, duplicate_task, joint, move_task, open_task, remove_task
+from pages.ui.joint.teacher import taught_words, teacher_part
 from pages.ui.joint.widgets import own_field
 from pages.ui.joint.words import TITLES
 from pages.ui.planner_check import check_part
@@ -116,6 +117,7 @@ def _line(now: Joint, number: int, told: Mapping[str, Any], wrong: int) -> None:
         parts.append(f"{count(told['rows']['train'])} training rows")
     if told.get("steps") is not None:
         parts.append(f"{count(told['steps'])} batches ({percent(told['share'], 0)})")
+    parts.append(taught_words(state))
     mend = f" :red[:material/error: {wrong} to mend]" if wrong and not shown else ""
     st.caption(plain(" · ".join(part for part in parts if part)) + mend)
 
@@ -161,4 +163,5 @@ def _fields(now: Joint, studio: Studio, number: int, hint: str | None, told: Map
                 with column:
                     own_field(now, f"{number}_{name}")
             fields(one, _TASK_FIELDS, columns=2)
+        teacher_part(one, studio, told)
     return language

@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.runs.joint_tasks import taught_tasks
 from core.runs.records import RunRecord
 from pages.ui import keys, tokens
 from pages.ui.joint.compared import compared_every
@@ -61,8 +62,9 @@ def _lines(run: RunRecord, metric: str | None) -> list[dict[str, Any]]:
 
 def panels_of(run: RunRecord) -> str:
     """Return which panels a run has: those of its kind, of a distillation, or of a joint run that compares nothing."""
-    if run.kind == "joint" and compared_every(run.plan) == 0:
-        return "alone"
+    if run.kind == "joint":
+        panels = "alone" if compared_every(run.plan) == 0 else "joint"
+        return f"{panels}-taught" if taught_tasks(run.plan) else panels
     return "taught" if has_teacher(run) else run.kind
 
 

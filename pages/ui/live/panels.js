@@ -160,11 +160,28 @@ const JOINT = [
   ...TRAINING.slice(2),
 ];
 
+/** The same with a teacher for each task, or for some: how near each student's answers are to its teacher's. */
+function withTeachers(panels) {
+  return [...panels.slice(0, 2),
+    { id: "taught-soft", title: "What teachers say", unit: "T² KL of each task", logs: true, smooths: true,
+      empty: "No step with a teacher has been logged yet.", traces: (book) => taskTraces(book, "distil/", "/soft") },
+    { id: "taught-near", title: "Near their teachers", unit: "agreement; dashed: on gate", smooths: true,
+      empty: "No step with a teacher has been logged yet.",
+      traces: (book) => [...taskTraces(book, "distil/", "/agreement"),
+        ...taskTraces(book, "distil/", "/gate_agreement", "dash").map(([name, task, role, dash]) => [name, `${task}, gate`, role, dash])] },
+    { id: "taught-apart", title: "Apart from their teachers", unit: "divergence; dashed: on gate", zero: true, smooths: true,
+      empty: "No step with a teacher has been logged yet.",
+      traces: (book) => [...taskTraces(book, "distil/", "/divergence"),
+        ...taskTraces(book, "distil/", "/gate_divergence", "dash").map(([name, task, role, dash]) => [name, `${task}, gate`, role, dash])] },
+    ...panels.slice(2)];
+}
+
 /** A joint run of one task, or one that never compares gradients. */
 const ALONE = JOINT.filter((panel) => !["agree", "conflicts", "ratio"].includes(panel.id));
 
 /** What is drawn of a kind of run. */
-export const PANELS = { train: TRAINING, taught: TAUGHT, link: LINK, probe: PROBE, distil: DISTIL, joint: JOINT, alone: ALONE };
+export const PANELS = { train: TRAINING, taught: TAUGHT, link: LINK, probe: PROBE, distil: DISTIL, joint: JOINT, alone: ALONE,
+  "joint-taught": withTeachers(JOINT), "alone-taught": withTeachers(ALONE) };
 
 function gateTraces(book, extra) {
   const names = book.names().filter((name) => name.startsWith("gate/") && name !== "gate/loss");
@@ -209,7 +226,7 @@ export function buildTraces(panel, book, events, options, look, extra) {
     const x = along(book, own, options);
     const sparse = own.steps.length <= 60;
     const hover = `${safe(label)} %{y:.5~g}<extra></extra>`;
-    const seldom = name === "gate/loss" || (name.startsWith("gate/") && name.endsWith("/loss")) || name.startsWith("held/") || name.startsWith("distil/gate_");  // measured now and then: a mean would lag far behind
+    const seldom = name === "gate/loss" || (name.startsWith("gate/") && name.endsWith("/loss")) || name.startsWith("held/") || /^distil\/(.+\/)?gate_/.test(name);  // measured now and then: a mean would lag far behind
     if (weight > 0 && !seldom) {
       traces.push({ uid: `${idOf(name)}-raw`, x, y: own.values.slice(), mode: "lines", line: { color: faded(colour, 0.28), width: 1 },
         name: `${safe(label)}, raw`, showlegend: false, hovertemplate: `${safe(label)}, raw %{y:.5~g}<extra></extra>`, legendgroup: name });

@@ -196,7 +196,7 @@ export class StripBoard {
   }
 
   update(data, renew) {
-    const other = data.run !== this.data?.run || data.address !== this.data?.address;
+    const other = data.run !== this.data?.run || data.task !== this.data?.task || data.address !== this.data?.address;
     const renewed = data.token !== this.data?.token;
     this.data = data;
     this.renew = renew;
@@ -225,12 +225,12 @@ export class StripBoard {
   }
 
   async pull() {
-    const { run, address } = this.data;
+    const { run, task, address } = this.data;
     let next = FAST;
     try {
-      const query = new URLSearchParams({ after: this.book.cursor, name: this.book.name, token: this.token });
+      const query = new URLSearchParams({ after: this.book.cursor, name: this.book.name, token: this.token, ...(task ? { task } : {}) });
       const answer = await fetch(`${address}/${encodeURIComponent(run)}?${query}`, { cache: "no-store", credentials: "same-origin" });
-      if (this.closed || run !== this.data.run) return;
+      if (this.closed || run !== this.data.run || task !== this.data.task) return;
       if (answer.status === 401) {
         if (!this.refused) this.renew?.();
         this.refused = true;

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.runs.joint_tasks import parted
 from core.runs.records import RunRecord
 from pages.ui import keys, tokens
 from pages.ui.live.component import COLOURS
@@ -35,15 +36,17 @@ def live_strips(run: RunRecord, pins: Sequence[Mapping[str, Any]], *, key: str =
     Parameters
     ----------
     run
-        The run.
+        The run, or a task of a joint run as one.
     pins
         Its pins, as :meth:`core.runs.desk.RunDesk.pins` returns them.
     key
         Key of the component.
     """
+    whole, task = parted(run.id)
     data = {
-        "run": run.id,
-        "token": tokens.issue(studio().home, run.id),
+        "run": whole,
+        "task": task,
+        "token": tokens.issue(studio().home, whole),
         "address": f"{base_path()}/bertloom/watched",
         "script": asset_url("strips.js"),
         "pins": [{name: one.get(name) for name in ("id", "text", "pair", "gold")} for one in pins],

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import load_file
 
 from core.config.joint import JointPlan
 from core.data.parts import Parts
@@ -22,6 +23,7 @@ from core.training.distil.pins import write_pin
 from core.training.distil.places import taught_folder
 from core.training.joint import train
 from core.training.joint.check import check_joint
+from core.training.joint.material import load_joint
 from tests.tiny import tiny_encoder
 from tests.unit.joint.test_joint_run import curves, last, opened, results
 
@@ -218,6 +220,19 @@ def test_a_joint_student_is_resumed_to_the_bit_and_each_task_has_its_folder(
         assert left[key] == right[key]
     assert [one["task"] for one in left["teachers"]] == ["mood", "names"]
     assert {"gate", "test"} <= left["teachers"][1]["lost"].keys()
+
+
+def test_a_student_made_of_a_joint_run_begins_with_the_heads_of_all_its_tasks(
+    joint: Joint, fresh: Make, joint_teacher: Path
+) -> None:
+    model = {"source": str(joint_teacher / "best" / "mood"), "keep_layers": 1, "max_length": 32}
+    material = load_joint(joint("mood", "names", tasks={"names": POINTER}, model=model), fresh().cache)
+    assert len(material.layers) == 1
+    for name, part in zip(material.names, material.parts, strict=True):
+        kept = load_file(joint_teacher / "best" / name / "model.safetensors")
+        heads = [(key, one) for key, one in part.model.named_parameters() if part.units[key] == "head"]
+        assert heads
+        assert all(torch.equal(one, kept[key]) for key, one in heads)
 
 
 def test_what_cannot_teach_is_refused_with_its_task(
