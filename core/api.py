@@ -170,7 +170,9 @@ class Studio:
         plan = absolute_sources(plan, self.home)
         relevant = plan.model_copy(update={"name": "steps", "tags": []})
         arguments = {"plan": relevant.model_dump(mode="json")}
-        return dict(self._helper.call("steps", arguments, timeout=600, hub=uses_hub(plan), remember=stamp(plan.data)))
+        return dict(
+            self._helper.call("steps", arguments, timeout=600, hub=uses_hub(plan), remember=stamp(plan.data, plan.task))
+        )
 
     def check_plan(self, plan: Plan) -> dict[str, Any]:
         """Check a plan against its rows and its model without training (helper process, remembered).
@@ -184,7 +186,9 @@ class Studio:
         plan = absolute_sources(plan, self.home)
         arguments = {"plan": plan.model_dump(mode="json")}
         return dict(
-            self._helper.call("check_plan", arguments, timeout=600, hub=uses_hub(plan), remember=stamp(plan.data))
+            self._helper.call(
+                "check_plan", arguments, timeout=600, hub=uses_hub(plan), remember=stamp(plan.data, plan.task)
+            )
         )
 
     def curve(self, plan: Plan, steps: int) -> dict[str, Any]:

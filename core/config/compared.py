@@ -22,6 +22,10 @@ _ELSEWHERE = {
 }  # fmt: skip
 
 
+#: Settings of a head that points which only tagging has: tasks of other kinds go without.
+_OF_TAGS = ("dictionary", "gazetteer", "entries")
+
+
 def can_point(task: TaskConfig) -> bool:
     """Whether a task has a head that points; others keep the linear one."""
     return task.kind in ("tagging", "question_answering")
@@ -34,6 +38,8 @@ def task_of(strategy: Strategy, task: ComparisonTask) -> TaskConfig:
         if name not in values:
             raise ValueError(f"a task has no field {name!r}")
         kept = values[name]
+        if name == "pointer" and isinstance(value, dict) and task.task.kind != "tagging":
+            value = {key: one for key, one in value.items() if key not in _OF_TAGS}
         values[name] = {**kept, **value} if isinstance(kept, dict) and isinstance(value, dict) else value
     if strategy.head == "pointer" and can_point(task.task):
         values["head"] = "pointer"

@@ -96,10 +96,18 @@ class TaskConfig(Config):
         """Whether entities are found as stretches of words, by a head that points."""
         return self.kind == "tagging" and self.head == "pointer" and self.pointer.kind == "global"
 
+    @property
+    def entered(self) -> bool:
+        """Whether words may point to the entries of a dictionary."""
+        points = self.kind == "tagging" and self.head == "pointer" and self.pointer.kind == "words"
+        return points and self.pointer.dictionary != "none"
+
     @model_validator(mode="after")
     def _points(self) -> TaskConfig:
         if self.head == "pointer" and self.kind not in ("tagging", "question_answering"):
             raise ValueError(f"task.head pointer is for tagging and question_answering, not for {self.kind}")
+        if self.pointer.dictionary != "none" and self.kind != "tagging":
+            raise ValueError(f"task.pointer.dictionary is for tagging, not for {self.kind}")
         return self
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from core.config.base import ADVANCED as _ADVANCED
 from core.config.base import Config
 
-__all__ = ["PointerConfig"]
+__all__ = ["LONGEST_ENTRY", "MOST_ENTRIES", "PointerConfig"]
+
+#: Entries that a dictionary may have (each is encoded in every step), and characters that one may have.
+MOST_ENTRIES = 500
+LONGEST_ENTRY = 100
 
 
 class PointerConfig(Config):
@@ -46,6 +50,39 @@ class PointerConfig(Config):
         description="Tagging only: weight λ of the loss of a sentence label that is derived from the tags: which types "
         "of entities the sentence contains. 0: it is not learnt, and the head has no parameters for it.",
     )  # fmt: skip
+
+    dictionary: Literal["none", "labels", "gazetteer"] = Field(
+        "none",
+        description="Tagging by words only: what the first word of an entity points to. none: itself. labels: the name "
+        "of the entity's type, an entry of a dictionary that the same encoder reads. gazetteer: the entity in a list "
+        "of known ones, itself where it is not listed.",
+    )
+    gazetteer: str | None = Field(
+        None, max_length=4096,
+        description=f"With dictionary gazetteer: CSV, TSV or JSON lines with the columns entry and type, of at most "
+        f"{MOST_ENTRIES} rows. It is read at the start; a trained model holds its entries.",
+    )  # fmt: skip
+    entries: list[tuple[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]]] | None = Field(
+        None, json_schema_extra=_ADVANCED,
+        description="Pairs of entry and type, like [[New York, LOC]]. With dictionary gazetteer they stand in place of "
+        "a file; with labels they say what a type is called, like [[person, PER]].",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _listed(self) -> PointerConfig:
+        given = [name for name in ("gazetteer", "entries") if getattr(self, name) is not None]
+        if self.dictionary == "gazetteer" and len(given) != 1:
+            what = "gazetteer (a file) or entries" if not given else "one of gazetteer and entries, not both"
+            raise ValueError(f"task.pointer.dictionary gazetteer needs {what}")
+        if self.gazetteer is not None and self.dictionary != "gazetteer":
+            raise ValueError("task.pointer.gazetteer needs task.pointer.dictionary gazetteer")
+        if self.entries is not None and self.dictionary == "none":
+            raise ValueError("task.pointer.entries needs task.pointer.dictionary labels or gazetteer")
+        if self.dictionary != "none" and self.kind == "global":
+            raise ValueError(
+                "task.pointer.dictionary is for kind words: stretches are scored by type, and point to nothing"
+            )
+        return self
 
     @model_validator(mode="after")
     def _even(self) -> PointerConfig:

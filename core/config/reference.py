@@ -80,7 +80,7 @@ _TITLES = {
 #: Lists of configs that count as one value, and what they are called.
 _LISTS = {
     "groups": "list of parameter groups", "objectives": "list of objectives", "teachers": "list of teachers",
-    "states": "list of losses between layers",
+    "states": "list of losses between layers", "entries": "list of pairs",
 }  # fmt: skip
 
 #: Values that are configs themselves and may be empty or repeated: key → (its place in the page, the config).
@@ -256,7 +256,7 @@ def _kind(options: list[Any]) -> tuple[Any, tuple[str, ...]]:
         return "number", ()
     if option is str:
         return "text", ()
-    if get_origin(option) is list and _nested(option) is None:
+    if get_origin(option) is list and _nested(option) is None and get_origin(get_args(option)[0]) is not tuple:
         return "list", ()
     return "value", ()
 

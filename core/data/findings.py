@@ -9,6 +9,7 @@ from core.config import DataConfig, TaskConfig
 from core.data.assignment import ROLES, Assignment, leak_rows, unknown_labels
 from core.data.carving import first_of_each
 from core.data.finetuning_findings import tell_finetuning
+from core.data.gazetteer import tell_dictionary
 from core.data.question_findings import REASONS, tell_answers, tell_unanswered
 from core.data.readers.base import shown
 from core.data.reading import NAMED
@@ -53,6 +54,7 @@ def describe(found: Assignment, data: DataConfig, task: TaskConfig, max_length: 
     _tell_roles(report, found, data)
     tell_finetuning(report, found.finetuning, data, task, len(found.indices["train"]))
     _tell_duplicates(report, found.tables["train"], data)
+    tell_dictionary(report, found, task)
     return report
 
 

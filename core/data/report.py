@@ -59,6 +59,9 @@ class DataReport:
     fit
         How it fits the original set: {"labels", "lengths": {"divergence", "low", "high", "level", "original",
         "finetuning", "rows"} or None, "missing", "extra", "classes", "unit", "warn", "refuse"}.
+    dictionary
+        What words can point to beside words: {"kind" (labels or gazetteer), "source", "sha256" (of its file),
+        "entries", "entities" (of the training rows), "covered" (those that an entry says)}; empty without one.
     pieces
         {"unknown_share", "examples", "per_character", "chinese_share"}; empty without a model.
     findings
@@ -75,6 +78,7 @@ class DataReport:
     pieces: dict[str, Any] = field(default_factory=dict)
     sets: dict[str, Any] = field(default_factory=dict)
     fit: dict[str, Any] = field(default_factory=dict)
+    dictionary: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     @property

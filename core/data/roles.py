@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.config import DataConfig, TaskConfig
 from core.data.assignment import ROLES, assign
 from core.data.findings import describe
+from core.data.gazetteer import gazetteer_of
 from core.data.readers.base import shown
 from core.data.report import DataReport
 from core.data.table import recoded
@@ -35,7 +36,9 @@ class Roles:
         The data report without lengths and pieces (:class:`~core.data.report.DataReport` as a dictionary), with
         ``label_list`` and ``fingerprint``.
     fingerprint
-        Changes when any role's rows or the labels change.
+        Changes when any role's rows, the labels or the entries of a gazetteer change.
+    entries
+        Of the gazetteer that the task names: pairs of entry and type.
     """
 
     train: Dataset
@@ -44,6 +47,7 @@ class Roles:
     labels: list[str]
     report: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    entries: list[tuple[str, str]] = field(default_factory=list)
 
 
 def load_roles(data: DataConfig, task: TaskConfig, *, cache: Path) -> Roles:
@@ -77,6 +81,10 @@ def load_roles(data: DataConfig, task: TaskConfig, *, cache: Path) -> Roles:
     # A question's row is labelled by whether it has an answer; what a model answers with are start and end.
     labels = ["start", "end"] if task.kind == "question_answering" else found.labels
     digest = hashlib.sha256(repr((found.labels, task.kind, task.multi_label)).encode())
+    gazetteer = gazetteer_of(task)
+    entries = gazetteer.entries if gazetteer is not None else []
+    if entries:
+        digest.update(repr(entries).encode())
     parts = {}
     for role in ROLES:
         sets = []
@@ -86,7 +94,7 @@ def load_roles(data: DataConfig, task: TaskConfig, *, cache: Path) -> Roles:
         parts[role] = sets[0] if len(sets) == 1 else concatenate_datasets(sets)
     fingerprint = digest.hexdigest()[:32]
     told = report.as_dict() | {"label_list": labels, "fingerprint": fingerprint}
-    return Roles(parts["train"], parts["gate"], parts["test"], labels, told, fingerprint)
+    return Roles(parts["train"], parts["gate"], parts["test"], labels, told, fingerprint, entries)
 
 
 def _refuse(report: DataReport, labels: list[str]) -> None:

@@ -11,7 +11,7 @@ from core.data.tasks.base import Task
 from core.data.tasks.words import WORD_PATTERN
 from core.models.dependency_card import HEADS_BASELINE, arcs_table, heads_note
 from core.models.onnx_card import checked, onnx_snippet
-from core.models.pointer_card import NOTE, pointer_lines, points
+from core.models.pointer_card import NOTE, dictionary_note, pointer_lines, points
 from core.models.question_card import BASELINE, breakdown, question_lines, question_note, silence_note
 from core.models.shaped.register import MODEL_TYPE as SHAPED
 
@@ -103,7 +103,7 @@ def model_card(task: Task, max_length: int, record: Mapping[str, Any]) -> str:
     if shaped and not onnx:
         use = f"{_SHAPED_NOTE} {use}"
     if points(task):
-        use = f"{NOTE} {use}"
+        use = " ".join(part for part in (NOTE, dictionary_note(task), use) if part)
     lines = snippet(task, max_length, pairs=pairs, shaped=shaped)
     if onnx:
         lines = onnx_snippet(task, max_length, onnx, pairs=pairs)

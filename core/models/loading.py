@@ -178,6 +178,8 @@ def build_model(config: ModelConfig, task: Task, *, seed: int) -> tuple[Any, Any
     HubError
         If a hub model cannot be reached.
     """
+    from core.models.pointer.entries import give_pieces
+
     resolved = resolve(config.source, config.revision)
     settings = read_config(resolved.folder)
     check_length(settings, config.max_length)
@@ -185,6 +187,7 @@ def build_model(config: ModelConfig, task: Task, *, seed: int) -> tuple[Any, Any
     keep_layers(model, config.keep_layers)
     tokenizer = load_tokenizer(resolved, words=task.kind in ("tagging", "dependency"))
     check_pieces(tokenizer, model, resolved.folder)
+    give_pieces(model, task, tokenizer, config.max_length)
     tokenizer.model_max_length = config.max_length
     return model, tokenizer
 
@@ -267,7 +270,10 @@ def _override_dropout(model: Any, dropout: float | None) -> None:
 
 def _same_head(settings: dict[str, Any], task: Task) -> bool:
     """Tell whether a folder's head answers what the task asks. Start and end of answers have no names of their own."""
-    if settings.get("pointers") != task.model_kwargs().get("pointers"):  # linear heads have none
+    from core.models.pointer.entries import known_head
+
+    heads = [known_head(one.get("pointers")) for one in (settings, task.model_kwargs())]  # linear heads have none
+    if heads[0] != heads[1]:
         return False
     if task.config.head == "pointer":
         return list(_label_names(settings)) == task.labels

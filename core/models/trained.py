@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import TaskConfig
+from core.data.tasks.pointer_dictionary import key_of
 from core.errors import ModelError
 from core.models.folders import described, guessed, read_side_file
 from core.models.info import describe_resolved
@@ -100,6 +101,15 @@ def _head_difference(other: TaskConfig, task: TaskConfig) -> str | None:
     said = [_ANSWERS[one.stretches, one.head] for one in (other, task)]
     if said[0] != said[1]:
         return f"The teacher {said[0]}, and the student {said[1]}: such answers cannot be compared."
+    entered = [one.entered for one in (other, task)]
+    if entered[0] != entered[1]:
+        whose, others = ("teacher", "student") if entered[0] else ("student", "teacher")
+        return f"Words of the {whose} may point to a dictionary (task.pointer.dictionary), those of the {others} not."
+    if entered[0] and not _same_dictionary(other, task):
+        return (
+            "Teacher and student have different dictionaries (task.pointer.dictionary): what one points to the other "
+            "cannot point to."
+        )
     contains = [one.head == "pointer" and bool(one.pointer.sentence_weight) for one in (other, task)]
     if contains[1] and not contains[0] and not task.stretches:
         return (
@@ -113,6 +123,16 @@ def _head_difference(other: TaskConfig, task: TaskConfig) -> str | None:
                 does, lacks = ("teacher", "student") if sides[0] else ("student", "teacher")
                 return f"The {does} {words} (task.{name}), and the {lacks} does not."
     return None
+
+
+def _same_dictionary(other: TaskConfig, task: TaskConfig) -> bool:
+    """Tell whether words of two tasks have the same entries; a student's file that nobody has read yet may be so."""
+    if other.pointer.dictionary != task.pointer.dictionary:
+        return False
+    if task.pointer.dictionary == "labels" or task.pointer.gazetteer is not None:
+        return True  # one entry a type, whatever it is called
+    sides = [sorted((key_of(text), kind) for text, kind in one.pointer.entries or ()) for one in (other, task)]
+    return sides[0] == sides[1]
 
 
 #: Whether stretches are scored, head → what is answered of words.

@@ -139,7 +139,7 @@ def pointer_arcs(view: View, gold: Mapping[str, Any] | None = None) -> tuple[lis
             replace(arc, share=view["shares"][at][arc.head]) for at, arc in enumerate(found)
             if arc.head or view["kind"] == "heads" or not arc.right
         ]  # fmt: skip
-        return words, found, missed
+        return _with_entries(words, found, missed, len(view["rows"])) if view.get("entries") else (words, found, missed)
     said = {(one["first"], one["last"], one["name"]): one.get("share") for one in view["spans"] or ()}
     right = None if gold is None else {(one["first"], one["last"], one["name"]) for one in gold["spans"] or ()}
     found = [
@@ -148,6 +148,19 @@ def pointer_arcs(view: View, gold: Mapping[str, Any] | None = None) -> tuple[lis
     ]
     missed = [Arc(last + 1, first + 1, name) for first, last, name in sorted((right or set()) - set(said))]
     return _around(words, found, missed)
+
+
+def _with_entries(
+    columns: list[str], found: list[Arc], missed: list[Arc], words: int
+) -> tuple[list[str], list[Arc], list[Arc]]:
+    """Return the words, behind them the entries of a dictionary that arcs lead to, and the arcs."""
+    used = sorted({arc.head for arc in (*found, *missed) if arc.head > words})
+    places = {head: words + 1 + at for at, head in enumerate(used)}
+
+    def moved(arcs: list[Arc]) -> list[Arc]:
+        return [replace(arc, head=places.get(arc.head, arc.head)) for arc in arcs]
+
+    return [*columns[:words], *(columns[head - 1] for head in used)], moved(found), moved(missed)
 
 
 def _around(words: list[str], found: list[Arc], missed: list[Arc]) -> tuple[list[str], list[Arc], list[Arc]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.config import DataConfig, ModelConfig, TaskConfig
 from core.runs.helper import Helper
-from core.runs.sources import absolute_data, data_uses_hub, list_uploads, save_upload, stamp
+from core.runs.sources import absolute_data, absolute_task, data_uses_hub, list_uploads, save_upload, stamp
 from core.settings import Home
 
 __all__ = ["DataDesk"]
@@ -49,12 +49,12 @@ class DataDesk:
 
     def check(self, data: DataConfig, task: TaskConfig, model: ModelConfig) -> dict[str, Any]:
         """Return the data report: what a run would read, drop, cut and refuse (helper process, remembered)."""
-        data = absolute_data(data)
+        data, task = absolute_data(data), absolute_task(task)
         arguments = {
             name: part.model_dump(mode="json") for name, part in (("data", data), ("task", task), ("model", model))
         }
         hub = data_uses_hub(data) or model.source.startswith("hub:")
-        return dict(self._helper.call("check", arguments, timeout=900, hub=hub, remember=stamp(data)))
+        return dict(self._helper.call("check", arguments, timeout=900, hub=hub, remember=stamp(data, task)))
 
     def save_upload(self, name: str, content: bytes) -> Path:
         """Keep an uploaded file in the home folder and return its path.

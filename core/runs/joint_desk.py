@@ -42,7 +42,7 @@ class JointDesk:
         """
         plan = absolute_sources(plan, self._home)
         told = plan.model_dump(mode="json") | {"name": "joint", "tags": []}
-        marks = tuple(stamp(one.data) for one in plan.tasks)
+        marks = tuple(stamp(one.data, one.task) for one in plan.tasks)
         return dict(self._helper.call("check_joint", {"plan": told}, timeout=600, hub=names_hub(told), remember=marks))
 
     def estimate(self, plan: JointPlan, counted: Mapping[str, Any]) -> dict[str, Any]:

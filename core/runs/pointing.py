@@ -86,7 +86,7 @@ def _view(sentence: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, An
         "kind": sentence["form"], **{name: sentence[name] for name in ("text", "rows", "columns", "slot")},
         **{name: entry[name] for name in ("step", "stage", "pointed", "names", "spans", "contains")},
         "shares": _shares(entry["shares"]), "memory": None if memory is None else _shares(memory),
-        "read": entry.get("read"),
+        "read": entry.get("read"), "entries": sentence.get("entries"),
     }  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from core.config import ClaimConfig, Comparison, DataConfig, LinkConfig, Plan, RunConfig, Stage
+from core.config import ClaimConfig, Comparison, DataConfig, LinkConfig, Plan, RunConfig, Stage, TaskConfig
+from core.config.comparison import Strategy
 from core.config.distil import DistilConfig
 from core.config.joint import JointPlan, JointTask
 from core.config.structure import StructureConfig
@@ -15,8 +16,8 @@ from core.errors import StorageError
 from core.settings import Home, confine, safe_name
 
 __all__ = [
-    "absolute_data", "absolute_model", "absolute_sources", "data_uses_hub", "list_uploads", "names_hub", "save_upload",
-    "stamp", "uses_hub",
+    "absolute_data", "absolute_model", "absolute_sources", "absolute_task", "data_uses_hub", "list_uploads",
+    "names_hub", "save_upload", "stamp", "uses_hub",
 ]  # fmt: skip
 
 #: Signs that files bear by custom, like ``rows (1).csv``, and that a name of ours does without.
@@ -56,6 +57,23 @@ def absolute_data(data: DataConfig) -> DataConfig:
     return data.model_copy(update=changes)
 
 
+def absolute_task(task: TaskConfig) -> TaskConfig:
+    """Return the config of a task with the path of its gazetteer made absolute."""
+    if task.pointer.gazetteer is None:
+        return task
+    pointer = task.pointer.model_copy(update={"gazetteer": _absolute(task.pointer.gazetteer)})
+    return task.model_copy(update={"pointer": pointer})
+
+
+def _absolute_strategy(strategy: Strategy) -> Strategy:
+    """Return a strategy with the path of the gazetteer that it gives its tasks made absolute."""
+    pointer = strategy.task.get("pointer")
+    if not isinstance(pointer, dict) or not isinstance(pointer.get("gazetteer"), str):
+        return strategy
+    own = {**pointer, "gazetteer": _absolute(pointer["gazetteer"])}
+    return strategy.model_copy(update={"task": {**strategy.task, "pointer": own}})
+
+
 def absolute_sources(plan: _Config, home: Home | None = None) -> _Config:
     """Return a run's config with relative paths of files and folders that exist made absolute.
 
@@ -78,11 +96,16 @@ def absolute_sources(plan: _Config, home: Home | None = None) -> _Config:
         changes["stages"] = [_absolute_teachers(stage, home) for stage in plan.stages]
     if isinstance(plan, Comparison | JointPlan):
         for part in ("tasks", "beside") if isinstance(plan, JointPlan) else ("tasks",):
-            changes[part] = [task.model_copy(update={"data": absolute_data(task.data)}) for task in getattr(plan, part)]
-        if isinstance(plan, JointPlan):
+            changes[part] = [
+                one.model_copy(update={"data": absolute_data(one.data), "task": absolute_task(one.task)})
+                for one in getattr(plan, part)
+            ]
+        if isinstance(plan, Comparison):
+            changes["strategies"] = [_absolute_strategy(one) for one in plan.strategies]
+        else:
             changes["tasks"] = [_absolute_teachers(task, home, task.name) for task in changes["tasks"]]
     elif isinstance(plan, Plan | ClaimConfig):
-        changes["data"] = absolute_data(plan.data)
+        changes |= {"data": absolute_data(plan.data), "task": absolute_task(plan.task)}
     elif isinstance(plan, LinkConfig):
         changes["graph"] = _absolute(plan.graph)
     else:
@@ -131,11 +154,10 @@ def _part_of(source: str, home: Home | None, task: str) -> str:
     return str(parts[0].absolute()) if parts else source
 
 
-def stamp(data: DataConfig) -> tuple[Any, ...]:
-    """Return what changes when one of the named files changes: size and time of change."""
+def stamp(data: DataConfig, task: TaskConfig | None = None) -> tuple[Any, ...]:
+    """Return what changes when one of the named files (or the task's gazetteer) changes: size and time of change."""
     found: list[Any] = []
-    for field in _FIELDS:
-        source = getattr(data, field)
+    for source in (*(getattr(data, field) for field in _FIELDS), None if task is None else task.pointer.gazetteer):
         if source:
             try:
                 state = Path(source).stat()

@@ -34,7 +34,10 @@ _FILE = "hidden.f32"
 def _inputs(engine: Engine, encoded: Encoded, indices: np.ndarray) -> dict[str, torch.Tensor]:
     prepared = engine.prepared
     batch = prepared.task.collate([encoded.features[index] for index in indices], prepared.tokenizer)
-    return {name: tensor.to(prepared.device) for name, tensor in batch.items() if name != "labels"}
+    inputs = {name: tensor.to(prepared.device) for name, tensor in batch.items() if name != "labels"}
+    with torch.inference_mode():
+        # Entries of a dictionary are no part of what is cached: given, so that nothing else passes the layers.
+        return inputs | engine.entries("fp32")
 
 
 def _try_out(engine: Engine, boundary: Boundary, encoded: Encoded) -> tuple[bool, bool]:
@@ -55,7 +58,9 @@ def _try_out(engine: Engine, boundary: Boundary, encoded: Encoded) -> tuple[bool
         hidden = boundary.take(lambda: prepared.model(**inputs))
 
         def same(states: torch.Tensor) -> bool:
-            cut = {name: tensor[:, : states.shape[1]] for name, tensor in inputs.items()}
+            cut = {
+                name: tensor if name == "entries" else tensor[:, : states.shape[1]] for name, tensor in inputs.items()
+            }
             try:
                 with boundary.put(states):
                     logits = head_logits(prepared.model(**cut))

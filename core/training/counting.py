@@ -54,7 +54,7 @@ def count_steps(plan: Plan, *, cache: Path) -> dict[str, Any]:
     roles = load_roles(plan.data, plan.task, cache=cache)
     words = plan.task.kind in ("tagging", "dependency")
     tokenizer = load_tokenizer(resolve(plan.model.source, plan.model.revision), words=words)
-    task = task_for(plan.task, roles.labels)
+    task = task_for(plan.task, roles.labels, entries=roles.entries)
     encoded = task.encode(roles.train, tokenizer, plan.model.max_length)
     stages = count_stages(plan, encoded.lengths)
     return {

@@ -42,6 +42,7 @@ class Engine:
         #: What a teacher adds to the loss of training batches.
         self.objective: Objective | None = None
         self._still = _lower_part(prepared)
+        self._named: tuple[Any, torch.Tensor] | None = None
         self.use_path(path)
 
     @property
@@ -132,12 +133,40 @@ class Engine:
         if feed is not None and feed.first_only:  # all that is looked at below the head
             inputs = {name: tensor[:, :1] for name, tensor in inputs.items()}
         with self.autocast(precision or self.precision), contextlib.ExitStack() as stack:
+            inputs |= self.entries(precision or self.precision)
             if self._packed is not None:
                 inputs = stack.enter_context(self._packed.active(inputs, feed, indices))
             elif feed is not None:
                 stack.enter_context(feed.active(indices, inputs["attention_mask"]))
             logits = head_logits(prepared.model(**inputs))
         return logits.float(), batch
+
+    def entries(self, precision: str) -> dict[str, torch.Tensor]:
+        """Return the model's input ``entries``: vectors of a dictionary's entries, by this path; {} without one.
+
+        They go through all layers, also where the sentences' lower ones come from a cache. An encoder that is frozen as
+        a whole gives the same vectors in every step: they are computed once.
+        """
+        model = self.prepared.model
+        pieces = (getattr(getattr(model, "config", None), "pointers", None) or {}).get("pieces")
+        if not pieces:
+            return {}
+
+        def run(inputs: dict[str, torch.Tensor]) -> Any:
+            if self._packed is None:
+                return model.base_model(**inputs)
+            with self._packed.active(inputs, None, np.arange(0)) as own:
+                return model.base_model(**own)
+
+        weights = list(self.prepared.encoder.parameters())
+        if any(weight.requires_grad for weight in weights):
+            return {"entries": model.named(run)}
+        key = (self._path, precision, sum(weight._version for weight in weights))
+        if self._named is None or self._named[0] != key:
+            # Not in inference mode, whose tensors no gradient passes.
+            with torch.inference_mode(False), torch.no_grad(), self.autocast(precision):
+                self._named = key, model.named(run)
+        return {"entries": self._named[1]}
 
     def scorer(self, role: str) -> Any:
         """Return the forward function by which a role is scored."""

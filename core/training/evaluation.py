@@ -85,8 +85,7 @@ def distinct_predictions(logits: Sequence[np.ndarray], task: TaskConfig) -> int:
     if task.stretches:
         return len({kind for one in logits for kind in kinds_of(one)})
     if task.head == "pointer":  # the empty slot, or the type of what is pointed to
-        twice = task.pointer.sentence_weight > 0  # the types of words, then those of sentences
-        return len({kind for one in logits for kind in _pointed(one, twice=twice)})
+        return len({kind for one in logits for kind in _pointed(one, task)})
     if task.multi_label:
         least = math.log(task.threshold / (1 - task.threshold))
         return len({tuple((one >= least).tolist()) for one in logits})
@@ -124,12 +123,17 @@ def entropy_share(logits: Sequence[np.ndarray], encoded: Encoded, task: TaskConf
     return float(entropy.mean() / math.log(values.shape[-1]))
 
 
-def _pointed(one: np.ndarray, *, twice: bool) -> list[int]:
+def _pointed(one: np.ndarray, task: TaskConfig) -> list[int]:
     """Return for each word 0 where it points to the empty slot, else its type from 1."""
-    size = 1 + len(one)
-    types = one[:, size:]
-    types = types[:, : types.shape[1] // (2 if twice else 1)]
-    kinds: list[int] = np.where(one[:, :size].argmax(-1) == 0, 0, 1 + types.argmax(-1)).tolist()
+    size, entries = 1 + len(one), 0
+    blocks = 2 if task.pointer.sentence_weight > 0 else 1  # the types of words, then those of sentences
+    if task.entered and task.pointer.dictionary == "labels":
+        entries = (one.shape[1] - size) // (1 + blocks)  # one a type
+    elif task.entered:
+        entries = len(task.pointer.entries or ())
+    types = one[:, size + entries :]
+    types = types[:, : types.shape[1] // blocks]
+    kinds: list[int] = np.where(one[:, : size + entries].argmax(-1) == 0, 0, 1 + types.argmax(-1)).tolist()
     return kinds
 
 
@@ -150,8 +154,9 @@ def _pointer_entropy(logits: Sequence[np.ndarray], encoded: Encoded) -> float:
             found += doubt_of(one, feature["own"]).tolist()
             continue
         words = len(feature["places"])
-        shares = softmax(one[:words, : 1 + words][feature["own"]])
-        found += (-(shares * np.log(np.maximum(shares, 1e-300))).sum(axis=-1) / math.log(1 + words)).tolist()
+        size = 1 + words + feature.get("entries", 0)
+        shares = softmax(one[:words, :size][feature["own"]])
+        found += (-(shares * np.log(np.maximum(shares, 1e-300))).sum(axis=-1) / math.log(size)).tolist()
     return float(np.mean(found)) if found else 1.0
 
 

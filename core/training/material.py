@@ -245,7 +245,7 @@ def load_material(
         phase("data")
         check()
         roles = load_rows(plan, cache)
-    task = task_for(plan.task, roles.labels)
+    task = task_for(plan.task, roles.labels, entries=roles.entries)
     check_metrics(plan, task, gate_rows=len(roles.gate) if roles.gate is not None else 0)
     phase("model")
     check()

@@ -95,7 +95,7 @@ def _rows(plan: Plan, cache: Path, findings: list[dict[str, Any]]) -> tuple[Any,
 
     try:
         roles = load_rows(plan, cache)
-        task = task_for(plan.task, roles.labels)
+        task = task_for(plan.task, roles.labels, entries=roles.entries)
     except BertloomError as error:
         findings.append(_of_error(error, "data"))
         return None
@@ -103,6 +103,10 @@ def _rows(plan: Plan, cache: Path, findings: list[dict[str, Any]]) -> tuple[Any,
     findings += [
         _finding("warning", "data", str(found["message"]), found.get("advice") or None)
         for found in report.get("findings") or [] if found.get("level") == "warning"
+    ]  # fmt: skip
+    findings += [
+        _finding("note", "task.pointer.dictionary", str(found["message"]))
+        for found in report.get("findings") or [] if found.get("code") == "dictionary" and found.get("level") == "note"
     ]  # fmt: skip
     return roles, task
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from core.data.tasks.base import Encoded
 from core.data.tasks.heads import cut_logits
-from core.data.tasks.pointer_view import gold_of, pointer_views, points
+from core.data.tasks.pointer_view import gold_entries, gold_of, pointer_views, points
 from core.training.diary import Diary
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ class _Watched:
         ]
         rows = ListRows({name: [row[name] for row in self.rows] for name in self.rows[0]})
         again = Encoded(features, lengths, list(range(len(features))))
-        return pointer_views(prepared.task, cut, again, rows, taken(noted, len(features)))
+        # Columns stay the same over the training: those of the gold. Test sentences are looked at once.
+        keep = None if self.role == "test" else [gold_entries(prepared.task, row) for row in self.rows]
+        return pointer_views(prepared.task, cut, again, rows, taken(noted, len(features)), keep)
 
 
 def _watched(engine: Engine, task: str, role: str) -> _Watched | None:
@@ -184,7 +186,8 @@ class _Notes:
                     gold = gold_of(watched.engine.prepared.task, row, view)
                     self._diary.write(
                         "sentence", step, pin, **known, task=watched.task, row=row.get("row"), gold=gold,
-                        **{name: view[name] for name in ("text", "rows", "columns", "slot")}, form=view["kind"],
+                        **{name: view[name] for name in ("text", "rows", "columns", "slot", "entries")},
+                        form=view["kind"],
                     )  # fmt: skip
                 self._diary.write(kind, step, pin, **known, **_small(view))
         except OSError as error:

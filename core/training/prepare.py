@@ -270,6 +270,8 @@ def _set_dropout(model: torch.nn.Module, dropout: float | None) -> list[tuple[An
 
 
 def _reduce_embedding(material: Material, groups: list[GroupSpec], stage: Stage) -> UsedRows | None:
+    from core.models.pointer.entries import entry_ids
+
     model = material.model
     embedding = model.get_input_embeddings()
     if not isinstance(embedding, torch.nn.Embedding):
@@ -279,7 +281,7 @@ def _reduce_embedding(material: Material, groups: list[GroupSpec], stage: Stage)
     if spec is None:
         return None
     ids = used_ids(
-        (one.features for one in material.encoded.values()), material.tokenizer.all_special_ids,
+        (one.features for one in material.encoded.values()), [*material.tokenizer.all_special_ids, *entry_ids(model)],
         embedding.num_embeddings,
     )  # fmt: skip
     share = len(ids) / embedding.num_embeddings

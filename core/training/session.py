@@ -268,11 +268,11 @@ class Session:
         prepared = self.prepared
         if sum(count > 0 for count in prepared.task.label_counts(prepared.encoded["gate"])) < 2:
             return None
-        return distinct_predictions(scored.logits, prepared.plan.task), str(len(prepared.roles.gate))
+        return distinct_predictions(scored.logits, prepared.task.config), str(len(prepared.roles.gate))
 
     def entropy(self, scored: Scored) -> float:
         """Return the mean entropy of an evaluation's predictions as a share of its maximum."""
-        return entropy_share(scored.logits, self.prepared.encoded["gate"], self.prepared.plan.task)
+        return entropy_share(scored.logits, self.prepared.encoded["gate"], self.prepared.task.config)
 
     def majority(self, metric: str) -> float | None:
         """Return what a method without a model scores on the gate rows; None where that has no meaning."""

@@ -46,7 +46,7 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "data.revision", "data.fit_warn", "data.fit_refuse", "data.fit_labels",
             "task.threshold", "task.stride", "task.no_answer_threshold", "task.longest_answer",
             "task.longest_question", "task.best_answers", "task.score_punctuation", "task.pointer.size",
-            "task.pointer.reach", "task.pointer.type_weight", "task.pointer.sentence_weight",
+            "task.pointer.reach", "task.pointer.type_weight", "task.pointer.sentence_weight", "task.pointer.entries",
         ),
     ),
     "model": (("model.max_length", "model.dropout"), ("model.revision",)),
@@ -120,6 +120,7 @@ _OWN_PLACE = (
     "name", "tags", "task.kind", "task.multi_label", "task.no_answer", "task.answer_language", "data.source",
     "task.tree", "task.relations", "data.columns.heads", "data.columns.relations",
     "task.head", "task.pointer.kind", "task.pointer.memory", "task.pointer.relative",
+    "task.pointer.dictionary", "task.pointer.gazetteer",
     "model.source", "model.keep_layers",
     "data.columns.text", "data.columns.text_pair", "data.columns.label", "data.columns.tokens", "data.columns.tags",
     "data.columns.question", "data.columns.context", "data.columns.answers", "data.columns.start",
@@ -247,6 +248,12 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
             return _points(state) and not _stretches(state)
         case "task.pointer.reach":
             return _points(state) and bool(state.get("task.pointer.relative")) and not _stretches(state)
+        case "task.pointer.dictionary":
+            return _by_words(state)
+        case "task.pointer.gazetteer":
+            return _by_words(state) and state.get("task.pointer.dictionary") == "gazetteer"
+        case "task.pointer.entries":
+            return _by_words(state) and state.get("task.pointer.dictionary") not in (None, "none")
         case "task.pointer.sentence_weight":
             return _points(state) and state.get("task.kind") == "tagging" and not _stretches(state)
         case "task.pointer.type_weight":
@@ -273,6 +280,11 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
 def _points(state: Mapping[str, Any]) -> bool:
     """Tell whether the task's head points."""
     return state.get("task.kind") == "dependency" or state.get("task.head") == "pointer"
+
+
+def _by_words(state: Mapping[str, Any]) -> bool:
+    """Tell whether words of a tagging task point, so that a dictionary can be pointed to."""
+    return _points(state) and state.get("task.kind") == "tagging" and not _stretches(state)
 
 
 def _stretches(state: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.config.pointer import MOST_ENTRIES
 from core.data.readers.squad import looks_like_squad
 from pages.ui.forms_fields import relevant
 from pages.ui.planner_draft import Draft, put
@@ -24,7 +25,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
 #: Settings of a task that go back to what they were when other rows are chosen.
 _SETTINGS: dict[str, Any] = {
     "no_answer": False, "no_answer_threshold": None, "answer_language": "en", "tree": True, "relations": True,
-    "head": "linear",
+    "head": "linear", "pointer.dictionary": "none", "pointer.gazetteer": None, "pointer.entries": None,
 }  # fmt: skip
 _POINTS = {
     "tagging": "Each word points to the first word of its entity, or to an empty slot",
@@ -65,9 +66,12 @@ def _head(draft: Draft) -> None:
             return
         tags = draft.state.get("task.kind") == "tagging"
         if tags:
-            field(draft, "task.pointer.kind")
+            field(draft, "task.pointer.kind", on_change=_suit_stretches)
         with st.container():
             _parts(draft)
+        if tags and relevant("task.pointer.dictionary", draft.state):
+            with st.container():
+                _dictionary(draft)
         what = _POINTS[str(draft.state.get("task.kind"))]
         if tags and draft.state.get("task.pointer.kind") == "global":
             what = "Every stretch of words has a score for each type, and is an entity where it is above zero"
@@ -75,6 +79,26 @@ def _head(draft: Draft) -> None:
             f"{what}. What is answered and how it is scored stays the same. The model loads where "
             "Bertloom is installed, and is not written as ONNX."
         )
+
+
+def _dictionary(draft: Draft) -> None:
+    """Draw what the first words of entities point to."""
+    field(draft, "task.pointer.dictionary", on_change=_suit_dictionary)
+    with st.container():
+        chosen = draft.state.get("task.pointer.dictionary")
+        if chosen == "gazetteer":
+            if draft.state.get("task.pointer.entries") is None:
+                field(draft, "task.pointer.gazetteer")
+            st.caption(
+                f"A file with the columns entry and type, {MOST_ENTRIES} rows at most: the encoder reads each in every "
+                "step. The first word of an entity points to its entry; to itself where there is none. The model keeps "
+                "the entries."
+            )
+        elif chosen == "labels":
+            st.caption(
+                "The first word of an entity points to the name of its type, read by the same encoder: the label in "
+                "lower case, unless Entries and their types (folded below) say another word."
+            )
 
 
 def _parts(draft: Draft) -> None:
@@ -89,6 +113,20 @@ def _parts(draft: Draft) -> None:
 def suit_kind() -> None:
     """Go back to the head that every task has when another task is chosen."""
     put("task.head", "linear")
+    put("task.pointer.dictionary", "none")
+    _suit_dictionary()
+
+
+def _suit_stretches() -> None:
+    """Let go of the dictionary: stretches point to nothing."""
+    put("task.pointer.dictionary", "none")
+    _suit_dictionary()
+
+
+def _suit_dictionary() -> None:
+    """Let go of the entries of another dictionary."""
+    put("task.pointer.gazetteer", None)
+    put("task.pointer.entries", None)
 
 
 def column_names(kind: str) -> tuple[str, ...]:

@@ -32,11 +32,33 @@ def test_the_head_is_chosen_with_what_it_can_go_without(open_planner: Callable[.
     assert (shown_plan(app).task.kind, shown_plan(app).task.head) == ("classification", "linear")
 
 
+def test_a_dictionary_is_chosen_and_let_go_of(open_planner: Callable[..., AppTest]) -> None:
+    app = open_planner()
+    choose(app, "task.kind", "tagging")
+    choose(app, "task.head", "pointer")
+    choose(app, "task.pointer.dictionary", "labels")
+    assert "the label in lower case" in words(app)
+    assert shown_plan(app).task.pointer.dictionary == "labels"
+    choose(app, "task.pointer.dictionary", "gazetteer")
+    assert not app.exception
+    app.text_input(key=key(app, "task.pointer.gazetteer")).set_value("known.csv").run()
+    assert shown_plan(app).task.pointer.gazetteer == "known.csv"
+    choose(app, "task.pointer.kind", "global")  # stretches point to nothing
+    assert not app.exception
+    plan = shown_plan(app)
+    assert (plan.task.pointer.dictionary, plan.task.pointer.gazetteer) == ("none", None)
+
+
 def test_fields_of_the_head_are_shown_where_they_have_a_meaning() -> None:
     points = {"task.kind": "tagging", "task.head": "pointer", "task.pointer.relative": True}
     for name in ("memory", "relative", "size", "reach", "type_weight"):
         assert relevant(f"task.pointer.{name}", points)
         assert not relevant(f"task.pointer.{name}", {**points, "task.head": "linear"})
+    by_words = {**points, "task.pointer.kind": "words", "task.pointer.dictionary": "gazetteer"}
+    for name in ("dictionary", "gazetteer", "entries"):
+        assert relevant(f"task.pointer.{name}", by_words)
+        assert not relevant(f"task.pointer.{name}", {**by_words, "task.pointer.kind": "global"})
+    assert not relevant("task.pointer.gazetteer", {**by_words, "task.pointer.dictionary": "labels"})
     assert not relevant("task.pointer.reach", {**points, "task.pointer.relative": False})
     assert not relevant("task.pointer.type_weight", {**points, "task.kind": "question_answering"})
     assert relevant("task.head", points)

@@ -42,7 +42,7 @@ def example_labels(kind: str, count: int = 2, *, relations: bool = True) -> list
     return [f"label {number}" for number in range(max(2, count))]
 
 
-def task_for(config: TaskConfig, labels: Sequence[str]) -> Task:
+def task_for(config: TaskConfig, labels: Sequence[str], *, entries: Sequence[tuple[str, str]] = ()) -> Task:
     """Return the task of a config, with its label list.
 
     Parameters
@@ -52,6 +52,8 @@ def task_for(config: TaskConfig, labels: Sequence[str]) -> Task:
     labels
         Label names in the order of their indices; tagging: IOB2 tags, ``O`` first; questions: ``start``, ``end``;
         dependency: relations, or ``none`` and ``word`` without them.
+    entries
+        What the file of a gazetteer holds (see :mod:`core.data.gazetteer`); the task has them in place of the file.
 
     Raises
     ------
@@ -60,6 +62,9 @@ def task_for(config: TaskConfig, labels: Sequence[str]) -> Task:
     DataError
         If the labels do not fit the task (fewer than two classes, a tag that is not IOB2, repeated names).
     """
+    if entries:
+        pointer = config.pointer.model_copy(update={"entries": list(entries), "gazetteer": None})
+        config = config.model_copy(update={"pointer": pointer})
     try:
         listed = POINTERS if config.head == "pointer" else REGISTRY
         module, name = STRETCHES if config.stretches else listed[config.kind]

@@ -83,7 +83,8 @@ class Prediction:
     relations
         Dependency: relation of each word to its head; None where they are not learnt.
     pointers
-        Tagging by pointers: which word each word points to, counted from 0; None for the empty slot.
+        Tagging by pointers: which word each word points to, counted from 0; None for the empty slot, and for an entry
+        of a dictionary {"entry" (its text), "type", "number" (from 0)}.
     contains
         Tagging by pointers with a sentence label: probability by type that the sentence contains such an entity.
     spans
@@ -99,7 +100,7 @@ class Prediction:
     context: str | None = None
     heads: list[int] | None = None
     relations: list[str] | None = None
-    pointers: list[int | None] | None = None
+    pointers: list[int | dict[str, Any] | None] | None = None
     contains: dict[str, float] | None = None
     spans: list[dict[str, Any]] | None = None
 

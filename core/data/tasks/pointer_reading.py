@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from core.data.tasks.base import Encoded
-from core.data.tasks.pointer_decoding import NOWHERE, pointed_entities, pointers_of
+from core.data.tasks.pointer_decoding import ENTRY, NOWHERE, pointed_entities, pointers_of
 from core.data.tasks.tagging_answers import Answers
 from core.data.tasks.words import spans
 
-__all__ = ["PointerAnswers", "Settings", "pointer_counts", "read_pointers", "sentence_counts"]
+__all__ = ["PointerAnswers", "Settings", "entry_shares", "pointer_counts", "read_pointers", "sentence_counts"]
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,23 @@ class Settings:
         Types of entities in the order of the head's outputs.
     type_weight, sentence_weight
         Weights μ and λ of the losses of types, and of what a sentence contains (0: it is not scored).
+    entries
+        Type of each entry of the dictionary, as its place in `types`; -1 for one that is none of them.
     """
 
     labels: list[str]
     types: list[str]
     type_weight: float
     sentence_weight: float = 0.0
+    entries: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
 class _Window:
-    """Answered words (of all), shown words (of the row, after the empty slot), shares, and the sentence's scores."""
+    """Answered words (of all), shown words (of the row, after the empty slot), shares, and the sentence's scores.
+
+    Shares are those of the empty slot, the shown words, and the entries.
+    """
 
     places: np.ndarray
     shown: np.ndarray
@@ -55,7 +61,7 @@ class PointerAnswers(Answers):
     ----------
     targets
         What each word points to, counted within its row; :data:`NOWHERE` for the empty slot and for words of which the
-        tokeniser leaves nothing. Shape (words,).
+        tokeniser leaves nothing, :data:`ENTRY` and below for entries. Shape (words,).
     type_shares
         Logarithms of the probabilities of types, shape (words, types).
     contains
@@ -63,12 +69,15 @@ class PointerAnswers(Answers):
         that is not scored.
     settings
         Of the task.
+    named
+        Gold of first words that point to entries (:data:`ENTRY` and below), 0 elsewhere; shape (words,).
     """
 
     targets: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     type_shares: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     contains: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     settings: Settings = field(default_factory=lambda: Settings([], [], 1.0))
+    named: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     _windows: list[_Window] = field(default_factory=list)
 
     def gold(self, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +96,7 @@ class PointerAnswers(Answers):
             targets[part] = pointers_of(named[part])
         inside = np.flatnonzero(targets != NOWHERE)
         types[inside] = [numbers[named[at][2:]] for at in inside]
-        return targets, types
+        return np.where(self.named <= ENTRY, self.named, targets), types
 
     def losses(self, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return pointer's and type's loss of each word, and whether it counts; see :class:`Answers`.
@@ -100,6 +109,9 @@ class PointerAnswers(Answers):
             wanted = targets[one.places]
             columns = np.searchsorted(one.shown, wanted)  # they begin with the empty slot and rise
             known = one.shown[np.minimum(columns, len(one.shown) - 1)] == wanted
+            entries = wanted <= ENTRY
+            columns[entries] = len(one.shown) + ENTRY - wanted[entries]
+            known |= entries
             losses[one.places[known]] = -one.shares[np.flatnonzero(known), columns[known]]
             counted[one.places[known]] = True
             if len(one.sentence):
@@ -117,10 +129,12 @@ def read_pointers(logits: Sequence[Any], encoded: Encoded, words: list[int], set
     Parameters
     ----------
     logits
-        Of each feature, shape (at least the words that it shows, 1 + words + types): the empty slot, the words, then
-        the types, and what the sentence contains where that is scored. Further words are padding.
+        Of each feature, shape (at least the words that it shows, 1 + words + entries + types): the empty slot, the
+        words, the entries of a dictionary, then the types, and what the sentence contains where that is scored. Further
+        words are padding.
     encoded
-        The features, with ``words`` (those that the window shows) and ``own`` (for which it answers).
+        The features, with ``words`` (those that the window shows) and ``own`` (for which it answers); with a dictionary
+        and gold ``gold`` (targets of the words that it answers for).
     words
         Words of each row.
     settings
@@ -131,7 +145,9 @@ def read_pointers(logits: Sequence[Any], encoded: Encoded, words: list[int], set
     found = PointerAnswers(
         bounds, np.zeros(bounds[-1], dtype=np.int64), np.ones(bounds[-1]), np.zeros(bounds[-1], dtype=bool),
         targets=np.full(bounds[-1], NOWHERE), type_shares=np.zeros((bounds[-1], size)), settings=settings,
+        named=np.zeros(bounds[-1], dtype=np.int64),
     )  # fmt: skip
+    entries = ENTRY - np.arange(len(settings.entries))
     told = size if settings.sentence_weight else 0
     if told:
         found.contains = np.zeros((len(words), size))
@@ -139,10 +155,12 @@ def read_pointers(logits: Sequence[Any], encoded: Encoded, words: list[int], set
     for part, feature, row in zip(logits, encoded.features, encoded.owner, strict=True):
         rows = np.asarray(part, dtype=np.float64)[np.flatnonzero(feature["own"])]
         shown = np.concatenate([[NOWHERE], feature["words"]])
-        shares = _log_shares(rows[:, : len(shown)])
+        shares = _log_shares(rows[:, : len(shown) + len(entries)])
         places = bounds[row] + feature["words"][feature["own"]]
         chosen = shares.argmax(axis=1)
-        found.targets[places], found.answered[places] = shown[chosen], True
+        found.targets[places], found.answered[places] = np.concatenate([shown, entries])[chosen], True
+        if "gold" in feature:
+            found.named[places] = np.minimum(feature["gold"], 0)
         best[places], outside[places] = shares[np.arange(len(chosen)), chosen], shares[:, 0]
         end = rows.shape[1] - told
         found.type_shares[places] = _log_shares(rows[:, end - size : end])
@@ -187,7 +205,10 @@ def _spell(found: PointerAnswers, best: np.ndarray, outside: np.ndarray) -> None
         start = int(found.bounds[row])
         for first, last in pointed_entities(found.targets[found.part(row)]):
             inside = np.arange(start + first, start + last + 1)
-            chosen = int(found.type_shares[inside].sum(axis=0).argmax())  # all of its words have a say
+            entry = ENTRY - int(found.targets[start + first])
+            named = found.settings.entries[entry] if entry >= 0 else -1
+            # An entry says the type; else all words of the entity have a say.
+            chosen = named if named >= 0 else int(found.type_shares[inside].sum(axis=0).argmax())
             kind = found.settings.types[chosen]
             if f"B-{kind}" not in numbers:
                 continue
@@ -195,7 +216,8 @@ def _spell(found: PointerAnswers, best: np.ndarray, outside: np.ndarray) -> None
                 inside = inside[:1]
             found.tags[inside] = numbers.get(f"I-{kind}", 0)
             found.tags[inside[0]] = numbers[f"B-{kind}"]
-            found.shares[inside] = np.exp(best[inside] + found.type_shares[inside, chosen])
+            typed = 0.0 if named >= 0 else found.type_shares[inside, chosen]
+            found.shares[inside] = np.exp(best[inside] + typed)
 
 
 def _log_shares(values: np.ndarray) -> np.ndarray:
@@ -227,3 +249,21 @@ def pointer_counts(answers: PointerAnswers, gold: np.ndarray) -> np.ndarray:
     sums: np.ndarray = np.add.reduceat(padded, answers.bounds[:-1], axis=0)
     sums[np.diff(answers.bounds) == 0] = 0
     return sums
+
+
+def entry_shares(encoded: Encoded, entries: int) -> np.ndarray:
+    """Return which share of the words that point has each entry of a dictionary as its gold; never 0.
+
+    Parameters
+    ----------
+    encoded
+        Features with gold.
+    entries
+        How many there are.
+    """
+    counts, pointing = np.full(entries, 0.5), 0.5 * (1 + entries)
+    for feature in encoded.features if entries else ():
+        targets = np.asarray(feature["labels"])[:, 0]
+        pointing += (targets > 0).sum()
+        counts += np.bincount(targets[targets > len(targets)] - len(targets) - 1, minlength=entries)
+    return counts / pointing

@@ -11,10 +11,12 @@ from core.config import TaskConfig
 from core.data.tasks import scores
 from core.data.tasks.base import Encoded
 from core.data.tasks.pieces import pad
-from core.data.tasks.pointer_decoding import NOWHERE, pointers_of
+from core.data.tasks.pointer_decoding import ENTRY, NOWHERE, pointers_of
+from core.data.tasks.pointer_dictionary import dictionary_of
 from core.data.tasks.pointer_reading import (
     PointerAnswers,
     Settings,
+    entry_shares,
     pointer_counts,
     read_pointers,
     sentence_counts,
@@ -47,7 +49,8 @@ class PointerTagging(Tagging):
     entities μ times that of the type given o_t = [h_t; m_t]; see :class:`core.models.pointer.heads.WordPointer`. With a
     weight λ each word also carries λ times its sentence's loss: the mean binary cross-entropy of the types that the
     window shows. Words stand for themselves by their first sub-words. A word whose entity begins outside its window is
-    not learnt.
+    not learnt. With a dictionary the first word of an entity points to the entry that says it, where there is one; see
+    :mod:`core.data.tasks.pointer_dictionary`.
     """
 
     auto_class = "AutoModelForPointers"
@@ -58,14 +61,39 @@ class PointerTagging(Tagging):
 
     def __init__(self, config: TaskConfig, labels: Sequence[str]) -> None:
         super().__init__(config, labels)
+        self.dictionary = dictionary_of(config, self.types)
+        self._entries = 0 if self.dictionary is None else len(self.dictionary)
         self._sentences = len(self.types) if config.pointer.sentence_weight else 0
         if self._sentences:
             self.metric_names = (*self.metric_names[:-1], "sentence_accuracy", "frame_accuracy", "loss")
 
     @property
     def _settings(self) -> Settings:
-        own = self.config.pointer
-        return Settings(self.labels, self.types, own.type_weight, own.sentence_weight)
+        own, numbers = self.config.pointer, {name: index for index, name in enumerate(self.types)}
+        entries = [] if self.dictionary is None else self.dictionary.entries
+        return Settings(
+            self.labels, self.types, own.type_weight, own.sentence_weight,
+            [numbers.get(entry.kind, -1) for entry in entries],
+        )  # fmt: skip
+
+    def pointers(self, tags: Sequence[str], tokens: Sequence[str] | None = None) -> np.ndarray:
+        """Return what each word of a sentence points to by its gold tags; see :func:`.pointer_decoding.pointers_of`.
+
+        Parameters
+        ----------
+        tags
+            IOB2 tags.
+        tokens
+            The words; a gazetteer needs them.
+        """
+        known = self.dictionary
+        if known is None:
+            return pointers_of(tags)
+
+        def find(kind: str, first: int, last: int) -> int | None:
+            return known.find(None if tokens is None else tokens[first : last + 1], kind)
+
+        return pointers_of(tags, find)
 
     def model_kwargs(self) -> dict[str, Any]:
         """Return label names as in stock configs, and what kind of head there is."""
@@ -75,24 +103,34 @@ class PointerTagging(Tagging):
             "reach": wanted.reach if wanted.relative else None, "types": len(self.types),
             "sentence": bool(self._sentences),
         }  # fmt: skip
+        if self.dictionary is not None:
+            head["dictionary"] = [[entry.text, entry.kind] for entry in self.dictionary.entries]
         return {**super().model_kwargs(), "pointers": head}
 
     def _feature(self, window: WordWindow, found: Encoded) -> dict[str, Any]:
         """Return a feature with ``places`` of all words that the window shows, ``words`` (which), and ``own``.
 
-        Gold has a row for each of these words: target (0: the empty slot, else from 1 among them), type and tag, all
-        :data:`~core.data.tasks.tagging.IGNORED` where nothing is learnt; with λ then 0 or 1 for each type, whether any
-        of the words has it.
+        Gold has a row for each of these words: target (0: the empty slot, then from 1 among them, then the entries of
+        the dictionary), type and tag, all :data:`~core.data.tasks.tagging.IGNORED` where nothing is learnt; with λ then
+        0 or 1 for each type, whether any of the words has it. With a dictionary there are also ``entries`` (how many)
+        and ``gold`` (targets of its own words within the row).
         """
         feature: dict[str, Any] = {
             "input_ids": window.pieces, "places": window.places, "words": window.words, "own": window.own,
         }  # fmt: skip
+        if self.dictionary is not None:
+            feature["entries"] = self._entries
         if window.tags is not None:
             tags = [self.labels[index] for index in window.tags]
-            targets = pointers_of(tags)[window.words]
+            targets = self.pointers(tags, window.tokens)[window.words]
             inside = targets != NOWHERE
             columns = np.searchsorted(window.words, targets)
             shown = ~inside | (window.words[np.minimum(columns, len(window.words) - 1)] == targets)
+            if self.dictionary is not None:
+                named = targets <= ENTRY
+                columns[named] = len(window.words) + ENTRY - targets[named]
+                shown |= named
+                feature["gold"] = targets[window.own]
             labels = np.full((len(window.words), 3 + self._sentences), IGNORED, dtype=np.int64)
             learnt = window.own & shown
             labels[learnt, 0] = np.where(inside, columns + 1, 0)[learnt]
@@ -130,7 +168,11 @@ class PointerTagging(Tagging):
         if features and "labels" in features[0]:
             labels = np.full((len(features), width, 3 + self._sentences), IGNORED, dtype=np.int64)
             for row, feature in enumerate(features):
-                labels[row, : len(feature["labels"])] = feature["labels"]
+                own = len(feature["labels"])
+                labels[row, :own] = feature["labels"]
+                if self._entries:  # their columns stand behind the batch's words
+                    targets = labels[row, :own, 0]
+                    targets[targets > own] += width - own
             batch["labels"] = torch.from_numpy(labels)
         return batch
 
@@ -147,7 +189,7 @@ class PointerTagging(Tagging):
         Parameters
         ----------
         logits
-            Shape (batch, words, 1 + words + types), with λ as many more as there are types.
+            Shape (batch, words, 1 + words + entries + types), with λ as many more as there are types.
         labels
             As :meth:`collate` gives them.
         label_smoothing
@@ -189,7 +231,7 @@ class PointerTagging(Tagging):
         return counts.tolist()
 
     def uninformed(self, encoded: Encoded) -> list[np.ndarray]:
-        """Return logits of what the gold's frequencies alone say: the empty slot, any of the words, the types."""
+        """Return logits of what the gold's frequencies alone say: the empty slot, any of the words, entries, types."""
         counts = np.maximum(np.asarray(self.label_counts(encoded), dtype=np.float64), 0.5)
         inside = counts[1:].sum() / counts.sum()
         types = np.array(
@@ -200,10 +242,12 @@ class PointerTagging(Tagging):
             shares = np.mean([np.asarray(feature["labels"])[0, 3:] for feature in encoded.features], axis=0)
             shares = np.clip(shares, 1e-6, 1 - 1e-6)
             told = np.log(shares / (1 - shares))
+        named = entry_shares(encoded, self._entries) * inside
         found = []
         for feature in encoded.features:
             words = len(feature["places"])
-            pointers = np.log(np.concatenate([[1.0 - inside], np.full(words, inside / words)]))
+            each = np.full(words, (inside - named.sum()) / words)
+            pointers = np.log(np.concatenate([[1.0 - inside], each, named]))
             found.append(np.tile(np.concatenate([pointers, np.log(types / types.sum()), told]), (words, 1)))
         return found
 
@@ -225,11 +269,18 @@ class PointerTagging(Tagging):
     def _shown(self, answers: Answers, row: int) -> dict[str, Any]:
         assert isinstance(answers, PointerAnswers)
         targets = answers.targets[answers.part(row)]
-        found: dict[str, Any] = {"pointers": [None if target == NOWHERE else int(target) for target in targets]}
+        found: dict[str, Any] = {"pointers": [self._told(int(target)) for target in targets]}
         if self._sentences:
             shares = answers.contains[row].tolist()
             found["contains"] = dict(zip(self.types, shares, strict=True))
         return found
+
+    def _told(self, target: int) -> int | dict[str, Any] | None:
+        """Return what a word points to as plain data: None for the empty slot, a word, or an entry."""
+        if target > ENTRY or self.dictionary is None:
+            return None if target == NOWHERE else target
+        entry = self.dictionary.entries[ENTRY - target]
+        return {"entry": entry.text, "type": entry.kind, "number": ENTRY - target}
 
 
 def _rates(sums: np.ndarray) -> dict[str, np.ndarray]:

@@ -46,6 +46,8 @@ class WordWindow:
         Whether it answers for them.
     tags
         Gold tags of the whole sentence, or None.
+    tokens
+        All words of the sentence, where they are known.
     """
 
     pieces: list[int]
@@ -53,6 +55,7 @@ class WordWindow:
     words: np.ndarray
     own: np.ndarray
     tags: np.ndarray | None
+    tokens: Sequence[str] | None = None
 
 
 class Tagging:
@@ -140,7 +143,8 @@ class Tagging:
                     seen = (firsts >= start) & (firsts < end)
                     places = (firsts[seen] - start + len(before)).astype(np.int32)
                     pieces = before + ids[start:end] + behind
-                    window = WordWindow(pieces, places, words[seen].astype(np.int32), own[seen], gold)
+                    words_seen, tokens = words[seen].astype(np.int32), batch["tokens"][index]
+                    window = WordWindow(pieces, places, words_seen, own[seen], gold, tokens=tokens)
                     found.features.append(self._feature(window, found))
                     found.lengths.append(len(pieces))
                     found.owner.append(row)

@@ -33,7 +33,8 @@ class WordPointer(nn.Module):
         Size of the encoder's states.
     settings
         ``size``, ``reach`` (None: no scores of distances), ``memory``, ``types`` (how many), ``sentence`` (whether the
-        types that the sentence contains are scored too), ``dropout``.
+        types that the sentence contains are scored too), ``dropout``, and ``dictionary`` (pairs of entry and type, to
+        which words can point as well; missing without one).
 
     Notes
     -----
@@ -45,7 +46,7 @@ class WordPointer(nn.Module):
         super().__init__()
         size = int(settings["size"])
         self.dropout = nn.Dropout(float(settings["dropout"]))
-        self.scorer = PointerScorer(width, size, reach=settings["reach"])
+        self.scorer = PointerScorer(width, size, reach=settings["reach"], entries="dictionary" in settings)
         self.memory = PointerMemory(width, size) if settings["memory"] else None
         known = width + (size if settings["memory"] else 0)
         self.types = nn.Linear(known, int(settings["types"]))
@@ -54,7 +55,9 @@ class WordPointer(nn.Module):
         if self.sentence is not None:
             fresh_parameters(self.sentence)
 
-    def forward(self, hidden: torch.Tensor, *, words: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, hidden: torch.Tensor, *, words: torch.Tensor | None = None, entries: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Score pointers and types of words.
 
         Parameters
@@ -64,22 +67,26 @@ class WordPointer(nn.Module):
         words
             Position of each word's first sub-word, -1 behind the last word; shape (batch, words). None: every sub-word
             is a word.
+        entries
+            Vectors of the dictionary's entries, shape (entries, width); None without a dictionary.
 
         Returns
         -------
         torch.Tensor
-            Shape (batch, words, 1 + words + types), float32: scores of the empty slot, of the words, of the types; then
-            as many of what the sentence contains, the same for all of its words, where that is scored.
+            Shape (batch, words, 1 + words + entries + types), float32: scores of the empty slot, of the words, of the
+            entries, of the types; then as many of what the sentence contains, the same for all of its words, where that
+            is scored.
         """
         if words is None:
             words = torch.arange(hidden.shape[1], device=hidden.device).expand(len(hidden), -1)
         valid = words >= 0
         places = words.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
         states = self.dropout(hidden.gather(1, places))
-        scores = self.scorer(states, valid)
+        named = None if entries is None else self.dropout(entries.to(states.dtype))
+        scores = self.scorer(states, valid, named)
         seen = states
         if self.memory is not None:
-            read = self.memory(pointer_shares(scores), states)
+            read = self.memory(pointer_shares(scores), states, named)
             seen = torch.cat([states, read.to(states.dtype)], dim=-1)
         parts = [scores, self.types(seen).float()]
         if self.sentence is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from transformers import AutoModel, PreTrainedModel
 from transformers.modeling_outputs import TokenClassifierOutput
 
 from core.errors import ModelError
+from core.models.pointer.entries import entry_inputs, entry_vectors
 from core.models.pointer.heads import QuestionPointer, WordPointer
 from core.models.pointer.scorer import fresh_parameters
 from core.models.pointer.spans import SpanPointer
@@ -47,17 +49,38 @@ class _WithPointer:
         token_type_ids: torch.Tensor | None = None,
         words: torch.Tensor | None = None,
         context: torch.Tensor | None = None,
+        entries: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> TokenClassifierOutput:
-        """Run the encoder and point; `words` or `context` say what can be pointed to, see the heads."""
+        """Run the encoder and point; `words` or `context` say what can be pointed to, see the heads.
+
+        The entries of a dictionary are encoded first, unless their vectors are given (see :meth:`named`).
+        """
         own: Any = self
+        if entries is None:  # before the texts: who reads the layers finds what the last pass left
+            entries = own.named()
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         output = own.base_model(**{name: value for name, value in inputs.items() if value is not None}, **kwargs)
-        targets = {"words": words, "context": context}
+        targets = {"words": words, "context": context, "entries": entries}
         logits = own.pointer(output[0], **{name: value for name, value in targets.items() if value is not None})
         return TokenClassifierOutput(
             logits=logits, hidden_states=output.get("hidden_states"), attentions=output.get("attentions")
         )
+
+    def named(self, run: Callable[[dict[str, torch.Tensor]], Any] | None = None) -> torch.Tensor | None:
+        """Return the vectors of the dictionary's entries, shape (entries, width); None without a dictionary.
+
+        Parameters
+        ----------
+        run
+            Runs the encoder on ``input_ids`` and ``attention_mask``, where that is not its own forward.
+        """
+        own: Any = self
+        inputs = entry_inputs(own)
+        if inputs is None:
+            return None
+        output = own.base_model(**inputs) if run is None else run(inputs)
+        return entry_vectors(output[0], inputs["attention_mask"], own.config.pointers["frame"])
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

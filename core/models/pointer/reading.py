@@ -26,8 +26,9 @@ def reading(model: nn.Module) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]
     Yields
     ------
     list of (torch.Tensor, torch.Tensor)
-        Of each forward pass: ‖v_i‖ of the empty slot and of the words, shape (batch, 1 + words), and ‖m_t‖, shape
-        (batch, queries); float32 on the model's device. A share of an A_{t,i} of m_t = Σ A_{t,i} v_i follows from them.
+        Of each forward pass: ‖v_i‖ of the empty slot, of the words and of a dictionary's entries, shape (batch, 1 +
+        words + entries), and ‖m_t‖, shape (batch, queries); float32 on the model's device. A share of an A_{t,i} of
+        m_t = Σ A_{t,i} v_i follows from them.
     """
     noted: list[tuple[torch.Tensor, torch.Tensor]] = []
 
@@ -36,7 +37,10 @@ def reading(model: nn.Module) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]
         with torch.no_grad():
             sizes = module.value(given[1]).float().norm(dim=-1)
             null = module.null.float().norm().expand(len(sizes), 1)
-            noted.append((torch.cat([null, sizes], dim=1), output.detach().float().norm(dim=-1)))
+            parts = [null, sizes]
+            if len(given) > 2 and given[2] is not None:
+                parts.append(module.value(given[2]).float().norm(dim=-1).expand(len(sizes), -1))
+            noted.append((torch.cat(parts, dim=1), output.detach().float().norm(dim=-1)))
 
     hooks = [part.register_forward_hook(note) for part in model.modules() if isinstance(part, PointerMemory)]
     try:

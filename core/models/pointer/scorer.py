@@ -34,14 +34,18 @@ class PointerTargets(nn.Module):
         Size of the words' states.
     size
         Dimension d of queries and keys.
+    entries
+        Whether entries of a dictionary can be pointed to as well; the module then has one parameter more, what an entry
+        has over a word.
     """
 
-    def __init__(self, width: int, size: int):
+    def __init__(self, width: int, size: int, *, entries: bool = False):
         super().__init__()
         self.size = size
         self.key = nn.Linear(width, size, bias=False)
         self.bias = nn.Linear(width, 1)
         self.null = nn.Parameter(torch.empty(size))
+        self.offset = nn.Parameter(torch.empty(1)) if entries else None
         fresh_parameters(self)
 
     def reset(self, deviation: float = DEVIATION) -> None:
@@ -49,8 +53,9 @@ class PointerTargets(nn.Module):
         fresh_parameters(self, deviation)
 
     def compare(
-        self, queries: torch.Tensor, states: torch.Tensor, valid: torch.Tensor, near: torch.Tensor | None = None
-    ) -> torch.Tensor:
+        self, queries: torch.Tensor, states: torch.Tensor, valid: torch.Tensor, near: torch.Tensor | None = None,
+        entries: torch.Tensor | None = None,
+    ) -> torch.Tensor:  # fmt: skip
         """Score queries of shape (batch, queries, size) against words; see :meth:`PointerScorer.forward`.
 
         `near` is added to the scores of words: of a shape that broadcasts to (batch, queries, words).
@@ -62,7 +67,12 @@ class PointerTargets(nn.Module):
         scores = scores + functional.pad(self.bias(states).squeeze(-1).float(), (1, 0))[:, None, :]
         if near is not None:
             scores = scores + functional.pad(near, (1, 0))
-        return scores.masked_fill(functional.pad(~valid, (1, 0), value=False)[:, None, :], LOWEST)
+        scores = scores.masked_fill(functional.pad(~valid, (1, 0), value=False)[:, None, :], LOWEST)
+        if entries is None or self.offset is None:
+            return scores
+        named = torch.matmul(scaled, self.key(entries).to(scaled.dtype).T).float()
+        named = named + self.bias(entries).squeeze(-1).float() + self.offset.float()
+        return torch.cat([scores, named], dim=-1)
 
 
 class PointerScorer(PointerTargets):
@@ -77,6 +87,8 @@ class PointerScorer(PointerTargets):
     reach
         Distance from which on all distances count as one. None: without a score of the distance, and the module then
         has no parameter for it.
+    entries
+        See :class:`PointerTargets`.
 
     Notes
     -----
@@ -84,7 +96,8 @@ class PointerScorer(PointerTargets):
     s_{t,0} = (W_q h_t)ᵀk₀ / √d with a learned key k₀. Additive attention over the input is the pointer of Vinyals et
     al. (2015, Pointer Networks); scores of clipped distances are those of Shaw et al. (2018) as one number a distance
     (Raffel et al. 2020); uᵀh_i, how likely a word is to be pointed to by any other, is the second term of Dozat &
-    Manning (2017), equation 6. b alone would change nothing among words: it is what a word has over the empty slot.
+    Manning (2017), equation 6. b alone would change nothing among words: it is what a word has over the empty slot. An
+    entry e of a dictionary stands nowhere, so it has no distance: s_{t,e} = (W_q h_t)ᵀ(W_k v_e)/√d + uᵀv_e + b + c.
 
     Examples
     --------
@@ -94,14 +107,14 @@ class PointerScorer(PointerTargets):
     (torch.Size([1, 3, 4]), 0.0)
     """
 
-    def __init__(self, width: int, size: int, *, reach: int | None = None):
-        super().__init__(width, size)
+    def __init__(self, width: int, size: int, *, reach: int | None = None, entries: bool = False):
+        super().__init__(width, size, entries=entries)
         self.reach = reach
         self.query = nn.Linear(width, size, bias=False)
         self.distance = None if reach is None else nn.Parameter(torch.empty(2 * reach + 1))
         fresh_parameters(self)
 
-    def forward(self, states: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    def forward(self, states: torch.Tensor, valid: torch.Tensor, entries: torch.Tensor | None = None) -> torch.Tensor:
         """Score the words of a batch of sentences.
 
         Parameters
@@ -111,17 +124,20 @@ class PointerScorer(PointerTargets):
             as long as it is finite.
         valid
             True where a word stands; shape (batch, words).
+        entries
+            Vectors of the dictionary's entries, the same for all sentences; shape (entries, width).
 
         Returns
         -------
         torch.Tensor
-            Shape (batch, words, 1 + words), float32: the empty slot, then the words. Places that are not valid have
-            the lowest finite number, so that their share is exactly 0; the empty slot is always valid.
+            Shape (batch, words, 1 + words + entries), float32: the empty slot, the words, then the entries. Places that
+            are not valid have the lowest finite number, so that their share is exactly 0; the empty slot and entries
+            are always valid.
         """
         near = None
         if self.distance is not None and self.reach is not None:
             near = distance_scores(self.distance, self.reach, states.shape[1])
-        return self.compare(self.query(states), states, valid, near)
+        return self.compare(self.query(states), states, valid, near, entries)
 
 
 def distance_scores(distance: torch.Tensor, reach: int, words: int) -> torch.Tensor:
@@ -136,7 +152,7 @@ def fresh_parameters(module: nn.Module, deviation: float = DEVIATION) -> None:
     """Initialise a pointing module anew from the ambient random state: biases and distances at zero."""
     for part in module.modules():
         for name, parameter in part.named_parameters(recurse=False):
-            if name in ("bias", "distance"):
+            if name in ("bias", "distance", "offset"):
                 nn.init.zeros_(parameter)
             else:
                 nn.init.normal_(parameter, std=deviation)
@@ -149,6 +165,8 @@ def pointer_shares(scores: torch.Tensor) -> torch.Tensor:
 
 class PointerMemory(nn.Module):
     """What a pointer reads: m_t = A_{t,0} v₀ + Σ_i A_{t,i} W_v h_i, with a learned v₀ for the empty slot.
+
+    Entries of a dictionary are read as words are, by their vectors in place of h.
 
     Parameters
     ----------
@@ -169,15 +187,17 @@ class PointerMemory(nn.Module):
         """Initialise anew from the ambient random state."""
         fresh_parameters(self, deviation)
 
-    def forward(self, shares: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+    def forward(self, shares: torch.Tensor, states: torch.Tensor, entries: torch.Tensor | None = None) -> torch.Tensor:
         """Read the words' states.
 
         Parameters
         ----------
         shares
-            A of shape (batch, queries, 1 + words), the empty slot first; see :func:`pointer_shares`.
+            A of shape (batch, queries, 1 + words + entries), the empty slot first; see :func:`pointer_shares`.
         states
             Shape (batch, words, width); finite also where no word stands.
+        entries
+            Shape (entries, width).
 
         Returns
         -------
@@ -186,4 +206,9 @@ class PointerMemory(nn.Module):
         """
         values = self.value(states)
         null = self.null.to(values.dtype).expand(len(values), 1, -1)
-        return torch.matmul(shares.to(values.dtype), torch.cat([null, values], dim=1))
+        parts = shares.to(values.dtype)
+        if entries is None:
+            return torch.matmul(parts, torch.cat([null, values], dim=1))
+        words = 1 + states.shape[1]
+        read = torch.matmul(parts[..., :words], torch.cat([null, values], dim=1))
+        return read + torch.matmul(parts[..., words:], self.value(entries))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from core.data.tasks.base import Encoded, Rows, Task
+from core.data.tasks.pointer_tagging import PointerTagging
 from core.data.tasks.tagging import Tagging
 from core.training.distil.forms import halves
 from core.training.distil.parts import BARRED, NOTHING, Part
@@ -63,6 +64,9 @@ def _called(tokens: Sequence[Any], word: int) -> str:
 class PointerForm:
     """A word is a position: it is right where its pointer is and, as far as it has one, its type or relation.
 
+    Its options are the empty slot, the entries of a dictionary, and the words: so an option has one number whatever
+    words stand beside it.
+
     Parameters
     ----------
     task
@@ -83,11 +87,14 @@ class PointerForm:
             self._blocks.append(("sentence", len(names)))
         self._names = names
         self._extra = sum(size for _, size in self._blocks)
+        self._entries = list(task.dictionary.entries) if isinstance(task, PointerTagging) and task.dictionary else []
+        #: Options before the words.
+        self._before = 1 + len(self._entries)
 
     def bounds(self, encoded: Encoded, rows: Rows) -> np.ndarray:
         """Return where the numbers of each row begin; see :class:`~core.training.distil.forms.Form`."""
         words = word_counts(rows)
-        return np.concatenate([[0], np.cumsum(words * (1 + words + self._extra))]).astype(np.int64)
+        return np.concatenate([[0], np.cumsum(words * (self._before + words + self._extra))]).astype(np.int64)
 
     def positions(self, feature: dict[str, Any]) -> np.ndarray:
         """Return the words that a feature answers for, as far as they are learnt."""
@@ -104,12 +111,13 @@ class PointerForm:
         columns = np.concatenate(places) if places else np.zeros(0, dtype=np.int64)
         here = logits[torch.from_numpy(rows).to(device), torch.from_numpy(columns).to(device)].float()
         shown = np.asarray([len(feature["words"]) for feature in features], dtype=np.int64)[rows]
-        barred = torch.from_numpy(np.arange(1 + width)[None] > shown[:, None]).to(device)
-        scores = here[:, : 1 + width]
+        more = self._before
+        barred = torch.from_numpy(np.arange(more + width)[None] >= more + shown[:, None]).to(device)
+        scores = torch.cat([here[:, :1], here[:, 1 + width : more + width], here[:, 1 : 1 + width]], dim=1)
         pointers = scores.masked_fill(barred | (scores <= BARRED), BARRED)
         gold = self._gold(features, places, device)
         found = [Part("pointer", pointers, gold[:, 0])]
-        begin, own = 1 + width, self.task.config.pointer
+        begin, own = more + width, self.task.config.pointer
         for name, size in self._blocks:
             block = here[:, begin : begin + size]
             begin += size
@@ -126,10 +134,19 @@ class PointerForm:
     ) -> torch.Tensor:
         """Return the gold of positions: target, type or relation, (tagging) tag and types of the sentence."""
         if features and "labels" in features[0]:
-            listed = [np.asarray(one["labels"])[at] for one, at in zip(features, places, strict=True)]
+            listed = [self._moved(np.asarray(one["labels"]))[at] for one, at in zip(features, places, strict=True)]
             return torch.from_numpy(np.concatenate(listed).astype(np.int64)).to(device)
         count = sum(len(one) for one in places)
         return torch.full((count, 3 + len(self._names)), NOTHING, dtype=torch.int64, device=device)
+
+    def _moved(self, labels: np.ndarray) -> np.ndarray:
+        """Return a feature's gold with targets as options: its words stand before the entries there."""
+        more, words = len(self._entries), len(labels)
+        if not more:
+            return labels
+        targets = labels[:, :1]
+        moved = np.where(targets > words, targets - words, np.where(targets > 0, targets + more, targets))
+        return np.concatenate([moved, labels[:, 1:]], axis=1)
 
     def told(
         self, values: np.ndarray, bounds: np.ndarray, encoded: Encoded, indices: Sequence[int], width: int
@@ -137,14 +154,14 @@ class PointerForm:
         """Return the teacher's pointers, and its blocks; see :class:`~core.training.distil.forms.Form`."""
         chosen = [(int(index), self.positions(encoded.features[int(index)])) for index in indices]
         count = sum(len(places) for _, places in chosen)
-        pointers = np.full((count, 1 + width), BARRED, dtype=np.float32)
+        pointers = np.full((count, self._before + width), BARRED, dtype=np.float32)
         blocks = np.zeros((count, self._extra), dtype=np.float32)
         at = 0
         for index, places in chosen:
             feature = encoded.features[index]
             rows = self._row(values, bounds, encoded.owner[index])[feature["words"][places]]
             end = at + len(places)
-            columns = np.concatenate([[0], 1 + feature["words"]])
+            columns = np.concatenate([np.arange(self._before), self._before + feature["words"]])
             pointers[at:end, : len(columns)] = rows[:, columns]
             blocks[at:end] = rows[:, rows.shape[1] - self._extra :]
             at = end
@@ -155,8 +172,8 @@ class PointerForm:
         return found
 
     def _row(self, values: np.ndarray, bounds: np.ndarray, row: int) -> np.ndarray:
-        """Return the numbers of a row, shape (words, 1 + words + others)."""
-        size, more = int(bounds[row + 1] - bounds[row]), 1 + self._extra
+        """Return the numbers of a row, shape (words, 1 + entries + words + others)."""
+        size, more = int(bounds[row + 1] - bounds[row]), self._before + self._extra
         words = (math.isqrt(more * more + 4 * size) - more) // 2
         return values[int(bounds[row]) : int(bounds[row + 1])].reshape(words, words + more)
 
@@ -170,8 +187,11 @@ class PointerForm:
         kept = self._row(values, bounds, own.owner[index])
         words, places = feature["words"], own_words(feature)
         pointers = np.full((len(places), kept.shape[1] - self._extra), BARRED, dtype=np.float32)
-        pointers[:, np.concatenate([[0], 1 + words])] = logits[places, : 1 + len(words)]
-        answered, begin = [halves(pointers)], 1 + len(words)
+        begin = self._before + len(words)
+        columns = np.concatenate([np.arange(self._before), self._before + words])
+        options = np.concatenate([[0], np.arange(1 + len(words), begin), np.arange(1, 1 + len(words))])
+        pointers[:, columns] = logits[places][:, options]
+        answered = [halves(pointers)]
         for name, size in self._blocks:
             block = logits[places, begin : begin + size]
             answered.append(block.astype(np.float16) if name == "sentence" else halves(block))
@@ -179,23 +199,38 @@ class PointerForm:
         kept[words[places]] = np.concatenate(answered, axis=1)
 
     def order(self, task: Task, labels: Sequence[str]) -> np.ndarray:
-        """Return the order of types, or of relations."""
+        """Return the order of types, or of relations; behind them that of a dictionary's entries."""
         if self._tagging:
-            return type_order(task, labels, self._names)
+            types = type_order(task, labels, self._names)
+            return np.concatenate([types, self._entry_order(task, types)])
         return np.asarray([list(labels).index(name) for name in self._names], dtype=np.int64)
 
+    def _entry_order(self, task: Task, types: np.ndarray) -> np.ndarray:
+        """Return for each entry of the student's its place among a teacher's."""
+        if not self._entries:
+            return np.zeros(0, dtype=np.int64)
+        if self.task.config.pointer.dictionary == "labels":  # one a type, whatever it is called
+            return types
+        assert isinstance(task, PointerTagging)
+        assert task.dictionary is not None
+        return np.asarray([task.dictionary.find([one.text], one.kind) for one in self._entries], dtype=np.int64)
+
     def ordered(self, logits: np.ndarray, order: np.ndarray) -> np.ndarray:
-        """Return the logits with the student's blocks; a teacher may say more."""
-        begin, found = 1 + len(logits), [logits[:, : 1 + len(logits)]]
+        """Return the logits with the student's entries and blocks; a teacher may say more."""
+        words, more = len(logits), len(self._entries)
+        begin, found = 1 + words + more, [logits[:, : 1 + words]]
+        if more:
+            found.append(logits[:, 1 + words : begin][:, order[len(order) - more :]])
+        order = order[: len(order) - more]
         for _, size in self._blocks:
             found.append(logits[:, begin : begin + size][:, order])
             begin += size
         return np.concatenate(found, axis=1)
 
     def stacked(self, logits: Sequence[np.ndarray], features: Sequence[dict[str, Any]]) -> torch.Tensor:
-        """Return logits of shape (features, words, 1 + words + others)."""
+        """Return logits of shape (features, words, 1 + words + entries + others)."""
         width = max((len(one) for one in logits), default=0)
-        found = np.zeros((len(logits), width, 1 + width + self._extra), dtype=np.float32)
+        found = np.zeros((len(logits), width, self._before + width + self._extra), dtype=np.float32)
         for row, one in enumerate(logits):
             found[row, : len(one), : 1 + len(one)] = one[:, : 1 + len(one)]
             found[row, : len(one), 1 + width :] = one[:, 1 + len(one) :]
@@ -218,6 +253,10 @@ class PointerForm:
         """Return ``PER`` for an entity's first word, ``PER from Anna`` behind it; of heads ``nsubj of ran``."""
         target, words, tokens = int(chosen[0]), feature["words"], row["tokens"]
         name = self._names[int(chosen[1])] if len(chosen) > 1 and int(chosen[1]) >= 0 else ""
+        if 0 < target < self._before:
+            entry = self._entries[target - 1]
+            return f"{entry.kind} by {entry.text}"
+        target -= len(self._entries) if target > 0 else 0
         other = None if target <= 0 else _called(tokens, int(words[target - 1]))
         if self._tagging:
             if other is None:
@@ -232,9 +271,8 @@ class PointerForm:
         words = [str(row["tokens"][int(word)]) for word in feature["words"]]
         own = [words[int(at)] for at in self.positions(feature)]
         nothing = "root" if not self._tagging and self.task.config.tree else "none"
-        options: list[Any] = [
-            [nothing, *(f"{word} {1 + number}" for word, number in zip(words, feature["words"], strict=True))]
-        ]
+        named = [f"{word} {1 + number}" for word, number in zip(words, feature["words"], strict=True)]
+        options: list[Any] = [[nothing, *(f"‹{one.text}›" for one in self._entries), *named]]
         titles = [own]
         if self._names and self.task.config.pointer.type_weight > 0:
             titles.append([f"{word}, {self._blocks[0][0]}" for word in own])

@@ -119,10 +119,15 @@ def _of_error(error: BertloomError, key: str, place: str = "") -> dict[str, Any]
 
 def _rows(place: str, plan: Plan, cache: Path, findings: list[dict[str, Any]]) -> Any:
     try:
-        return load_rows(plan, cache)
+        rows = load_rows(plan, cache)
     except BertloomError as error:
         findings.append(_of_error(error, f"{place}.data.source", place))
         return None
+    findings += [
+        _finding(found["level"], f"{place}.task.pointer.dictionary", str(found["message"]), found.get("advice") or None)
+        for found in rows.report.get("findings") or () if found.get("code") == "dictionary"
+    ]  # fmt: skip
+    return rows
 
 
 def _labels(joint: JointPlan, plans: list[Plan], loaded: list[Any], findings: list[dict[str, Any]]) -> None:
@@ -201,7 +206,7 @@ def _lengths(
     if roles is None:
         return None
     try:
-        task = task_for(plan.task, roles.labels)
+        task = task_for(plan.task, roles.labels, entries=roles.entries)
         check_metrics(plan, task, gate_rows=len(roles.gate))
         check_class_weights(plan.stages[0], roles.labels, "stages.0")
         words = plan.task.kind in ("tagging", "dependency")

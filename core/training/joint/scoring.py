@@ -87,13 +87,13 @@ class Scorer:
         for name, part, _ in self._tasks:
             logits = self.logits.get(name)
             if logits and sum(count > 0 for count in part.task.label_counts(part.encoded["gate"])) > 1:
-                found.append((distinct_predictions(logits, part.plan.task), f"{len(part.roles.gate)} ({name})"))
+                found.append((distinct_predictions(logits, part.task.config), f"{len(part.roles.gate)} ({name})"))
         return min(found) if found else None
 
     def entropy(self) -> float:
         """Return the lowest of the tasks' mean entropies as a share of its maximum."""
         return min(
-            entropy_share(self.logits[name], part.encoded["gate"], part.plan.task)
+            entropy_share(self.logits[name], part.encoded["gate"], part.task.config)
             for name, part, _ in self._tasks if name in self.logits
         )  # fmt: skip
 

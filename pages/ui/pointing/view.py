@@ -68,6 +68,10 @@ def _explained(view: Mapping[str, Any], *, memory: bool, gold: Mapping[str, Any]
     told = "A cross is what is answered" + ("; a square is the gold." if gold is not None else ".")
     if view["kind"] == "words":
         told += " Words of an entity point to its first word, others to the empty slot."
+        if view.get("entries"):
+            told += " First words may point to an entry of the dictionary, in ‹ ›, which says the type."
+            if left := view["entries"]["left"]:
+                told += f" {count(left)} other entries share the last column."
     return told + " Below: arcs as answered; wrong ones in colour, and dashed under the words the gold that was missed."
 
 
