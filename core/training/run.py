@@ -113,7 +113,7 @@ class Run(Record):
         return any(stage.kind == "distil" for stage in self.active)
 
     def teacher_results(self, student: dict[str, list[np.ndarray]]) -> list[dict[str, Any]]:
-        """Score the teachers on gate and test, and find what the student, whose logits these are, lost of them."""
+        """Score the teachers on gate and test, and find what the student lost of them; given its logits by role."""
         from core.training.distil.scores import teacher_results
 
         return teacher_results(self.material, student, check=self.check)

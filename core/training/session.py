@@ -133,15 +133,7 @@ class Session:
             self.alike = self.engine.objective.alike
 
     def teaching(self, part: StageRun, state: Mapping[str, Any] | None) -> Teaching | JointTeaching | None:
-        """Return what a stage does beside its steps where it has a teacher; None where it has none.
-
-        Parameters
-        ----------
-        part
-            The stage; its caches are filled.
-        state
-            What a checkpoint kept of that, where the stage is resumed.
-        """
+        """Return what a stage with a teacher does beside its steps, from a checkpoint's `state` on if there is one."""
         from core.training.distil.teaching import Teaching
 
         return None if self.engine.objective is None else Teaching(part, self.engine, state)

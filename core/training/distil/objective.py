@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from core.config.distillation import DistillationConfig
-from core.training.distil.differences import Quadrants, crossed, difference_weights, effective_size
+from core.training.distil.differences import effective_size
 from core.training.distil.forms import Form, form_of
 from core.training.distil.pairs import Pairs
 from core.training.distil.parts import (
@@ -18,10 +18,7 @@ from core.training.distil.parts import (
     agreeing,
     apart,
     detached,
-    doubt,
-    gold_loss,
     kept_only,
-    right,
     soft,
     together,
     weights_of,
@@ -30,80 +27,13 @@ from core.training.distil.positions import counted, spread
 from core.training.distil.shares import gradient_shares, measured_at
 from core.training.distil.states import Watch, state_loss, teacher_inputs, wanted
 from core.training.distil.teacher import Answers, Teacher
+from core.training.distil.weighing import crossed_parts, part_weights
 from core.training.distil.weights import state_names, weights_at
 
 if TYPE_CHECKING:
     from core.training.engine import Engine
 
-__all__ = ["Objective", "part_weights", "position_weights"]
-
-
-def position_weights(
-    config: DistillationConfig,
-    teacher: torch.Tensor,
-    student: torch.Tensor,
-    gold: torch.Tensor,
-    *,
-    amount: float | None = None,
-) -> torch.Tensor | None:
-    """Return what each position counts for, shape (positions,); None where all count alike.
-
-    Parameters
-    ----------
-    config
-        How the student learns.
-    teacher, student
-        Logits of shape (positions, classes). Neither gets a gradient from here.
-    gold
-        Classes of shape (positions,).
-    amount
-        λ, if it is not the config's.
-    """
-    return part_weights(config, [Part("answer", student, gold)], [teacher], amount=amount)
-
-
-def part_weights(
-    config: DistillationConfig, parts: Sequence[Part], told: Sequence[torch.Tensor], *, amount: float | None = None
-) -> torch.Tensor | None:
-    """Return what positions of several parts count for; see :func:`position_weights`.
-
-    Parameters
-    ----------
-    config
-        How the student learns.
-    parts, told
-        What the student says, and the teacher's logits of each part.
-    amount
-        λ, if it is not the config's.
-    """
-    amount = config.differences if amount is None else amount
-    with torch.no_grad():
-        gold = parts[0].gold
-        counts = torch.ones(len(gold), dtype=torch.bool, device=gold.device)
-        if config.harmful == "drop":
-            counts &= ~_quadrants(parts, told).harmful
-        if config.selection is not None:
-            counts &= _selected(config, parts, told)
-        if amount == 0:
-            return None if bool(counts.all()) else counts.to(torch.float32)
-        weights = torch.zeros(len(gold), device=gold.device)
-        weights[counts] = difference_weights(apart(parts, told)[counts], amount, config.sharpness)
-        return weights
-
-
-def _quadrants(parts: Sequence[Part], told: Sequence[torch.Tensor]) -> Quadrants:
-    with torch.no_grad():
-        return crossed(right(parts, told), right(parts, [one.student for one in parts]))
-
-
-def _selected(config: DistillationConfig, parts: Sequence[Part], told: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the positions where the student is least certain, or furthest from the gold."""
-    assert config.selection is not None
-    score = doubt(parts, told) if config.selection.by == "entropy" else gold_loss(parts)
-    most = max(1, round(config.selection.share * len(score)))
-    found = torch.zeros(len(score), dtype=torch.bool, device=score.device)
-    found[torch.topk(score, min(most, len(score))).indices] = True
-    return found
+__all__ = ["Objective"]
 
 
 class Objective:
@@ -163,13 +93,8 @@ class Objective:
     def begin(self, own: int, turn: int | None = None) -> None:
         """Begin the step `own` of the stage, from 1.
 
-        Parameters
-        ----------
-        own
-            The step.
-        turn
-            Where other tasks have steps too, which of those with a batch of this one it is; 0: none of them, its
-            gradient is only looked at.
+        Where other tasks have steps too it is the `turn`-th one of this task's, or none of them (0): then its gradient
+        is only looked at.
         """
         self.weights = weights_at(self.config, own, self.steps)
         self._measures = measured_at(own if turn is None else turn, terms=2 + len(self.config.states))
@@ -304,7 +229,7 @@ def _compared(
             "distil/divergence": apart(parts, teacher).mean(),
             "distil/agreement": agreeing(parts, teacher).float().mean(),
         }
-        for name, here in _quadrants(parts, teacher)._asdict().items():
+        for name, here in crossed_parts(parts, teacher)._asdict().items():
             found[f"distil/{name}"] = here.float().mean()
         size = effective_size(weights) if weights is not None else gold.new_tensor(len(gold), dtype=torch.float32)
         found["distil/effective"] = size.float() / max(1, len(gold))

@@ -18,8 +18,8 @@ from core.data.tasks import task_for
 from core.data.tasks.base import Task
 from core.training.distil.differences import CAP, difference_weights, divergence, effective_size, quadrants
 from core.training.distil.losses import attention_loss, hidden_loss, relation_loss, soft_divergence
-from core.training.distil.objective import position_weights
 from core.training.distil.positions import halved
+from core.training.distil.weighing import position_weights
 
 
 def logits(*shape: int, seed: int = 0, scale: float = 2.0) -> torch.Tensor:
