@@ -18,6 +18,8 @@ app = typer.Typer(help="Look at data before training; make finetuning sets.", no
 data_derive.register(app)
 data_trees.register(app)
 
+#: No head is chosen yet: the one that takes all spans.
+_SPANS = {"gold": "spans", "head": "pointer", "pointer": {"kind": "global"}}
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
@@ -35,6 +37,12 @@ def check(
     label: Annotated[str | None, typer.Option(help="Column with the label.")] = None,
     tokens: Annotated[str | None, typer.Option(help="Column with the words.")] = None,
     tags: Annotated[str | None, typer.Option(help="Column with the tags.")] = None,
+    spans: Annotated[
+        str | None, typer.Option(help="Column with the spans of a sentence, which may nest; without tags.")
+    ] = None,
+    span_offsets: Annotated[
+        str, typer.Option(help="What spans count: words, words_inclusive or characters.")
+    ] = "words",
     heads: Annotated[str | None, typer.Option(help="Column with the heads of the words.")] = None,
     relations: Annotated[str | None, typer.Option(help="Column with the relations to the heads.")] = None,
     question: Annotated[str | None, typer.Option(help="Column with the question.")] = None,
@@ -63,13 +71,13 @@ def check(
     columns = {
         "text": text, "text_pair": text_pair, "label": label, "tokens": tokens, "tags": tags,
         "question": question, "context": context, "answers": answers, "start": start,
-        "heads": heads, "relations": relations,
+        "heads": heads, "relations": relations, "spans": spans,
     }  # fmt: skip
     sample = next((one for one in samples() if one.name == file and task in (None, *one.tasks)), None)
     kind = task or (sample.tasks[0] if sample and sample.tasks else "classification")
     settings = {
         "no_answer": no_answer, "tree": not no_tree, "relations": not no_relations,
-        **(sample.settings if sample else {}),
+        **(_SPANS if spans else {}), **(sample.settings if sample else {}),
     }  # fmt: skip
     with errors(as_json):
         plan = plan_from_dict(
@@ -80,6 +88,7 @@ def check(
                     "format": format,
                     "encoding": encoding,
                     "columns": columns,
+                    "span_offsets": span_offsets,
                     "finetuning_source": finetuning,
                     "training": training,
                 },

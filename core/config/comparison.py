@@ -100,7 +100,8 @@ class ComparisonTask(Config):
     )
     metric: str | None = Field(
         None,
-        description="Score that strategies are compared by. Empty: accuracy, strict_f1 of entities, or f1 of answers.",
+        description="Score that strategies are compared by. Empty: accuracy, strict_f1 of entities (span_f1 "
+        "where the rows have spans), or f1 of answers.",
     )
     steps: int | None = Field(
         None, ge=1, json_schema_extra=_ADVANCED, description="Optimiser steps of this task. Empty: as the budget says."
@@ -118,6 +119,8 @@ class ComparisonTask(Config):
         if self.metric is None and self.task.kind == "dependency":
             names = ("las", "uas") if self.task.tree else ("labelled_accuracy", "pointer_accuracy")
             return names[0] if self.task.relations else names[1]
+        if self.metric is None and self.task.gold == "spans":
+            return "span_f1"
         return self.metric or usual.get(self.task.kind, "accuracy")
 
 

@@ -84,6 +84,17 @@ class TaskConfig(Config):
     best_answers: int = Field(
         5, ge=1, le=100, json_schema_extra=_ADVANCED, description="Questions only: answers that a prediction lists."
     )
+    gold: Literal["tags", "spans"] = Field(
+        "tags",
+        description="Tagging only: what the rows have beside their words. tags: a tag a word. spans: a list of spans, "
+        "which may lie inside each other; scores are then those of spans.",
+    )
+    nested: Literal["refuse", "outermost"] = Field(
+        "refuse",
+        description="Tagging with spans, and a head whose entities cannot overlap (linear, or words that point): what "
+        "spans that overlap mean. refuse: nothing starts, and the rows are named. outermost: the longest of them is "
+        "learnt, and all count in the scores.",
+    )
     head: Literal["linear", "pointer"] = Field(
         "linear",
         description="Tagging and questions only. linear: stock transformers' head. pointer: each word points to the "
@@ -104,6 +115,8 @@ class TaskConfig(Config):
 
     @model_validator(mode="after")
     def _points(self) -> TaskConfig:
+        if self.gold == "spans" and self.kind != "tagging":
+            raise ValueError(f"task.gold spans is for tagging, not for {self.kind}")
         if self.head == "pointer" and self.kind not in ("tagging", "question_answering"):
             raise ValueError(f"task.head pointer is for tagging and question_answering, not for {self.kind}")
         if self.pointer.dictionary != "none" and self.kind != "tagging":
@@ -121,6 +134,7 @@ class Columns(Config):
         None, description="Column with the list of words (tagging, dependency), or column number in CoNLL."
     )
     tags: str | None = Field(None, description="Column with the list of tags (tagging), or column number in CoNLL.")
+    spans: str | None = Field(None, description="Column with the list of spans (tagging with task.gold spans).")
     heads: str | None = Field(
         None, description="Column with the list of heads (dependency): numbers of words from 1, 0 for the root or none."
     )
@@ -182,6 +196,11 @@ class DataConfig(Config):
     scheme: Literal["auto", "BIO", "IOB2", "BIOES", "I"] = Field(
         "auto", json_schema_extra=_ADVANCED, description="Tag scheme of the file. Tags are stored as IOB2."
     )
+    span_offsets: Literal["words", "words_inclusive", "characters"] = Field(
+        "words", json_schema_extra=_ADVANCED,
+        description="Tagging with spans: what start and end count, from 0. words: the end stands behind the last word. "
+        "words_inclusive: the end is the last word. characters: of the text column, the end behind the last one.",
+    )  # fmt: skip
     encoding: str = Field("auto", json_schema_extra=_ADVANCED, description="Text encoding of the file; auto: detected.")
     columns: Columns = Field(default_factory=Columns, description="Column mapping.")
     train_rows: int | None = Field(

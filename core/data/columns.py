@@ -46,6 +46,7 @@ _BESIDE = {
 }
 _HEADS = ("heads", "head", "targets", "target", "pointers", "governors", "parents")
 _RELATIONS = ("relations", "relation", "deprels", "deprel", "rels", "rel", "deps", "dep", "labels", "label")
+_SPANS = ("spans", "entities", "ner", "ner_spans", "nested_entities", "entity_mentions", "mentions", "labels", "label")
 _TAGS = ("tags", "ner_tags", "ner", "iob", "bio", "labels", "label", "ner_tag", "entities", "pos_tags", "pos")
 
 
@@ -63,7 +64,9 @@ _MAY: dict[str, tuple[str, ...]] = {
 }
 
 
-def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence[dict[str, Any]]) -> dict[str, str]:
+def map_columns(
+    source: Source, task: TaskConfig, given: Columns, head: Sequence[dict[str, Any]], *, characters: bool = False
+) -> dict[str, str]:
     """Tell which column holds what.
 
     Parameters
@@ -71,19 +74,21 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
     source
         Its columns are chosen from.
     task
-        Classification needs text and label (text_pair may be), tagging tokens and tags, question answering question,
-        context and answers (start, id and impossible may be), dependency tokens, heads and, unless it does without,
-        relations.
+        Classification needs text and label (text_pair may be), tagging tokens and tags or spans (text and spans where
+        characters are counted), question answering question, context and answers (start, id and impossible may be),
+        dependency tokens, heads and, unless it does without, relations.
     given
         Columns that the plan names.
     head
         The first usable rows, to judge columns without a usual name.
+    characters
+        Whether spans are counted in characters of a text.
 
     Returns
     -------
     dict
-        Column by what it holds: ``text``, ``text_pair``, ``label``; ``tokens``, ``tags``; ``tokens``, ``heads``,
-        ``relations``; or ``question``, ``context``, ``answers``, ``start``, ``id``, ``impossible``.
+        Column by what it holds: ``text``, ``text_pair``, ``label``; ``tokens``, ``tags`` or ``spans``; ``tokens``,
+        ``heads``, ``relations``; or ``question``, ``context``, ``answers``, ``start``, ``id``, ``impossible``.
 
     Raises
     ------
@@ -93,6 +98,8 @@ def map_columns(source: Source, task: TaskConfig, given: Columns, head: Sequence
     wanted = _WANTED[task.kind]
     if task.kind == "dependency" and not task.relations:
         wanted = wanted[:2]
+    if task.gold == "spans":
+        wanted = ("text" if characters else "tokens", "spans")
     found: dict[str, str] = {}
     named = given.model_dump()
     for what in (*wanted, *_MAY[task.kind]):
@@ -173,6 +180,12 @@ def _conll(source: Source, found: dict[str, str], wanted: tuple[str, ...]) -> di
         for what in ("heads", "relations"):
             if what in wanted and what not in found:
                 raise _missing(what, None, source)
+    if "spans" in wanted:
+        raise UnusableData(
+            f"A {source.format} file holds a tag a word, and no spans.", where=source.name,
+            expected="JSON lines, Parquet or CSV with words and a list of spans a row",
+            advice="Set task.gold to tags for this file.",
+        )  # fmt: skip
     if wanted[0] != "tokens":
         raise UnusableData(
             f"A {source.format} file holds a tag a word; it cannot be used for "
@@ -211,6 +224,7 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "label": _LABEL,
     "tokens": _TOKENS,
     "tags": _TAGS,
+    "spans": _SPANS,
     "heads": _HEADS,
     "relations": _RELATIONS,
     "question": _QUESTION,
@@ -221,6 +235,15 @@ _USUAL: dict[str, tuple[str, ...]] = {
 
 def _whole_numbers(values: list[Any]) -> bool:
     return all(isinstance(one, int) for value in values for one in value)
+
+
+def _fits_lists(what: str, values: list[Any]) -> bool:
+    """Whether lists may hold it, by what stands in them."""
+    if what == "heads":
+        return _whole_numbers(values)
+    if what == "spans":
+        return all(isinstance(one, list | dict) for value in values for one in value)
+    return what in ("tokens", "tags", "relations")
 
 
 def _guess(what: str, source: Source, head: Sequence[dict[str, Any]], taken: set[str]) -> str:
@@ -243,7 +266,7 @@ def _guess(what: str, source: Source, head: Sequence[dict[str, Any]], taken: set
             fitting.append((-length, column))
         elif what == "label" and not lists and distinct <= max(2, len(values) // 2) and length <= 40:
             fitting.append((distinct + order / 1000, column))
-        elif lists and (what in ("tokens", "tags", "relations") or (what == "heads" and _whole_numbers(values))):
+        elif lists and _fits_lists(what, values):
             fitting.append((order, column))
     if not fitting:
         raise _missing(what, None, source)

@@ -14,6 +14,8 @@ from core.data.question_findings import REASONS, tell_answers, tell_unanswered
 from core.data.readers.base import shown
 from core.data.reading import NAMED
 from core.data.report import DataReport
+from core.data.span_findings import REASONS as SPAN_REASONS
+from core.data.span_findings import tell_spans
 from core.data.table import Table
 from core.data.tree_findings import REASONS as TREE_REASONS
 from core.data.tree_findings import tell_pointers, tell_skipped, tell_trees
@@ -33,6 +35,7 @@ _REASONS = {
     "bad_tag": "a tag that is not of the scheme",
     **REASONS,
     **TREE_REASONS,
+    **SPAN_REASONS,
 }
 
 
@@ -53,6 +56,8 @@ def describe(found: Assignment, data: DataConfig, task: TaskConfig, max_length: 
     _tell_labels(report, found, task)
     _tell_roles(report, found, data)
     tell_finetuning(report, found.finetuning, data, task, len(found.indices["train"]))
+    if found.finetuning is not None and data.training != "original":
+        tell_spans(report, found.finetuning.table.reading, task, _named)
     _tell_duplicates(report, found.tables["train"], data)
     tell_dictionary(report, found, task)
     return report
@@ -108,7 +113,9 @@ def _tell_sources(report: DataReport, found: Assignment, task: TaskConfig) -> No
                 reading.source,
                 "Check the format, the delimiter and the column mapping in the preview.",
             )
-        tell_answers(report, reading, _named, no_answer=task.no_answer)
+        if task.kind == "question_answering":
+            tell_answers(report, reading, _named, no_answer=task.no_answer)
+        tell_spans(report, reading, task, _named)
         tell_skipped(report, reading, _named)
         tell_trees(report, reading, task)
         if illegal := reading.illegal["count"]:

@@ -93,7 +93,9 @@ def finetuning_data(data: DataConfig, task: TaskConfig) -> tuple[DataConfig, Sou
     have the original's columns. So format and encoding are found, and named columns count where the file has them.
     """
     named = data.finetuning_source or ""
-    bare = DataConfig(source=named, subset=data.subset, revision=data.revision, split=data.split)
+    bare = DataConfig(
+        source=named, subset=data.subset, revision=data.revision, split=data.split, span_offsets=data.span_offsets
+    )
     source = open_source(bare, task)
     given = data.columns.model_dump()
     columns = {what: column for what, column in given.items() if column in source.columns}

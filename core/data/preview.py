@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from core.config import DataConfig, TaskConfig
 from core.data.readers.base import UnusableData, shown
 from core.data.readers.open import open_source
 from core.data.rows import Dropped
-from core.data.table import prepare
-from core.data.tags import SCHEMES
+from core.data.table import prepare, told_of
 
 __all__ = ["preview"]
 
@@ -55,8 +55,7 @@ def preview(data: DataConfig, task: TaskConfig, rows: int = 20, role: str = "tra
         head = [row for _, row in zip(range(max(rows, 1)), source.rows(), strict=False)]
     else:
         mapping = normaliser.mapping
-        if task.kind == "tagging":
-            details["scheme"] = SCHEMES[normaliser.scheme.name]
+        details |= told_of(normaliser)
         lost = 0
         for raw in head:
             try:
@@ -64,7 +63,7 @@ def preview(data: DataConfig, task: TaskConfig, rows: int = 20, role: str = "tra
                 word = next(iter(row.illegal), None)
                 trouble = f"illegal tag: {word[1]} (word {word[0] + 1})" if word else None
                 if row.mended:
-                    trouble = f"answer: {row.mended[0][1]}"
+                    trouble = f"{'span' if row.spans else 'answer'}: {row.mended[0][1]}"
             except Dropped as error:
                 trouble = f"left out: {error.detail}"
             if trouble:
@@ -96,13 +95,20 @@ def preview(data: DataConfig, task: TaskConfig, rows: int = 20, role: str = "tra
     }
 
 
+def _spelled(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def _cell(value: Any) -> Any:
     """Return a cell as text or a list of text, short enough for a page, without bytes that no JSON takes."""
     if value is None:
         return ""
     if isinstance(value, list):
-        return [str(_cell(entry)) for entry in value[:_WORDS]] + (["…"] if len(value) > _WORDS else [])
-    if isinstance(value, dict) and "text" in value:  # the answers of a question
+        cells = [str(_cell(_spelled(one) if isinstance(one, list) else one)) for one in value[:_WORDS]]
+        return cells + (["…"] if len(value) > _WORDS else [])
+    if isinstance(value, dict) and "text" in value and "end" not in value:  # the answers of a question
         return _cell(value["text"])
+    if isinstance(value, dict):  # a span
+        value = _spelled(value)
     text = str(value).encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= _CELL else text[: _CELL - 1] + "…"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import TaskConfig
 from core.data.readers.base import RawRow, Source, shown
-from core.data.rows import Dropped, Normaliser
+from core.data.rows import Dropped, Normaliser, StandardRow
+from core.data.span_rows import first_overlap, overlaps
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +44,11 @@ class Reading:
         {"count", "rows": [{"row", "line", "column", "word", "detail"}]}: tag steps that were mended.
     answers
         Questions: kind of trouble → {"count", "rows"}, as `dropped`: answers that do not stand where the data says.
+        With spans ``repeated_span``: spans that a row has twice.
+    spans
+        With spans: ``all`` of them, those that lie ``inside`` a longer one, those that ``share`` a word with another.
+    overlapping
+        {"count", "rows"}, as `dropped`: rows with spans that share a word.
     skipped
         CoNLL-U: ``ranges`` and ``empty_nodes`` → {"count", "rows"}, as `dropped`: lines of sentences that are no words.
     notes
@@ -64,6 +70,8 @@ class Reading:
     counts: list[int] = field(default_factory=list)
     illegal: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    spans: dict[str, int] = field(default_factory=dict)
+    overlapping: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
     skipped: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[dict[str, Any]] = field(default_factory=list)
     digest: str = ""
@@ -74,10 +82,13 @@ def _schema(task: TaskConfig, paired: bool) -> pa.Schema:
 
     fields = [("row", pa.int64()), ("line", pa.int64()), ("source", pa.string()), ("key", pa.uint64())]
     if task.kind == "tagging":
-        return pa.schema([*fields, ("tokens", pa.list_(pa.string())), ("tags", pa.list_(pa.int64()))])
+        lists = ("tags", "firsts", "lasts", "kinds") if task.gold == "spans" else ("tags",)
+        return pa.schema(
+            [*fields, ("tokens", pa.list_(pa.string())), *((name, pa.list_(pa.int64())) for name in lists)]
+        )
     if task.kind == "dependency":
-        lists = [(name, pa.list_(pa.int64())) for name in ("heads", "relations")]
-        return pa.schema([*fields, ("tokens", pa.list_(pa.string())), *lists])
+        arcs = [(name, pa.list_(pa.int64())) for name in ("heads", "relations")]
+        return pa.schema([*fields, ("tokens", pa.list_(pa.string())), *arcs])
     if task.kind == "question_answering":
         fields += [("group", pa.uint64()), ("id", pa.string()), ("question", pa.string()), ("context", pa.string())]
         fields += [("answers", pa.list_(pa.string())), ("starts", pa.list_(pa.int64())), ("label", pa.int64())]
@@ -128,13 +139,18 @@ def write_rows(source: Source, normaliser: Normaliser, reading: Reading, task: T
                 _note(reading.answers.setdefault(kind, {"count": 0, "rows": []}), raw, detail=detail)
             if task.kind == "dependency":
                 _note_skipped(reading, raw)
-            counts.update(row.labels)
+            if task.gold == "spans":
+                spans = _spans(row, raw, reading, codes, counts)
+            else:
+                counts.update(row.labels)
             labels = [codes.setdefault(label, len(codes)) for label in row.labels]
             content = row.content()
             key = row_key(content)
-            digest.update(repr((raw.number, key, row.labels, *row.answers, *row.heads)).encode())
+            digest.update(repr((raw.number, key, row.labels, *row.answers, *row.heads, *row.spans)).encode())
             if row.heads:
                 cells: tuple[Any, ...] = (row.tokens, row.heads, labels)
+            elif task.gold == "spans":
+                cells = (row.tokens, labels, *spans)
             elif row.tokens:
                 cells = (row.tokens, labels)
             elif task.kind == "question_answering":
@@ -154,6 +170,26 @@ def write_rows(source: Source, normaliser: Normaliser, reading: Reading, task: T
     reading.labels = list(codes)
     reading.counts = [counts[label] for label in codes]
     reading.digest = digest.hexdigest()
+
+
+def _spans(
+    row: StandardRow, raw: RawRow, reading: Reading, codes: dict[str, int], counts: Counter[str]
+) -> tuple[list[int], list[int], list[int]]:
+    """Return first words, last words and kinds of a row's spans; types are counted by spans, nested ones too."""
+    kinds = []
+    for _, _, label in row.spans:
+        codes.setdefault("O", len(codes))
+        kinds.append(codes.setdefault(f"B-{label}", len(codes)))
+        codes.setdefault(f"I-{label}", len(codes))
+    counts.update(f"B-{label}" for _, _, label in row.spans)
+    counts.update(tag for tag in row.labels if not tag.startswith("B-"))
+    shares, inside = overlaps(row.spans)
+    for name, number in (("all", len(shares)), ("inside", sum(inside)), ("share", sum(shares))):
+        reading.spans[name] = reading.spans.get(name, 0) + number
+    said = first_overlap(row.spans, row.tokens)
+    if said is not None:
+        _note(reading.overlapping, raw, detail=said)
+    return [first for first, _, _ in row.spans], [last for _, last, _ in row.spans], kinds
 
 
 def _note_skipped(reading: Reading, raw: RawRow) -> None:

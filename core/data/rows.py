@@ -6,7 +6,7 @@ import ast
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from core.config import TaskConfig
 from core.data.readers.base import MAX_CELL, RawRow, shown
@@ -53,6 +53,8 @@ class StandardRow:
     answers: list[tuple[str, int]] = field(default_factory=list)
     #: (what kind of trouble, what is wrong) of answers that do not stand where the data says.
     mended: list[tuple[str, str]] = field(default_factory=list)
+    #: First word, last word, label of entities that may overlap; the labels are then tags of the outermost ones.
+    spans: list[tuple[int, int, str]] = field(default_factory=list)
     #: Heads of the words, counted from 1; 0 for the root, or for none.
     heads: list[int] = field(default_factory=list)
 
@@ -85,6 +87,8 @@ class Normaliser:
         Tagging: how the tags are written.
     separator
         Multi-label: sign between several labels in one cell.
+    offsets
+        Tagging with spans: what their start and end count.
     """
 
     task: TaskConfig
@@ -92,6 +96,7 @@ class Normaliser:
     class_names: dict[str, list[str]] = field(default_factory=dict)
     scheme: TagScheme = field(default_factory=lambda: TagScheme("IOB2"))
     separator: str = "|"
+    offsets: Literal["words", "words_inclusive", "characters"] = "words"
 
     def __call__(self, raw: RawRow) -> StandardRow:
         """Return the standard row.
@@ -103,6 +108,8 @@ class Normaliser:
         """
         if raw.values is None:
             raise Dropped("malformed", raw.problem or "it cannot be read")
+        if self.task.gold == "spans":
+            return self._spans(raw.values)
         if self.task.kind == "tagging":
             return self._tagging(raw.values)
         if self.task.kind == "question_answering":
@@ -183,9 +190,22 @@ class Normaliser:
         names = [self._name(entry, column) for entry in parsed]
         return sorted({name for name in names if name})
 
+    def _spans(self, values: dict[str, Any]) -> StandardRow:
+        from core.data.span_rows import standard_spans
+
+        names = self.class_names.get(self.mapping["spans"], [])
+        return standard_spans(
+            values, self.mapping, self.offsets, names, lambda: self._words(values), lambda: self._text(values, "text")
+        )
+
     def _tagging(self, values: dict[str, Any]) -> StandardRow:
         tokens = self._list(values, "tokens")
         tags = self._list(values, "tags")
+        if any(isinstance(tag, list | dict) for tag in tags[:1]):
+            column = shown(self.mapping["tags"])
+            raise Dropped(
+                "bad_tag", f"column {column!r} holds spans, not a tag a word; they are read with task.gold spans"
+            )
         if len(tokens) != len(tags):
             raise Dropped("length", f"it has {len(tokens)} words but {len(tags)} tags")
         words = self._words(values)

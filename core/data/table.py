@@ -22,20 +22,24 @@ from core.data.readers.base import RawRow, Source, UnusableData
 from core.data.readers.open import open_source
 from core.data.reading import Reading, write_rows
 from core.data.rows import Dropped, Normaliser, label_separator
+from core.data.span_rows import expected
 from core.data.tags import SCHEMES, TagScheme, detect_scheme
 from core.errors import StorageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Table", "prepare", "read_table", "recoded"]
+__all__ = ["Table", "prepare", "read_table", "recoded", "told_of"]
 
 _VERSION = "4"
 #: What a row holds.
 _ROWS = {
     "question_answering": "a question, its context and its answers",
     "dependency": "the words of a sentence and their heads",
+    "spans": "the words of a sentence and a list of its spans",
 }
+#: Columns with label indices; where there are spans, the tags do not count.
+_LABELLED = ("label", "labels", "kinds", "tags", "relations")
 _HEAD_ROWS = 500
 _HEAD_CHARACTERS = 50_000_000
 
@@ -49,6 +53,8 @@ class Table:
     path
         Arrow file with the columns ``row``, ``line``, ``source``, ``key`` (64-bit hash of the text) and ``text``,
         ``text_pair``, ``label`` or ``labels``, or ``tokens`` and ``tags``; labels as indices into ``reading.labels``.
+        With spans also ``firsts``, ``lasts`` (words from 0) and ``kinds`` (indices of ``B-LABEL``); tags are those of
+        the outermost spans.
         Of questions: ``group`` (hash of the context), ``id``, ``question``, ``context``, ``answers``, ``starts`` and
         ``label`` (whether there is an answer). With heads: ``tokens``, ``heads`` and ``relations``.
     reading
@@ -61,7 +67,7 @@ class Table:
     @property
     def label_column(self) -> str:
         """Name of the column with label indices."""
-        return next(name for name in ("label", "labels", "tags", "relations") if name in self.arrow().column_names)
+        return next(name for name in _LABELLED if name in self.arrow().column_names)
 
     def arrow(self) -> pa.Table:
         """Return the rows, memory-mapped."""
@@ -91,9 +97,11 @@ def prepare(source: Source, data: DataConfig, task: TaskConfig) -> tuple[Normali
         raise UnusableData(
             "The file has no usable rows." if problem else "The file has no rows.",
             where=source.name + (f", {problem}" if problem else ""),
-            expected=f"a table with {_ROWS.get(task.kind, 'a text and a label')} a row",
+            expected=f"a table with {_row_words(task)} a row",
         )
-    mapping = map_columns(source, task, data.columns, usable)
+    mapping = map_columns(source, task, data.columns, usable, characters=data.span_offsets == "characters")
+    if task.gold == "spans":
+        return Normaliser(task, mapping, source.class_names, offsets=data.span_offsets), head
     if task.kind in ("question_answering", "dependency"):
         return Normaliser(task, mapping, source.class_names), head
     if task.kind == "classification":
@@ -107,6 +115,11 @@ def prepare(source: Source, data: DataConfig, task: TaskConfig) -> tuple[Normali
         sign = detect_scheme(_raw_tags(Normaliser(task, mapping, source.class_names, TagScheme("each")), usable)).sign
         scheme = TagScheme("IOB2" if data.scheme == "BIO" else data.scheme, sign)
     return Normaliser(task, mapping, source.class_names, scheme), head
+
+
+def _row_words(task: TaskConfig) -> str:
+    """Return what a row holds."""
+    return _ROWS.get("spans" if task.gold == "spans" else task.kind, "a text and a label")
 
 
 def _head(source: Source) -> list[RawRow]:
@@ -163,6 +176,7 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
         data.scheme,
         *([task.no_answer] if task.kind == "question_answering" else []),
         *([task.tree, task.relations] if task.kind == "dependency" else []),
+        *([task.gold, normaliser.offsets] if task.gold == "spans" else []),
     )
     folder = cache / "data" / hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:24]
     path, told = folder / "rows.arrow", folder / "reading.json"
@@ -177,9 +191,7 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
         source.encoding,
         source.columns,
         normaliser.mapping,
-        source.details
-        | ({"scheme": SCHEMES[normaliser.scheme.name]} if task.kind == "tagging" else {})
-        | ({"label_separator": normaliser.separator} if task.multi_label else {}),
+        source.details | told_of(normaliser) | ({"label_separator": normaliser.separator} if task.multi_label else {}),
         notes=list(source.notes),
     )
     try:
@@ -200,10 +212,18 @@ def read_table(data: DataConfig, task: TaskConfig, cache: Path, role: str = "tra
         raise UnusableData(
             f"None of the {reading.read} rows can be used.",
             where=f"{reading.source}" + (f", row {first['row']}: {first['detail']}" if first else ""),
-            expected=f"rows with {_ROWS.get(task.kind, 'a text and a label')}",
+            expected=f"rows with {_row_words(task)}"
+            + (f": {expected(normaliser.offsets)}" if task.gold == "spans" else ""),
             advice="Check the column mapping in the preview.",
         )
     return Table(path, reading)
+
+
+def told_of(normaliser: Normaliser) -> dict[str, str]:
+    """Return what is told of how tags or spans are written: ``scheme``, or ``offsets``."""
+    if normaliser.task.gold == "spans":
+        return {"offsets": normaliser.offsets}
+    return {"scheme": SCHEMES[normaliser.scheme.name]} if normaliser.task.kind == "tagging" else {}
 
 
 def _cached(path: Path, told: Path) -> Table | None:
@@ -273,7 +293,7 @@ def _recode(column: pa.Array, name: str, codes: Any) -> pa.Array:
 
     if name == "label":
         return pa.array(codes[column.to_numpy(zero_copy_only=False)])
-    if name in ("labels", "tags", "relations"):
+    if name in _LABELLED:
         flat = column.flatten()
         return pa.ListArray.from_arrays(column.offsets, pa.array(codes[flat.to_numpy(zero_copy_only=False)]))
     return column

@@ -240,6 +240,8 @@ def _metrics(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     if baseline:
         shown = ", ".join(f"{metric} {_number(value)}" for metric, value in baseline.items() if metric != "loss")
         what = BASELINE if "em" in baseline else "A tagger that gives each word its most frequent training tag"
+        if "span_f1" in baseline:
+            what = "Looking up the entities of the training rows"
         if test.get("arcs"):
             what = HEADS_BASELINE
         text += f"\n\n{what} has on `test`: {shown}."
@@ -267,6 +269,15 @@ def _tables(details: Mapping[str, Any]) -> str:
             )
         )  # fmt: skip
     kind = "entity type" if test.get("entities") else "label"
+    groups = [_mapping(entry) for entry in test.get("stretches") or []]
+    rows += [
+        (
+            f"{entry.get('by')}: {entry.get('value')}", _number(entry.get("precision")), _number(entry.get("recall")),
+            _number(entry.get("f1")), " – ".join(map(_number, entry.get("interval") or [None, None])),
+            entry.get("support"),
+        )
+        for entry in groups
+    ]  # fmt: skip
     heads = (kind.capitalize(), "Precision", "Recall", "F1", "95 % interval of F1", "Support")
     return f"### By {kind}, on test\n\n{_table(heads, rows)}"
 

@@ -21,10 +21,10 @@ __all__ = ["RunVerdicts", "Strategy", "judge_runs", "strategies_of"]
 MOST_STRATEGIES = 8
 #: Scores that are known row by row, and whether a row is right or wrong.
 _BY_ROWS = {"strict_f1": False, "accuracy": True, "f1": False, "em": True} | dict.fromkeys(
-    ("las", "uas", "labelled_accuracy", "pointer_accuracy"), False
+    ("span_f1", "las", "uas", "labelled_accuracy", "pointer_accuracy"), False
 )
 #: Scores that counts of three give: of entities, or of words with their right heads.
-_COUNTED = ("strict_f1", "las", "uas", "labelled_accuracy", "pointer_accuracy")
+_COUNTED = ("strict_f1", "span_f1", "las", "uas", "labelled_accuracy", "pointer_accuracy")
 #: Scores are written with so many digits.
 _ROUNDED = 1e-4
 #: Parts of a plan's data that do not change which rows are test.
@@ -32,7 +32,7 @@ _NOT_TEST = (
     "train_rows", "gate_rows", "training", "finetuning_source", "fit_warn", "fit_refuse", "fit_labels",
 )  # fmt: skip
 #: Parts of a task that say how it is answered, not what is asked.
-_NOT_ASKED = ("head", "pointer")
+_NOT_ASKED = ("head", "pointer", "nested")
 
 Results = Callable[[str], Mapping[str, Any] | None]
 

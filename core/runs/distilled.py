@@ -19,7 +19,9 @@ from core.runs.speed import measured_of
 __all__ = ["MAIN_METRICS", "alone", "alone_key", "complete", "distils", "report", "without_teacher"]
 
 #: Metrics by which runs are told apart, where no stage names one: of each kind of task the first that it has.
-MAIN_METRICS = ("strict_f1", "micro_f1", "accuracy", "f1", "las", "labelled_accuracy", "uas", "pointer_accuracy")
+MAIN_METRICS = (
+    "strict_f1", "span_f1", "micro_f1", "accuracy", "f1", "las", "labelled_accuracy", "uas", "pointer_accuracy",
+)  # fmt: skip
 _Plan = TypeVar("_Plan", Plan, JointPlan)
 #: Parts of a plan that say nothing of what is learnt.
 _NAMES = ("name", "tags")
@@ -192,7 +194,7 @@ def _scored(details: Mapping[str, Any], metric: str, plan: Mapping[str, Any]) ->
     if task.get("kind") == "question_answering" and metric == "f1":
         found = np.asarray(documents.get("f1") or [], dtype=np.float64)
         return ("mean", found[:, None]) if len(found) else None
-    kinds = {"accuracy": "mean", "em": "mean", "strict_f1": "f1"}
+    kinds = {"accuracy": "mean", "em": "mean", "span_f1" if task.get("gold") == "spans" else "strict_f1": "f1"}
     if task.get("kind") == "dependency":  # words with the right head, and relation where these are learnt
         made = ("las", "labelled_accuracy") if task.get("relations", True) else ("uas", "pointer_accuracy")
         kinds = dict.fromkeys(made, "f1")

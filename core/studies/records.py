@@ -89,7 +89,9 @@ def key_of(part: Part, arm: str, seed: int) -> str:
 
 def metric_of(plan: Plan) -> str:
     """Return the score by which arms are compared: one that documents can be counted for."""
-    return "strict_f1" if plan.task.kind == "tagging" else "accuracy"
+    if plan.task.kind == "tagging":
+        return "span_f1" if plan.task.gold == "spans" else "strict_f1"
+    return "accuracy"
 
 
 def record_of(
@@ -109,7 +111,7 @@ def record_of(
     results = results or {}
     metrics, details = results.get("metrics") or {}, results.get("details") or {}
     test = details.get("test") or {}
-    baseline = (test.get("baseline") or {}).get("strict_f1") if metric == "strict_f1" else test.get("majority")
+    baseline = test.get("majority") if metric == "accuracy" else (test.get("baseline") or {}).get(metric)
     memory = [value for _, value in points.get("train/memory_mb", ())]
     gate = [value for _, value in points.get(f"gate/{metric}", ())]
     curves = {name: reduced(points[name]) for name in ("train/loss", "gate/loss", f"gate/{metric}") if points.get(name)}

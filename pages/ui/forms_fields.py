@@ -119,6 +119,7 @@ _OWN_PLACE = (
     "data.finetuning_source", "data.training",
     "name", "tags", "task.kind", "task.multi_label", "task.no_answer", "task.answer_language", "data.source",
     "task.tree", "task.relations", "data.columns.heads", "data.columns.relations",
+    "task.gold", "task.nested", "data.span_offsets", "data.columns.spans",
     "task.head", "task.pointer.kind", "task.pointer.memory", "task.pointer.relative",
     "task.pointer.dictionary", "task.pointer.gazetteer",
     "model.source", "model.keep_layers",
@@ -235,7 +236,14 @@ def relevant(path: str, state: Mapping[str, Any]) -> bool:
         case "data.training" | "data.fit_warn" | "data.fit_refuse" | "data.fit_labels":
             return bool(state.get("data.finetuning_source"))
         case "data.scheme":
+            return state.get("task.kind") == "tagging" and state.get("task.gold") != "spans"
+        case "task.gold":
             return state.get("task.kind") == "tagging"
+        case "data.span_offsets":
+            return state.get("task.kind") == "tagging" and state.get("task.gold") == "spans"
+        case "task.nested":
+            flat = not (_points(state) and _stretches(state))
+            return state.get("task.kind") == "tagging" and state.get("task.gold") == "spans" and flat
         case "task.stride":
             return state.get("task.kind") != "classification"
         case "task.head":

@@ -78,7 +78,7 @@ def source_kind(source: str, samples: Sequence[str], uploads: Path) -> SourceKin
 
 
 #: Settings of the task that decide how rows are read.
-_SHAPING = ("task.kind", "task.multi_label", "task.no_answer", "task.tree", "task.relations")
+_SHAPING = ("task.kind", "task.multi_label", "task.no_answer", "task.tree", "task.relations", "task.gold")
 
 
 def preview_question(draft: Draft) -> dict[str, Any]:
@@ -290,7 +290,7 @@ def _table(answer: Mapping[str, Any]) -> None:
 
 
 def _columns(draft: Draft, columns: Sequence[str], found: Mapping[str, Any]) -> None:
-    names = column_names(str(draft.state.get("task.kind")))
+    names = column_names(draft.state)
     row = st.columns(len(names), gap="medium")
     for column, name in zip(row, names, strict=True):
         with column:

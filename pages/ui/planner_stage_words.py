@@ -92,7 +92,7 @@ def settings_of(state: Mapping[str, Any]) -> dict[str, bool]:
     return {
         "multi_label": bool(state.get("task.multi_label")), "tree": bool(state.get("task.tree", True)),
         "relations": bool(state.get("task.relations", True)), "pointer": state.get("task.head") == "pointer",
-        "stretches": state.get("task.pointer.kind") == "global",
+        "stretches": state.get("task.pointer.kind") == "global", "spans": state.get("task.gold") == "spans",
     }  # fmt: skip
 
 
@@ -104,6 +104,7 @@ def metrics_of(
     relations: bool = True,
     pointer: bool = False,
     stretches: bool = False,
+    spans: bool = False,
 ) -> list[str]:
     """Return the names of a task's metrics on the gate rows, its own first, the loss last."""
     from core.config import TaskConfig
@@ -118,6 +119,7 @@ def metrics_of(
             "tree": tree,
             "relations": relations,
             "head": head,
+            "gold": "spans" if spans and kind == "tagging" else "tags",
             "pointer": {"kind": "global" if stretches else "words"},
         }
     )

@@ -10,6 +10,8 @@ import streamlit as st
 
 from core.config.pointer import MOST_ENTRIES
 from core.data.readers.squad import looks_like_squad
+from core.data.span_rows import expected
+from pages.ui.format import plain
 from pages.ui.forms_fields import relevant
 from pages.ui.planner_draft import Draft, put
 from pages.ui.planner_widgets import field
@@ -19,12 +21,15 @@ __all__ = ["column_names", "fits_kind", "forget_columns", "kind_of_file", "suit_
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "classification": ("text", "label", "text_pair"),
     "tagging": ("tokens", "tags"),
+    "spans": ("tokens", "spans"),
+    "characters": ("text", "spans"),
     "question_answering": ("question", "context", "answers", "start"),
     "dependency": ("tokens", "heads", "relations"),
 }
 #: Settings of a task that go back to what they were when other rows are chosen.
 _SETTINGS: dict[str, Any] = {
     "no_answer": False, "no_answer_threshold": None, "answer_language": "en", "tree": True, "relations": True,
+    "gold": "tags", "nested": "refuse",
     "head": "linear", "pointer.dictionary": "none", "pointer.gazetteer": None, "pointer.entries": None,
 }  # fmt: skip
 _POINTS = {
@@ -53,9 +58,26 @@ def task_fields(draft: Draft) -> None:
                 st.space("small")
                 field(draft, f"task.{name}")
         _parts(draft)
+    elif kind == "tagging":
+        _gold(draft)
     with st.container():
         if kind in ("tagging", "question_answering"):
             _head(draft)
+
+
+def _gold(draft: Draft) -> None:
+    """Draw what the rows have beside their words: tags, or spans that may nest."""
+    field(draft, "task.gold")
+    with st.container():
+        if draft.state.get("task.gold") != "spans":
+            return
+        row = st.columns(2, gap="medium")
+        for column, path in zip(row, ("data.span_offsets", "task.nested"), strict=True):
+            with column:
+                if relevant(path, draft.state):
+                    field(draft, path)
+        offsets = str(draft.state.get("data.span_offsets") or "words")
+        st.caption(f"Spans of a row: {plain(expected(offsets), 300)}.")
 
 
 def _head(draft: Draft) -> None:
@@ -113,6 +135,7 @@ def _parts(draft: Draft) -> None:
 def suit_kind() -> None:
     """Go back to the head that every task has when another task is chosen."""
     put("task.head", "linear")
+    put("task.gold", "tags")
     put("task.pointer.dictionary", "none")
     _suit_dictionary()
 
@@ -129,8 +152,11 @@ def _suit_dictionary() -> None:
     put("task.pointer.entries", None)
 
 
-def column_names(kind: str) -> tuple[str, ...]:
-    """Return which columns a kind of task reads."""
+def column_names(state: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which columns the task of a form reads."""
+    kind = str(state.get("task.kind"))
+    if kind == "tagging" and state.get("task.gold") == "spans":
+        kind = "characters" if state.get("data.span_offsets") == "characters" else "spans"
     return _COLUMNS.get(kind, ())
 
 

@@ -223,6 +223,8 @@ def primary_metric(run: RunRecord) -> str | None:
     task = run.plan.get("task", {})
     if task.get("kind") == "dependency":
         return metrics_of("dependency", **settings_of({f"task.{name}": value for name, value in task.items()}))[0]
+    if task.get("gold") == "spans":
+        return "span_f1"
     if task.get("kind") in _METRICS:
         return _METRICS[task["kind"]]
     return "micro_f1" if task.get("multi_label") else "accuracy"

@@ -20,8 +20,9 @@ __all__ = ["circumstances", "results_tab", "scores_part"]
 
 #: Metrics in the order in which they are shown; others follow.
 _ORDER = (
-    "las", "uas", "labelled_accuracy", "strict_f1", "pointer_accuracy", "tree_share", "accuracy", "f1", "em",
-    "macro_f1", "micro_f1", "mcc", "precision", "recall", "loss",
+    "las", "uas", "labelled_accuracy", "strict_f1", "span_f1", "pointer_accuracy", "tree_share", "accuracy", "f1", "em",
+    "macro_f1", "micro_f1", "mcc", "precision", "recall", "span_precision",
+    "span_recall", "loss",
 )  # fmt: skip
 _LEVELS = {
     "error": (":material/error:", "red"),
@@ -112,6 +113,8 @@ def _scores(metrics: Mapping[str, float], details: Mapping[str, Any], role: str)
     for name, value in (part.get("baseline") or {}).items():
         if f"{role}/{name}" in metrics and name == "strict_f1":
             cards.append(Card("Most frequent tag", metric_value(name, value), "a word's usual tag, no model"))
+        if f"{role}/{name}" in metrics and name == "span_f1":
+            cards.append(Card("Known entities", metric_value(name, value), "looked up in training, no model"))
     cards += answer_cards(part) + tree_cards(part)
     if cards:
         card_row(cards, key="run_cards_scores")
@@ -138,6 +141,20 @@ def _confusions(part: Mapping[str, Any], role: str) -> None:
         with st.container(border=True, key="run_entities"):
             st.plotly_chart(entity_scores(entities, look(), role=role), theme=None, config=CONFIG, key="entity_figure")
         _table(entities, "type", key="entity_table")
+    if part.get("stretches"):
+        _stretches(part["stretches"])
+
+
+_GROUPS = {"nesting": "Entity", "words": "Words"}
+
+
+def _stretches(items: Sequence[Mapping[str, Any]]) -> None:
+    """Show how well entities are found that share words with another one, and those of each length."""
+    named = [{**item, "entities": f"{_GROUPS.get(str(item['by']), item['by'])}: {item['value']}"} for item in items]
+    _table(named, "entities", key="stretch_table")
+    st.caption(
+        "Whether an entity overlaps another one is asked of the gold for recall, and of the answers for precision."
+    )
 
 
 def _table(items: Sequence[Mapping[str, Any]], name: str, *, key: str) -> None:

@@ -67,7 +67,7 @@ def _prediction(item: dict[str, Any], *, tagging: bool) -> None:
     with st.container(border=True, gap="small"):
         st.text(item.get("text") or " ".join(item.get("words") or []))
         if tagging:
-            entities = item.get("entities") or []
+            entities = _spans_of(item) if item.get("spans") is not None else item.get("entities") or []
             if entities:
                 st.dataframe([_entity(entity) for entity in entities], hide_index=True, width="stretch")
             else:
@@ -80,6 +80,12 @@ def _prediction(item: dict[str, Any], *, tagging: bool) -> None:
         if isinstance(scores, dict):
             for name, share in sorted(scores.items(), key=lambda pair: -pair[1])[:8]:
                 st.progress(min(max(float(share), 0.0), 1.0), text=f"{plain(name, 60)}&ensp;{percent(share)}")
+
+
+def _spans_of(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the stretches that were found, with their words: they may lie inside each other."""
+    words = item.get("words") or []
+    return [{**one, "text": " ".join(words[one["first"] : one["last"] + 1])} for one in item["spans"]]
 
 
 def _entity(entity: dict[str, Any]) -> dict[str, Any]:

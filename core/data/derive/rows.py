@@ -162,6 +162,12 @@ def _guessed(source: Source, config: DeriveConfig) -> Form:
     lower = {column.lower() for column in source.columns}
     if source.format == "squad" or config.columns.question or {"question", "context"} <= lower:
         return "question_answering"
+    if "spans" in lower and not config.columns.tags and not lower & _LABEL_COLUMNS:
+        raise DataError(
+            "Rows with spans cannot be derived from as what they are.", where=f"{source.name}, column 'spans'",
+            expected="tags, labels, questions or texts",
+            advice="Set form to text to derive from the words alone, or give rows with a tag a word.",
+        )  # fmt: skip
     if config.columns.tags or (lower & _TAG_COLUMNS and lower & {"tokens", "words", "token", "word"}):
         return "tagging"
     return "classification" if config.columns.label or lower & _LABEL_COLUMNS else "text"

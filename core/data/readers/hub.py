@@ -34,6 +34,8 @@ def open_hub(name: str, subset: str | None, split: str, revision: str | None) ->
     names = {}
     for column, feature in (data.features or {}).items():
         inner = getattr(feature, "feature", feature)
+        if isinstance(inner, dict):  # spans, whose labels may be numbers
+            inner = inner.get("label", inner.get("type"))
         if getattr(inner, "names", None):
             names[column] = [str(entry) for entry in inner.names]
     resolved = getattr(getattr(data, "info", None), "download_checksums", None)

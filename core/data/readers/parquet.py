@@ -83,6 +83,9 @@ def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
         if isinstance(inner, list) and len(inner) == 1:
             inner = inner[0]
         names = inner.get("names") if isinstance(inner, dict) else None
+        if isinstance(inner, dict) and names is None:  # spans, whose labels are numbers
+            label = inner.get("label", inner.get("type"))
+            names = label.get("names") if isinstance(label, dict) else None
         if isinstance(names, list):
             found[column] = [str(entry) for entry in names]
     return found

@@ -36,7 +36,8 @@ class GlobalTagging(Tagging):
 
     Notes
     -----
-    The loss of a window is the mean over types of :func:`core.data.tasks.pointer_spans.window_loss`; a window answers
+    Gold are the entities that tags spell, or the spans of the rows (``gold``), which may nest and overlap. The loss of
+    a window is the mean over types of :func:`core.data.tasks.pointer_spans.window_loss`; a window answers
     for the stretches that begin with words of its own. An entity that no window shows whole is not learnt. Scores: see
     :class:`core.models.pointer.spans.SpanPointer`.
     """
@@ -60,9 +61,11 @@ class GlobalTagging(Tagging):
             "spans": len(self.types),
         }  # fmt: skip
         if window.tags is not None:
+            named = spans([self.labels[index] for index in window.tags])
+            entities = [(first, last, kind) for kind, first, last in named] if window.spans is None else window.spans
             at = {int(word): place for place, word in enumerate(window.words)}
             gold = []
-            for kind, first, last in spans([self.labels[index] for index in window.tags]):
+            for first, last, kind in entities:
                 if first in at and window.own[at[first]]:
                     if last in at:
                         gold.append([at[first], at[last], self.types.index(kind)])
@@ -70,6 +73,9 @@ class GlobalTagging(Tagging):
                         found.lost += 1
             feature["labels"] = gold
             feature["tags"] = window.tags[window.words[window.own]]
+            if window.spans is not None:
+                here = [kind for first, _, kind in entities if first in at and window.own[at[first]]]
+                feature["begins"] = [self.labels.index(f"B-{kind}") for kind in here]
         return feature
 
     def _read(self, logits: Sequence[Any], encoded: Encoded, words: list[int]) -> Answers:
@@ -138,10 +144,15 @@ class GlobalTagging(Tagging):
         return (each * weights).sum(), weights.sum() * len(each)
 
     def label_counts(self, encoded: Encoded) -> list[int]:
-        """Count the gold tags of words."""
+        """Count the gold tags of words; where the rows have spans, ``B-TYPE`` are all spans of a type."""
         counts = np.zeros(len(self.labels), dtype=np.int64)
+        begins = np.array([label.startswith("B-") for label in self.labels])
         for feature in encoded.features:
-            counts += np.bincount(feature["tags"], minlength=len(self.labels))
+            found = np.bincount(feature["tags"], minlength=len(self.labels))
+            if "begins" in feature:
+                told = np.bincount(np.asarray(feature["begins"], dtype=np.int64), minlength=len(self.labels))
+                found = np.where(begins, told, found)
+            counts += found
         return counts.tolist()
 
     def uninformed(self, encoded: Encoded) -> list[np.ndarray]:
@@ -160,6 +171,8 @@ class GlobalTagging(Tagging):
 
     def _more(self, answers: Answers, gold: list[np.ndarray], *, details: bool) -> tuple[dict[str, float], Any]:
         assert isinstance(answers, SpanAnswers)
+        if self.config.gold == "spans":  # they are the scores themselves
+            return {}, {}
         counts = span_counts(answers, [[self.labels[index] for index in tags] for tags in gold])
         metrics = {"span_f1": float(_f1(counts.sum(axis=0)[None])["span_f1"][0])}
         if not details:

@@ -14,6 +14,7 @@ from core.config import TaskConfig
 from core.data.tasks import scores
 from core.data.tasks.base import Encoded, Evaluation, Prediction, Rows
 from core.data.tasks.pieces import batches, frame_of, pad, piece_words
+from core.data.tasks.span_scores import OF_TAGS, SPAN_METRICS, Span, known_spans, spans_in
 from core.data.tasks.tagging_answers import Answers, entities_of, read_answers
 from core.data.tasks.windows import plan_windows, window_of
 from core.data.tasks.words import spans
@@ -46,6 +47,8 @@ class WordWindow:
         Whether it answers for them.
     tags
         Gold tags of the whole sentence, or None.
+    spans
+        Gold spans of the whole sentence where the rows have spans: first word, last word, type.
     tokens
         All words of the sentence, where they are known.
     """
@@ -55,6 +58,7 @@ class WordWindow:
     words: np.ndarray
     own: np.ndarray
     tags: np.ndarray | None
+    spans: list[Span] | None = None
     tokens: Sequence[str] | None = None
 
 
@@ -96,6 +100,9 @@ class Tagging:
                 advice="Look at the tag column: is it the right one?",
             )
         self.types = sorted({tag[2:] for tag in self.labels[1:]})
+        if config.gold == "spans":
+            self.primary_metric = SPAN_METRICS[0]
+            self.metric_names = (*SPAN_METRICS, *(name for name in self.metric_names if name not in OF_TAGS))
 
     def model_kwargs(self) -> dict[str, Any]:
         """Return the head's arguments as stock transformers configs name them."""
@@ -134,6 +141,7 @@ class Tagging:
                 words, firsts = np.unique(owners, return_index=True)
                 found.empty_words += len(batch["tokens"][index]) - len(words)
                 gold = np.asarray(batch["tags"][index], dtype=np.int64) if labelled else None
+                told = spans_in(batch, index, self.labels) if labelled and self.config.gold == "spans" else None
                 windows = plan_windows(len(ids), capacity, stride)
                 answering = window_of(firsts, windows) if len(windows) > 1 else np.zeros(len(words), dtype=np.int64)
                 for number, (start, end) in enumerate(windows):
@@ -144,7 +152,7 @@ class Tagging:
                     places = (firsts[seen] - start + len(before)).astype(np.int32)
                     pieces = before + ids[start:end] + behind
                     words_seen, tokens = words[seen].astype(np.int32), batch["tokens"][index]
-                    window = WordWindow(pieces, places, words_seen, own[seen], gold, tokens=tokens)
+                    window = WordWindow(pieces, places, words_seen, own[seen], gold, told, tokens)
                     found.features.append(self._feature(window, found))
                     found.lengths.append(len(pieces))
                     found.owner.append(row)
@@ -240,13 +248,22 @@ class Tagging:
         """Choose nothing: what is answered follows from the logits alone."""
 
     def baseline(self, train_rows: Rows, rows: Rows) -> dict[str, float]:
-        """Return the scores of :func:`most_frequent_tagger`."""
+        """Return the scores of :func:`most_frequent_tagger`; with spans of the entities seen in training."""
+        if self.config.gold == "spans":
+            return known_spans(train_rows, rows, self.labels)
         return most_frequent_tagger(train_rows, rows, self.labels)
 
     def evaluate(self, logits: Sequence[Any], encoded: Encoded, rows: Rows, *, details: bool = False) -> Evaluation:
-        """Score logits against the gold: strict entity precision, recall, F1; token accuracy; mean loss of a word."""
+        """Score logits against the gold: strict entity precision, recall, F1; token accuracy; mean loss of a word.
+
+        Where the rows have spans, see :func:`core.data.tasks.span_evaluation.evaluate_spans`.
+        """
         if not len(rows):
             return Evaluation({}, {"n": 0})
+        if self.config.gold == "spans":
+            from core.data.tasks.span_evaluation import evaluate_spans
+
+            return evaluate_spans(self, logits, encoded, rows, details=details)
         gold_ids = [np.asarray(tags, dtype=np.int64) for batch in batches(rows) for tags in batch["tags"]]
         answers = self._read(logits, encoded, [len(tags) for tags in gold_ids])
         flat = np.concatenate(gold_ids)

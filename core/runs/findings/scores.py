@@ -81,6 +81,7 @@ def _why_one_class(segment: Segment, rate: float | None) -> tuple[str, tuple[Rem
 _BASELINES = {
     "classification": "always naming the most frequent label",
     "tagging": "giving each word its most frequent tag",
+    "spans": "looking up the entities of the training rows",
     "dependency": "hanging every word on its neighbour",
     "question_answering": "taking the words nearest to those of the question (or never answering)",
 }
@@ -96,6 +97,8 @@ def at_baseline(run: Recorded) -> Iterator[Finding]:
     metric = {"tagging": "strict_f1", "question_answering": "f1"}.get(kind, "accuracy")
     if kind == "dependency":
         metric = metrics_of(run.plan.task)[0]
+    if run.plan.task.gold == "spans":
+        metric = "span_f1"
     base = part.get("majority") if kind == "classification" else (part.get("baseline") or {}).get(metric)
     value = metrics.get(f"{role}/{metric}")
     if not isinstance(base, int | float) or not isinstance(value, int | float):
@@ -104,7 +107,7 @@ def at_baseline(run: Recorded) -> Iterator[Finding]:
     low = float(interval[0]) if interval else float(value)
     if low > base:
         return
-    what = _BASELINES[kind]
+    what = _BASELINES["spans" if metric == "span_f1" else kind]
     spread = f" (95 %: {_percent(interval[0])} to {_percent(interval[1])})" if interval else ""
     index = [stage.name for stage in run.plan.stages].index(run.plan.active[-1].name)
     stage = run.plan.stages[index]

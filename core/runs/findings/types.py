@@ -141,6 +141,8 @@ class Segment:
             return "f1"
         if task.kind == "dependency":
             return metrics_of(task)[0]
+        if task.gold == "spans":
+            return "span_f1"
         return "strict_f1" if task.kind == "tagging" else "micro_f1" if task.multi_label else "accuracy"
 
     @property

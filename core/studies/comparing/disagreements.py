@@ -10,6 +10,7 @@ import numpy as np
 
 from core.config.comparison import Comparison, ComparisonTask
 from core.data.tasks.base import Rows
+from core.data.tasks.span_scores import spans_in
 from core.data.tasks.words import spans, split_words
 from core.studies.comparing.records import ChildRun, TaskResult, documents_of
 from core.studies.comparing.verdicts import results_by
@@ -99,8 +100,8 @@ def _shown(task: ComparisonTask, row: Mapping[str, Any], labels: Sequence[str]) 
     told: dict[str, Any] = {"row": row.get("row"), "source": row.get("source")}
     if task.task.kind == "tagging":
         tokens = list(row["tokens"])
-        tags = [labels[tag] for tag in row["tags"]]
-        return {**told, "text": " ".join(tokens[:_SHOWN_WORDS]), "gold": entities_of(tokens, tags), "input": tokens}
+        gold = _gold_entities(row, labels)
+        return {**told, "text": " ".join(tokens[:_SHOWN_WORDS]), "gold": gold, "input": tokens}
     if task.task.kind == "dependency":
         tokens = list(row["tokens"])
         relations = [labels[at] if at >= 0 else "?" for at in row["relations"]] if task.task.relations else None
@@ -117,6 +118,15 @@ def _shown(task: ComparisonTask, row: Mapping[str, Any], labels: Sequence[str]) 
     text = row["text"] if pair is None else f"{row['text']} | {pair}"
     gold = [labels[label] for label in row["labels"]] if task.task.multi_label else labels[row["label"]]
     return {**told, "text": _cut(text), "gold": gold, "input": row["text"] if pair is None else [row["text"], pair]}
+
+
+def _gold_entities(row: Mapping[str, Any], labels: Sequence[str]) -> list[dict[str, str]]:
+    """Return a row's entities: its spans where it has some, else those of its tags."""
+    tokens = list(row["tokens"])
+    if "kinds" not in row:
+        return entities_of(tokens, [labels[tag] for tag in row["tags"]])
+    found = spans_in({name: [row[name]] for name in ("firsts", "lasts", "kinds")}, 0, labels)
+    return [{"type": kind, "text": " ".join(tokens[first : last + 1])} for first, last, kind in found]
 
 
 def entities_of(tokens: Sequence[str], tags: Sequence[str]) -> list[dict[str, str]]:

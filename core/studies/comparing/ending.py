@@ -94,17 +94,19 @@ def _looked_at(
         rows[task.name] = (roles.test, roles.labels)
     sizes = {task.name: row_lengths(task, rows[task.name][0]) for task in config.tasks}
 
+    nesting = {task.name for task in config.tasks if task.task.gold == "spans"}
+
     def predict(strategy: str, task: str, texts: Sequence[Any]) -> list[Any] | None:
         own = [one.tasks[task].model for one in children if one.strategy == strategy and task in one.tasks]
         found = next(filter(None, own), None)
-        return None if found is None else _answers(context.folder / found, texts, context)
+        return None if found is None else _answers(context.folder / found, texts, context, nests=task in nesting)
 
     pairs = {name for name, (test, _) in rows.items() if len(test) and test[0].get("text_pair") is not None}
     return scores_by_length(config, children, sizes), disagreements(config, children, rows, predict), pairs
 
 
-def _answers(place: Path, texts: Sequence[Any], context: RunContext) -> list[Any] | None:
-    """Return what kept weights say; None where they are gone or cannot be read."""
+def _answers(place: Path, texts: Sequence[Any], context: RunContext, *, nests: bool) -> list[Any] | None:
+    """Return what kept weights say, where spans are the gold all that were found; None where they cannot be read."""
     from core.models.prediction import predict
 
     try:
@@ -117,6 +119,14 @@ def _answers(place: Path, texts: Sequence[Any], context: RunContext) -> list[Any
         heads = getattr(one, "heads", None)
         if heads is not None:
             told.append({"heads": list(heads), "relations": one.relations})
+        elif nests and one.spans is not None and one.words is not None:
+            words = one.words
+            told.append(
+                [
+                    {"type": each["type"], "text": " ".join(words[each["first"] : each["last"] + 1])}
+                    for each in one.spans
+                ]
+            )
         elif one.entities is not None:
             told.append([{"type": each["type"], "text": each["text"]} for each in one.entities])
         else:

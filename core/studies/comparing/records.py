@@ -21,7 +21,7 @@ __all__ = ["ChildRun", "TaskResult", "documents_of", "read_children", "record_of
 #: Scores that are known row by row, and how rows make them up.
 _BY_ROWS = {
     "accuracy": "mean", "em": "mean",
-    **dict.fromkeys(("strict_f1", "las", "uas", "labelled_accuracy", "pointer_accuracy"), "f1"),
+    **dict.fromkeys(("strict_f1", "span_f1", "las", "uas", "labelled_accuracy", "pointer_accuracy"), "f1"),
 }  # fmt: skip
 
 
@@ -212,6 +212,7 @@ def _classes(test: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = [("label", one["label"], one["f1"], one["support"]) for one in test.get("per_label") or ()]
     found += [("entity type", one["type"], one["f1"], one["support"]) for one in test.get("entities") or ()]
     found += [(one["by"], one["value"], one["f1"], one["support"]) for one in test.get("breakdown") or ()]
+    found += [(one["by"], one["value"], one["f1"], one["support"]) for one in test.get("stretches") or ()]
     for one in test.get("arcs") or ():
         score = one["heads"] if one["labelled"] is None else one["labelled"]
         found.append((one["by"], one["value"], score, one["support"]))

@@ -24,7 +24,7 @@ __all__ = ["UNSHOWN", "encoder_facts", "settings"]
 UNSHOWN = {
     "version", "kind", "corpus.columns.text_pair", "corpus.columns.label", "corpus.columns.tags", "model.dropout",
     "corpus.columns.question", "corpus.columns.context", "corpus.columns.answers", "corpus.columns.start",
-    "corpus.columns.heads", "corpus.columns.relations",
+    "corpus.columns.heads", "corpus.columns.relations", "corpus.columns.spans",
 }  # fmt: skip
 _BUILT = [kind for kind in EDGE_TYPES if kind != "gnn"]
 #: Universal parts of speech (de Marneffe et al. 2021).

@@ -20,7 +20,7 @@ UNSHOWN = {
     "corpus.revision", "corpus.split", "corpus.encoding", "corpus.columns.text", "corpus.columns.text_pair",
     "corpus.columns.label", "corpus.columns.tokens", "corpus.columns.tags",
     "corpus.columns.question", "corpus.columns.context", "corpus.columns.answers", "corpus.columns.start",
-    "corpus.columns.heads", "corpus.columns.relations",
+    "corpus.columns.heads", "corpus.columns.relations", "corpus.columns.spans",
     "corpus.unit", "corpus.lowercase",
     "corpus.max_words", "corpus.parts_of_speech", "corpus.stop_words", "corpus.language", "corpus.min_count",
     "model.source", "corpus.source", "finetune", "runtime.device",
