@@ -29,10 +29,10 @@ def pointer_blocks(pointed: Sequence[Mapping[str, Any]]) -> list[Block]:
     if not found:
         return []
     told = (
-        "Shares of A_t with the weights that were tested: each row points to columns, the empty slot first, and darker "
-        "is more. A cross is what was answered, a square the gold. These are the first test sentences that each run "
-        "looked at. They were chosen from the rows alone, before anything was answered: they show how a head points, "
-        "and do not measure how well; the scores do that."
+        "Shares of A_t with the weights that were tested: each row points to columns, the empty slot first, and a "
+        "stronger colour is more. A cross is what was answered, a square the gold. These are the first test sentences "
+        "that each run looked at. They were chosen from the rows alone, before anything was answered: they show how a "
+        "head points, and do not measure how well; the scores do that."
     )
     return [Block("heading", "Where heads point"), Block("words", told), *found]
 
@@ -41,9 +41,10 @@ def _sentence(name: str, sentence: Mapping[str, Any]) -> list[Block]:
     view, gold = sentence["looks"][-1], sentence["gold"]
     row = "" if sentence["row"] is None else f" row {sentence['row']}"
     title = f"{name}: test{row}"
-    found = [Block("words", f"{title}: {' '.join(str(sentence['text']).split())}")]
-    svg = pointer_svg(view, title=title, gold=gold)
-    found.append(Block("figure", svg, title=f"{title}: shares of what each row points to"))
+    found = [
+        Block("words", f"{title}: {' '.join(str(sentence['text']).split())}"),
+        Block("figure", pointer_svg(view, title=title, gold=gold), title=f"{title}: shares of what each row points to"),
+    ]
     told = [*_told(view), *_left_out(view, gold)]
     if told:
         found.append(Block("words", " ".join(told)))

@@ -18,8 +18,8 @@ __all__ = ["MOST", "columns_shown", "pointer_svg"]
 #: Columns that are drawn at most; of a long text those that matter.
 MOST = 36
 _NARROWEST, _LEFT, _RIGHT, _TOP, _CELL, _BELOW = 620, 136, 104, 44, 20, 18
-#: Height of the columns' names, and characters of a name.
-_NAMES, _LETTERS = 96, 16
+#: Characters of a name, and how high a letter of a column's name makes it.
+_LETTERS, _LETTER = 16, 5.6
 
 
 def columns_shown(view: Mapping[str, Any], gold: Mapping[str, Any] | None = None, most: int = MOST) -> list[int]:
@@ -58,9 +58,10 @@ def pointer_svg(view: Mapping[str, Any], *, title: str, gold: Mapping[str, Any] 
     shown = columns_shown(view, gold)
     names = [f"[{view['slot']}]", *view["columns"]] if view["slot"] else list(view["columns"])
     rows, join = [str(row) for row in view["rows"]], "…" if view["kind"] == "stretches" else "→"
-    top = _TOP + _NAMES
+    top = _TOP + 14 + round(_LETTER * max((len(_short(names[at])) for at in shown), default=0))
+    legend = _legend(_LEFT + _CELL * len(shown) + 16, top, known=gold is not None)
     width = max(_NARROWEST, _LEFT + _CELL * len(shown) + _RIGHT)
-    height = top + _CELL * len(rows) + _BELOW
+    height = top + max(_CELL * len(rows), (_CELL + 4) * (len(legend) // 2)) + _BELOW
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
         f' role="img" aria-label={quoteattr(title)} font-family="\'Source Sans 3\', system-ui, sans-serif">',
@@ -87,7 +88,7 @@ def pointer_svg(view: Mapping[str, Any], *, title: str, gold: Mapping[str, Any] 
         ]
     parts += _marks(gold_cells(view, gold), shown, top, "pt-gold")
     parts += _marks(answered_cells(view), shown, top, "pt-cross")
-    return "\n".join([*parts, *_legend(_LEFT + _CELL * len(shown) + 16, top, known=gold is not None), "</svg>", ""])
+    return "\n".join([*parts, *legend, "</svg>", ""])
 
 
 def _marks(cells: Sequence[tuple[int, int]], shown: Sequence[int], top: int, kind: str) -> list[str]:
@@ -115,7 +116,7 @@ def _legend(x: int, y: int, *, known: bool) -> list[str]:
     for at, (opacity, words) in enumerate(((1.0, "100 %"), (0.5, "50 %"), (0.0, "0 %")), len(kinds)):
         top = y + at * (_CELL + 4)
         found.append(
-            f'<rect class="pt-share pt-edge" x="{x}" y="{top}" width="{_CELL - 1}" height="{_CELL - 1}"'
+            f'<rect class="pt-share" x="{x}" y="{top}" width="{_CELL - 1}" height="{_CELL - 1}"'
             f' fill-opacity="{opacity}"/>'
         )
         found.append(_words(words, x + 26, top + 14))
@@ -133,8 +134,8 @@ def _short(text: str, most: int = _LETTERS) -> str:
 def _style() -> str:
     def rules(look: Look) -> str:
         return (
-            f".ground{{fill:{look.background}}}.words{{fill:{look.text}}}.pt-share{{fill:{look.colour(0)}}}"
-            f".pt-edge{{stroke:{look.grid}}}.pt-gold{{fill:none;stroke:{look.colour(1)};stroke-width:2}}"
+            f".ground{{fill:{look.background}}}.words{{fill:{look.text}}}"
+            f".pt-share{{fill:{look.colour(0)};stroke:{look.grid};stroke-width:.6}}.pt-gold{{fill:none;stroke:{look.colour(1)};stroke-width:2}}"
             f".pt-cross{{fill:none;stroke:{look.text};stroke-width:2}}"
         )
 

@@ -55,7 +55,7 @@ def drawn(svg: str, kind: str) -> list[ElementTree.Element]:
 
 def test_a_map_has_all_shares_with_marks_of_answers_and_gold() -> None:
     svg = pointer_svg(VIEW, title="<names>", gold=GOLD)
-    cells = drawn(svg, "pt-share")
+    cells = drawn(svg, "pt-share")[:-3]  # the last ones are the legend's
     assert [float(one.get("fill-opacity", "")) for one in cells] == [share for row in VIEW["shares"] for share in row]
     assert cells[1][0].text == "Anna → Anna: 80.0 %"
     crosses, squares = drawn(svg, "pt-cross"), drawn(svg, "pt-gold")
@@ -73,7 +73,9 @@ def test_of_a_long_text_gold_answers_and_the_largest_shares_are_drawn_and_the_re
     assert shown == sorted(shown)
     (_, _, _, figure, words, table) = pointer_blocks([{"name": "asked", "sentences": [sentence(LONG, LONG_GOLD)]}])
     cells = drawn(figure.text, "pt-share")
-    assert len(cells) == 2 * MOST
+    assert len(cells) == 2 * MOST + 3
+    height = float(ElementTree.fromstring(figure.text).get("height", ""))
+    assert max(float(one.get("y", "")) for one in cells) < height - 20  # also the legend of a map of two rows
     rest = 1 - sum(LONG["shares"][0][at] for at in shown)
     assert f"start {100 * rest:.1f} %" in words.text
     assert f"{MOST} of 81 columns are drawn" in words.text
