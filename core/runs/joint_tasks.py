@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.config.joint import JointPlan
-from core.errors import RunError
+from core.errors import RunNotFound
 from core.runs.records import RunRecord
 from core.training.distil.places import of_task
 
@@ -35,12 +35,12 @@ def single_of(record: RunRecord, task: str) -> RunRecord:
 
     Raises
     ------
-    RunError
+    RunNotFound
         If it is no joint run, or has no such task.
     """
     names = [str(one.get("name")) for one in record.plan.get("tasks") or []] if record.kind == "joint" else []
     if task not in names:
-        raise RunError(
+        raise RunNotFound(
             f"The run {record.name!r} has no task {task!r}.", where=f"run {record.id}",
             expected=" or ".join(f"{record.id}/{name}" for name in names) or "the id of a run alone",
         )  # fmt: skip

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
@@ -24,10 +26,10 @@ from core.runs.teachers import joint_student_plan
 from core.settings import Home
 from core.training.diary import FILE, Diary
 from core.training.distil.places import taught_folder
+from pages.ui import routes, tokens
 from pages.ui.joint.parts import parts_of, read
 from pages.ui.joint.teacher import taught_words
 from pages.ui.live.component import panels_of
-from pages.ui.routes import watched_payload
 from tests.pages.fake_studio import FakeStudio
 from tests.pages.test_joint_form import held, key, shared, shown
 from tests.pages.test_joint_form import opened as opened_form
@@ -114,7 +116,11 @@ def test_a_task_is_reported_pinned_and_watched_under_its_own_name(done: str, hom
         assert desk.runs.watched(f"{done}/mood")["entries"] == []
         overview = desk.students.overview(f"{done}/mood")
         assert [(one["run"], one["here"]) for one in overview["students"]] == [(f"{done}/mood", True)]
-    assert [one["pin"] for one in watched_payload(done, task="names")["entries"]] == ["p"]
+    client = TestClient(Starlette(routes=routes.routes()), base_url="http://localhost:8501")
+    address, asked = f"/bertloom/watched/{done}", {"token": tokens.issue(home, done), "task": "names"}
+    assert [one["pin"] for one in client.get(address, params=asked).json()["entries"]] == ["p"]
+    assert client.get(address, params={**asked, "task": "mood"}).json()["entries"] == []
+    assert client.get(address, params={**asked, "task": "../names"}).status_code == 404
     told = CliRunner().invoke(app, ["distil", "report", f"{done}/names", "--json"])
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["student"]["id"] == f"{done}/names"

@@ -165,14 +165,12 @@ function withTeachers(panels) {
   return [...panels.slice(0, 2),
     { id: "taught-soft", title: "What teachers say", unit: "T² KL of each task", logs: true, smooths: true,
       empty: "No step with a teacher has been logged yet.", traces: (book) => taskTraces(book, "distil/", "/soft") },
-    { id: "taught-near", title: "Near their teachers", unit: "agreement; dashed: on gate", smooths: true,
-      empty: "No step with a teacher has been logged yet.",
-      traces: (book) => [...taskTraces(book, "distil/", "/agreement"),
-        ...taskTraces(book, "distil/", "/gate_agreement", "dash").map(([name, task, role, dash]) => [name, `${task}, gate`, role, dash])] },
-    { id: "taught-apart", title: "Apart from their teachers", unit: "divergence; dashed: on gate", zero: true, smooths: true,
-      empty: "No step with a teacher has been logged yet.",
-      traces: (book) => [...taskTraces(book, "distil/", "/divergence"),
-        ...taskTraces(book, "distil/", "/gate_divergence", "dash").map(([name, task, role, dash]) => [name, `${task}, gate`, role, dash])] },
+    { id: "taught-near", title: "Near their teachers", unit: "agreement, training rows", smooths: true,
+      empty: "No step with a teacher has been logged yet.", traces: (book) => taskTraces(book, "distil/", "/agreement") },
+    { id: "taught-gate", title: "Near them on gate", unit: "agreement, share of 1", zero: true,
+      empty: "Measured at the first evaluation.", traces: (book) => taskTraces(book, "distil/", "/gate_agreement") },
+    { id: "taught-apart", title: "Apart on gate", unit: "mean divergence, 0 to 1", zero: true,
+      empty: "Measured at the first evaluation.", traces: (book) => taskTraces(book, "distil/", "/gate_divergence") },
     ...panels.slice(2)];
 }
 
