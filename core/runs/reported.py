@@ -52,8 +52,11 @@ def reported(runs: RunDesk, home: Home, run_id: str) -> dict[str, Any]:
     name = str((record.progress.get("best") or {}).get("metric") or "")
     series = runs.series(record.id, names=[name]).series.get(name) if name else None
     looked = sentences_of_test(home.run(record.id))
+    pointed: list[dict[str, Any]] = [
+        {"name": task or record.name, "sentences": found} for task, found in looked.items()
+    ]
     return {
         "run": record, "results": results, "plan": plan_to_yaml(runs.config(record.id)),
         "curve": series and {"name": name, "steps": series["steps"], "values": series["values"]},
-        "pointed": [{"name": task or record.name, "sentences": found} for task, found in looked.items()],
+        "pointed": pointed,
     }  # fmt: skip

@@ -114,6 +114,8 @@ def _told(one: ReadyJoint) -> str:
     """Return the tasks and the mixing in one line."""
     plan = one.plan()
     parts = [f"{task.name}: {TITLES[task.task.kind].lower()} ({task.data.source})" for task in plan.tasks]
+    if any(task.task.head == "pointer" for task in plan.tasks):
+        parts.append("heads that point")
     if plan.mixing.weights != "equal":
         parts.append(f"weights: {CHOICES[plan.mixing.weights].lower()}")
     return " · ".join([*parts, *(["PCGrad"] if plan.mixing.pcgrad else [])])
