@@ -18,6 +18,7 @@ from pages.ui.studio import studio
 from pages.ui.style import apply_style
 from pages.ui.texts import ABOUT
 from pages.ui.theme import mode
+from pages.ui.theme_watch import watch_theme
 
 _PAGES = Path(__file__).resolve().parents[1]
 _ASSETS = _PAGES.parent / "assets"
@@ -125,6 +126,7 @@ def main() -> None:
         page.run()
     except BertloomError as error:
         error_box(error)
+    watch_theme()
     # After the page, so that its header comes first.
     with st.sidebar:
         _active_run()

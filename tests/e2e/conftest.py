@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -10,14 +12,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from core.settings import Home
+from tests.e2e.fake_run import FakeRun
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = Path(__file__).parent / "artifacts"
@@ -35,6 +39,9 @@ ARGUMENTS = [
 
 # Machines that do other things beside are slow, not broken.
 expect.set_options(timeout=45_000)
+
+#: Numbers of the runs in the shared home.
+_NUMBERS = itertools.count(1)
 
 #: Files that take longest, longest first: begun last, one would keep a single process busy at the end.
 LONGEST = ("planner_stages", "live_plot", "planner_form", "distillation", "graph_explorer", "start_to_export")
@@ -149,15 +156,30 @@ def server(stopped_server: Server) -> Server:
     return stopped_server.start()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running server for those tests of a file that need no home of their own."""
+    """A running server for all tests that need no home of their own: to start one takes longer than most of them."""
     folder = tmp_path_factory.mktemp("shared")
     server = Server(Home(folder / "home").ensure(), folder / "server.log")
     try:
         yield server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture
+def fake_runs(shared_server: Server) -> Iterator[Callable[..., FakeRun]]:
+    """Makes runs without training in the home of the shared server; they have ended when the next test begins."""
+    with contextlib.ExitStack() as stack:
+
+        def made(name: str = "reviews, first try", **options: Any) -> FakeRun:
+            run_id = f"20261122-141530-{next(_NUMBERS):04x}"
+            run = FakeRun(shared_server.home, name, run_id, backend="thread", **options)
+            stack.enter_context(run)
+            stack.callback(run.end)  # while the run still has its store
+            return run
+
+        yield made
 
 
 @pytest.fixture(scope="session")

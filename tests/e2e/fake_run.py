@@ -30,7 +30,7 @@ class FakeRun:
 
     def __init__(
         self, home: Home, name: str = "reviews, first try", run_id: str = "20261122-141530-a1b2", total: int = 3000,
-        stage: dict[str, Any] | None = None, task: dict[str, Any] | None = None,
+        stage: dict[str, Any] | None = None, task: dict[str, Any] | None = None, backend: str = "process",
     ):  # fmt: skip
         self.home = home.ensure()
         self.store = Store(home)
@@ -41,6 +41,7 @@ class FakeRun:
         self.manager = f"test-{run_id}"
         stages = [{"steps": total, "eval_every": max(total // 10, 1), **(stage or {})}]
         plan = Plan.model_validate({"name": name, "tags": ["demo"], "stages": stages, "task": task or {}})
+        self.store.claims.beat(self.manager)  # a run in a thread of a process that lives is taken by no other
         self.store.runs.insert(
             NewRun(
                 id=run_id,
@@ -48,12 +49,11 @@ class FakeRun:
                 name=name,
                 plan=plan.model_dump(mode="json"),
                 tags=("demo",),
-                backend="process",
+                backend=backend,
                 now=True,
                 submitter=self.manager,
             )
         )
-        self.store.claims.beat(self.manager)
         claim = self.store.claims.claim(self.manager)
         assert claim is not None, "another manager was faster"
         assert claim.id == run_id
@@ -62,6 +62,7 @@ class FakeRun:
         self.line = StoreLine(self.store, claim)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._ended = False
 
     def __enter__(self) -> FakeRun:
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -179,10 +180,17 @@ class FakeRun:
         (folder / "data_report.json").write_text(json.dumps(report), encoding="utf-8")
         (folder / "log.txt").write_text("loading the encoder\nstep 1 loss 0.71\n<b>not bold</b>\n", encoding="utf-8")
         self.store.claims.end(self.id, self.claim.token, Status.FINISHED, metrics=results["metrics"])
+        self._ended = True
 
     def fail(self, error: dict[str, Any], status: Status = Status.FAILED) -> None:
         """End the run with an error."""
         self.store.claims.end(self.id, self.claim.token, status, error=error)
+        self._ended = True
+
+    def end(self) -> None:
+        """End the run, if it has not, so that it stands in nobody's way."""
+        if not self._ended:
+            self.finish()
 
 
 def results_of(*, hostile: bool = False) -> dict[str, Any]:

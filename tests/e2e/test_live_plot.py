@@ -87,58 +87,62 @@ def test_a_deep_link_as_the_first_visit_shows_the_whole_frame(page: Page, stoppe
 
 
 def test_zoom_and_legend_survive_updates_and_reruns(
-    page: Page, context: BrowserContext, stopped_server: Server, home: Home
+    page: Page, context: BrowserContext, shared_server: Server, fake_runs: Callable[..., FakeRun]
 ) -> None:
-    with FakeRun(home, total=6000) as run:
-        run.advance(600)
-        stopped_server.start()
-        open_run(page, stopped_server, run)
-        # The gate curve is switched off in the legend.
-        page.locator(f"{LOSS} .legendtoggle").last.click()
-        hidden = (
-            f"() => document.querySelector('{LOSS}').data"
-            ".filter((one) => one.visible === 'legendonly').map((one) => one.name)"
-        )
-        wait_for(page, lambda: page.evaluate(hidden) == ["gate"])
-        kept = zoom(page)
-        first = page.evaluate(LAST)
-        with advancing(run):
-            wait_for(page, lambda: page.evaluate(LAST) >= first + 30)
-            assert page.evaluate(RANGE) == kept
-            # A rerun of the whole page: another tab is opened.
-            page.get_by_role("tab", name="Log").click()
-            expect(page.get_by_text("printed nothing yet")).to_be_visible()
-            second = page.evaluate(LAST)
-            wait_for(page, lambda: page.evaluate(LAST) >= second + 30)
-            assert page.evaluate(RANGE) == kept
-            assert page.evaluate(hidden) == ["gate"]
-            # Other panels show the same stretch.
-            other = "() => document.querySelector('.bl-card[data-panel=grad] .bl-plot').layout.xaxis.range.slice()"
-            assert page.evaluate(other) == pytest.approx(kept)
-            # A reload and a second tab find everything in the store.
-            page.reload()
-            page.wait_for_selector(READY)
-            assert page.evaluate(LAST) >= second
-            second_tab = context.new_page()
-            open_run(second_tab, stopped_server, run)
-            end = second_tab.evaluate(LAST)
-            wait_for(second_tab, lambda: second_tab.evaluate(LAST) > end)
-        page.locator(".bl-reset").click()
-        wait_for(page, lambda: page.evaluate(RANGE)[1] >= page.evaluate(LAST))
-
-
-def test_the_theme_is_followed_with_the_zoom_kept(page: Page, stopped_server: Server, home: Home) -> None:
-    with FakeRun(home) as run:
-        run.advance(500)
-        stopped_server.start()
-        open_run(page, stopped_server, run)
-        expect(page.locator(".bl-live")).to_have_attribute("data-mode", "light")
-        kept = zoom(page)
-        page.emulate_media(color_scheme="dark")
-        expect(page.locator(".bl-live")).to_have_attribute("data-mode", "dark")
-        colour = f"() => document.querySelector('{LOSS}').data.find((one) => one.uid === 'train-loss').line.color"
-        wait_for(page, lambda: page.evaluate(colour) == "#736FF5")
+    run = fake_runs(total=6000)
+    run.advance(600)
+    open_run(page, shared_server, run)
+    # The gate curve is switched off in the legend.
+    page.locator(f"{LOSS} .legendtoggle").last.click()
+    hidden = (
+        f"() => document.querySelector('{LOSS}').data"
+        ".filter((one) => one.visible === 'legendonly').map((one) => one.name)"
+    )
+    wait_for(page, lambda: page.evaluate(hidden) == ["gate"])
+    kept = zoom(page)
+    first = page.evaluate(LAST)
+    with advancing(run):
+        wait_for(page, lambda: page.evaluate(LAST) >= first + 30)
         assert page.evaluate(RANGE) == kept
+        # A rerun of the whole page: another tab is opened.
+        page.get_by_role("tab", name="Log").click()
+        expect(page.get_by_text("printed nothing yet")).to_be_visible()
+        second = page.evaluate(LAST)
+        wait_for(page, lambda: page.evaluate(LAST) >= second + 30)
+        assert page.evaluate(RANGE) == kept
+        assert page.evaluate(hidden) == ["gate"]
+        # Other panels show the same stretch.
+        other = "() => document.querySelector('.bl-card[data-panel=grad] .bl-plot').layout.xaxis.range.slice()"
+        assert page.evaluate(other) == pytest.approx(kept)
+        # A reload and a second tab find everything in the store.
+        page.reload()
+        page.wait_for_selector(READY)
+        assert page.evaluate(LAST) >= second
+        second_tab = context.new_page()
+        open_run(second_tab, shared_server, run)
+        end = second_tab.evaluate(LAST)
+        wait_for(second_tab, lambda: second_tab.evaluate(LAST) > end)
+    page.locator(".bl-reset").click()
+    wait_for(page, lambda: page.evaluate(RANGE)[1] >= page.evaluate(LAST))
+
+
+def test_the_theme_is_followed_with_the_zoom_kept(
+    page: Page, shared_server: Server, fake_runs: Callable[..., FakeRun]
+) -> None:
+    run = fake_runs()
+    run.advance(500)
+    open_run(page, shared_server, run)
+    expect(page.locator(".bl-live")).to_have_attribute("data-mode", "light")
+    logo = page.get_by_test_id("stSidebarLogo")
+    before = logo.get_attribute("src")
+    kept = zoom(page)
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator(".bl-live")).to_have_attribute("data-mode", "dark")
+    colour = f"() => document.querySelector('{LOSS}').data.find((one) => one.uid === 'train-loss').line.color"
+    wait_for(page, lambda: page.evaluate(colour) == "#736FF5")
+    # What the server draws follows too: the name beside the logo.
+    expect(logo).not_to_have_attribute("src", before or "")
+    assert page.evaluate(RANGE) == kept
 
 
 def test_a_killed_server_comes_back_under_an_open_tab(page: Page, stopped_server: Server, home: Home) -> None:
@@ -159,7 +163,9 @@ def test_a_killed_server_comes_back_under_an_open_tab(page: Page, stopped_server
         expect(page.locator(".st-key-run_cards")).to_contain_text("step 400 of 3,000")
 
 
-def test_a_hundred_thousand_steps_open_like_a_thousand(page: Page, stopped_server: Server, home: Home) -> None:
+def test_a_hundred_thousand_steps_open_like_a_thousand(
+    page: Page, shared_server: Server, fake_runs: Callable[..., FakeRun]
+) -> None:
     """As much is sent to the browser and drawn; how long it takes is measured by ``bench_logging``."""
     sent = 0
 
@@ -170,28 +176,24 @@ def test_a_hundred_thousand_steps_open_like_a_thousand(page: Page, stopped_serve
 
         socket.on("framereceived", count)
 
-    with (
-        FakeRun(home, total=1000, run_id="20261122-100000-aaaa") as short,
-        FakeRun(home, total=100_000, run_id="20261122-110000-bbbb") as long,
-    ):
-        short.advance(1000)
-        long.advance(100_000, seconds_a_step=0.001)
-        stopped_server.start()
-        page.on("websocket", listen)
-        taken: dict[str, int] = {}
-        for run in (short, long):
-            sent = 0
-            open_run(page, stopped_server, run)
-            wait_for(page, lambda run=run: page.evaluate(LAST) >= run.step - run.total // 100)
-            taken[run.id] = sent
-            drawn = f"() => document.querySelector('{LOSS}').data.map((one) => one.x.length)"
-            assert max(page.evaluate(drawn)) <= 1000
-        assert taken[short.id] > 10_000, "the points of the short run came this way"
-        assert taken[long.id] < 1.5 * taken[short.id], taken
-        spike = page.evaluate(
-            f"() => Math.max(...document.querySelector('{LOSS}').data.find((one) => one.uid === 'train-loss-raw').y)"
-        )
-        assert spike > 0.8, "the spike must survive the reduction"
+    short, long = fake_runs(total=1000), fake_runs(total=100_000)
+    short.advance(1000)
+    long.advance(100_000, seconds_a_step=0.001)
+    page.on("websocket", listen)
+    taken: dict[str, int] = {}
+    for run in (short, long):
+        sent = 0
+        open_run(page, shared_server, run)
+        wait_for(page, lambda run=run: page.evaluate(LAST) >= run.step - run.total // 100)
+        taken[run.id] = sent
+        drawn = f"() => document.querySelector('{LOSS}').data.map((one) => one.x.length)"
+        assert max(page.evaluate(drawn)) <= 1000
+    assert taken[short.id] > 10_000, "the points of the short run came this way"
+    assert taken[long.id] < 1.5 * taken[short.id], taken
+    spike = page.evaluate(
+        f"() => Math.max(...document.querySelector('{LOSS}').data.find((one) => one.uid === 'train-loss-raw').y)"
+    )
+    assert spike > 0.8, "the spike must survive the reduction"
 
 
 def test_another_run_takes_the_plot_over_and_controls_stay(page: Page, stopped_server: Server, home: Home) -> None:
@@ -217,63 +219,64 @@ def test_another_run_takes_the_plot_over_and_controls_stay(page: Page, stopped_s
             )
 
 
-def test_words_of_users_are_shown_as_text(page: Page, stopped_server: Server, home: Home) -> None:
+def test_words_of_users_are_shown_as_text(page: Page, shared_server: Server, fake_runs: Callable[..., FakeRun]) -> None:
     evil = "<img src=x onerror='window.hacked=1'><b>bold</b>"
-    with FakeRun(home, name=evil) as run:
-        run.advance(320)
-        run.event("guard", evil)
-        run.finish(hostile=True)
-        stopped_server.start()
-        open_run(page, stopped_server, run)
-        expect(page.get_by_role("heading", name=evil)).to_be_visible()
-        expect(page.locator(".bl-events")).to_contain_text(evil)
-        expect(page.locator(".st-key-run_confusion .js-plotly-plot")).to_be_visible()
-        assert page.evaluate("() => window.hacked") is None
-        assert page.locator(".bl-live b:has-text('bold'), .bl-live img, h1 img").count() == 0
+    run = fake_runs(evil)
+    run.advance(320)
+    run.event("guard", evil)
+    run.finish(hostile=True)
+    open_run(page, shared_server, run)
+    expect(page.get_by_role("heading", name=evil)).to_be_visible()
+    expect(page.locator(".bl-events")).to_contain_text(evil)
+    expect(page.locator(".st-key-run_confusion .js-plotly-plot")).to_be_visible()
+    assert page.evaluate("() => window.hacked") is None
+    assert page.locator(".bl-live b:has-text('bold'), .bl-live img, h1 img").count() == 0
 
 
-def test_figures_can_be_kept(page: Page, stopped_server: Server, home: Home) -> None:
-    with FakeRun(home) as run:
-        run.advance(330)
-        stopped_server.start()
-        open_run(page, stopped_server, run)
-        page.locator(".bl-card[data-panel=loss]").hover()
-        kept: dict[str, bytes] = {}
-        for kind in ("PNG", "SVG", "CSV"):
-            with page.expect_download() as found:
-                page.get_by_role("button", name=f"Download Loss as {kind}").click()
-            assert found.value.suggested_filename == f"{run.id}-loss.{kind.lower()}"
-            kept[kind] = Path(found.value.path()).read_bytes()
-        assert kept["PNG"].startswith(b"\x89PNG")
-        assert b"<svg" in kept["SVG"][:500]
-        rows = kept["CSV"].decode().splitlines()
-        assert rows[0] == "series,step,time,value"
-        assert len([row for row in rows if row.startswith('"train/loss",')]) == 330
+def test_figures_can_be_kept(page: Page, shared_server: Server, fake_runs: Callable[..., FakeRun]) -> None:
+    run = fake_runs()
+    run.advance(330)
+    open_run(page, shared_server, run)
+    page.locator(".bl-card[data-panel=loss]").hover()
+    kept: dict[str, bytes] = {}
+    for kind in ("PNG", "SVG", "CSV"):
         with page.expect_download() as found:
-            page.locator(".bl-csv").click()
-        assert b'"lr/encoder",330,' in Path(found.value.path()).read_bytes()
+            page.get_by_role("button", name=f"Download Loss as {kind}").click()
+        assert found.value.suggested_filename == f"{run.id}-loss.{kind.lower()}"
+        kept[kind] = Path(found.value.path()).read_bytes()
+    assert kept["PNG"].startswith(b"\x89PNG")
+    assert b"<svg" in kept["SVG"][:500]
+    rows = kept["CSV"].decode().splitlines()
+    assert rows[0] == "series,step,time,value"
+    assert len([row for row in rows if row.startswith('"train/loss",')]) == 330
+    with page.expect_download() as found:
+        page.locator(".bl-csv").click()
+    assert b'"lr/encoder",330,' in Path(found.value.path()).read_bytes()
 
 
-def test_the_page_fits_every_screen(page: Page, stopped_server: Server, home: Home, artifacts: Path) -> None:
-    with FakeRun(home, name="running") as run, FakeRun(home, name="finished", run_id="20261121-100000-aaaa") as done:
-        run.advance(1400)
-        done.advance(3000)
-        done.finish()
-        stopped_server.start()
-        for name, width, scheme in (("light", 1440, "light"), ("dark", 1440, "dark"), ("phone", 390, "light")):
-            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-            page.set_viewport_size({"width": width, "height": 844 if width < 500 else 1000})
-            open_run(page, stopped_server, run)
-            page.wait_for_timeout(1000)
-            page.screenshot(path=artifacts / f"run-{name}.png")
-            fits(page)
-            open_run(page, stopped_server, done)
-            expect(page.get_by_text("Scores on test")).to_be_visible()
-            page.locator(".st-key-run_cards_scores").scroll_into_view_if_needed()
-            expect(page.locator(".st-key-run_confusion .js-plotly-plot")).to_be_visible()
-            page.wait_for_timeout(500)
-            page.screenshot(path=artifacts / f"run-results-{name}.png")
-            fits(page)
+def test_the_page_fits_every_screen(
+    page: Page, shared_server: Server, fake_runs: Callable[..., FakeRun], artifacts: Path
+) -> None:
+    run, done = fake_runs("running"), fake_runs("finished")
+    run.advance(1400)
+    done.advance(3000)
+    done.finish()
+    for width, schemes in ((1440, ("light", "dark")), (390, ("light",))):
+        page.set_viewport_size({"width": width, "height": 844 if width < 500 else 1000})
+        for shown, name in ((run, "run"), (done, "run-results")):
+            page.emulate_media(color_scheme="light")
+            open_run(page, shared_server, shown)
+            for scheme in schemes:
+                page.emulate_media(color_scheme=scheme)
+                expect(page.locator(".bl-live")).to_have_attribute("data-mode", scheme)
+                # All curves are drawn: nothing that comes later makes the page wider.
+                expect(page.locator(".bl-card .bl-plot:not(:has(.main-svg))")).to_have_count(0)
+                if shown is done:
+                    expect(page.get_by_text("Scores on test")).to_be_visible()
+                    page.locator(".st-key-run_cards_scores").scroll_into_view_if_needed()
+                    expect(page.locator(".st-key-run_confusion .js-plotly-plot")).to_be_visible()
+                page.screenshot(path=artifacts / f"{name}-{scheme if width > 500 else 'phone'}.png")
+                fits(page)
 
 
 def fits(page: Page) -> None:
