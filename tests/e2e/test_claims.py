@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,19 +47,20 @@ def test_the_shelf_leads_to_a_verdict_with_its_figures(
     page.screenshot(path=artifacts / "claim-phone.png")
 
 
-def test_a_remedy_fills_the_planner_with_a_changed_plan(page: Page, stopped_server: Server, home: Home) -> None:
-    with FakeRun(home, total=400) as fake:
-        fake.advance(400)
-        fake.finish()
-        report = home.run(fake.id) / "data_report.json"
-        values = json.loads(report.read_text(encoding="utf-8"))
-        values["lengths"] = {"cut_share": 0.31, "p95": 203.0}
-        report.write_text(json.dumps(values), encoding="utf-8")
-        server = stopped_server.start()
-        page.goto(f"{server.url}/run?id={fake.id}")
-        box = page.locator(".st-key-run_findings")
-        expect(box).to_contain_text("31.0 % of the texts were cut at 128 sub-words")
-        box.get_by_role("button", name="Read up to 208 sub-words").click()
-        expect(page.get_by_role("heading", name="Stage planner", exact=True)).to_be_visible()
-        expect(page.get_by_text("a remedy for run reviews, first try", exact=False)).to_be_visible()
-        expect(page.locator('[class*="_model_max_length"] input').first).to_have_value("208")
+def test_a_remedy_fills_the_planner_with_a_changed_plan(
+    page: Page, shared_server: Server, fake_runs: Callable[..., FakeRun]
+) -> None:
+    fake = fake_runs(total=400)
+    fake.advance(400)
+    fake.finish()
+    report = fake.home.run(fake.id) / "data_report.json"
+    values = json.loads(report.read_text(encoding="utf-8"))
+    values["lengths"] = {"cut_share": 0.31, "p95": 203.0}
+    report.write_text(json.dumps(values), encoding="utf-8")
+    page.goto(f"{shared_server.url}/run?id={fake.id}")
+    box = page.locator(".st-key-run_findings")
+    expect(box).to_contain_text("31.0 % of the texts were cut at 128 sub-words")
+    box.get_by_role("button", name="Read up to 208 sub-words").click()
+    expect(page.get_by_role("heading", name="Stage planner", exact=True)).to_be_visible()
+    expect(page.get_by_text("a remedy for run reviews, first try", exact=False)).to_be_visible()
+    expect(page.locator('[class*="_model_max_length"] input').first).to_have_value("208")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.settings import Home
 from tests.e2e.conftest import Server
 from tests.e2e.fake_run import FakeRun
 from tests.e2e.staged_run import finish_staged, tell_stages
@@ -28,29 +28,28 @@ MARKS = """(panel) => {
 
 
 def test_decisions_are_marked_listed_and_downloaded(
-    page: Page, stopped_server: Server, home: Home, tmp_path: Path
+    page: Page, shared_server: Server, fake_runs: Callable[..., FakeRun], tmp_path: Path
 ) -> None:
-    with FakeRun(home) as run:
-        run.advance(run.total)
-        tell_stages(run)
-        finish_staged(run)
-        stopped_server.start()
-        page.goto(f"{stopped_server.url}/run?id={run.id}")
-        page.wait_for_selector(".bl-card[data-panel=gate] .main-svg")
-        for panel in ("loss", "gate"):
-            # The curves may be there before what has happened on them.
-            wait_for(page, lambda panel=panel: len(page.evaluate(MARKS, panel)["marks"]) == 4)
-            seen = page.evaluate(MARKS, panel)
-            assert seen["marks"] == [f"mark-decision-{action}" for action in ("cut", "promote", "raise", "rollback")]
-            assert "The smoothed loss rose to 4.2." in seen["words"][0].replace("<br>", " ")
-            assert seen["borders"] == [[900, "dash"], [1500, "dot"]]
-            assert seen["names"] == ["head", "all &lt;b&gt;", "attempt 2"]
-        page.get_by_label("Events").first.uncheck()
-        wait_for(page, lambda: page.evaluate(MARKS, "loss")["borders"] == [])
-        expect(page.locator("li[data-mark=good]").first).to_contain_text("its best weights go on")
-        page.get_by_role("tab", name="Decisions").click()
-        with page.expect_download() as download:
-            page.get_by_role("button", name="Download CSV").click()
-        file = tmp_path / "decisions.csv"
-        download.value.save_as(file)
-        assert "accuracy 0.702 (0.64 to 0.757) against 0.584" in file.read_text(encoding="utf-8")
+    run = fake_runs()
+    run.advance(run.total)
+    tell_stages(run)
+    finish_staged(run)
+    page.goto(f"{shared_server.url}/run?id={run.id}")
+    page.wait_for_selector(".bl-card[data-panel=gate] .main-svg")
+    for panel in ("loss", "gate"):
+        # The curves may be there before what has happened on them.
+        wait_for(page, lambda panel=panel: len(page.evaluate(MARKS, panel)["marks"]) == 4)
+        seen = page.evaluate(MARKS, panel)
+        assert seen["marks"] == [f"mark-decision-{action}" for action in ("cut", "promote", "raise", "rollback")]
+        assert "The smoothed loss rose to 4.2." in seen["words"][0].replace("<br>", " ")
+        assert seen["borders"] == [[900, "dash"], [1500, "dot"]]
+        assert seen["names"] == ["head", "all &lt;b&gt;", "attempt 2"]
+    page.get_by_label("Events").first.uncheck()
+    wait_for(page, lambda: page.evaluate(MARKS, "loss")["borders"] == [])
+    expect(page.locator("li[data-mark=good]").first).to_contain_text("its best weights go on")
+    page.get_by_role("tab", name="Decisions").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    file = tmp_path / "decisions.csv"
+    download.value.save_as(file)
+    assert "accuracy 0.702 (0.64 to 0.757) against 0.584" in file.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from core.api import Studio
 from core.config import Plan
 from core.settings import Home
 from tests.e2e.conftest import Server
+from tests.e2e.made_run import finished
 from tests.tiny import tiny_encoder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -23,7 +24,7 @@ SECONDS = 30
 
 @pytest.fixture
 def teacher(home: Home, tmp_path: Path) -> str:
-    """The id of a small teacher that waits in the queue: the server's workers train it."""
+    """The id of a small teacher."""
     table = tmp_path / "films.csv"
     kinds = (("a good warm film", "fresh"), ("a bad cold film", "rotten"))
     rows = [f"{text} number {number},{label}" for number in range(120) for text, label in kinds]
@@ -37,8 +38,7 @@ def teacher(home: Home, tmp_path: Path) -> str:
             "runtime": {"precision": "fp32", "threads": 1},
         }
     )
-    with Studio(home, watch=False) as studio:
-        return studio.runs.submit(plan, now=True)
+    return finished(home, plan)
 
 
 def fill(page: Page, label: str, value: str) -> None:

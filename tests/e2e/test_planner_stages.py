@@ -15,6 +15,7 @@ from core.api import Studio
 from core.config import Plan, plan_from_yaml
 from core.settings import Home
 from tests.e2e.conftest import Server
+from tests.e2e.made_run import finished
 from tests.e2e.test_live_plot import READY, wait_for
 from tests.tiny import tiny_encoder
 
@@ -82,9 +83,11 @@ def pressed(page: Page, stage: int, unit: str, state: bool) -> None:
 
 
 def test_three_stages_with_a_gate_from_the_form_to_the_decisions(
-    page: Page, server: Server, home: Home, tmp_path: Path, artifacts: Path
+    page: Page, stopped_server: Server, home: Home, tmp_path: Path, artifacts: Path
 ) -> None:
     save_preset(home, str(tiny_encoder(tmp_path / "encoder", layers=4)))
+    searched = hunt(home)
+    server = stopped_server.start()
     page.goto(f"{server.url}/stage_planner?preset=few")
     expect(page.get_by_role("textbox", name="Name of the run")).to_have_value("three stages")
 
@@ -141,29 +144,33 @@ def test_three_stages_with_a_gate_from_the_form_to_the_decisions(
     assert "promote" in log
     assert "rollback" in log
     page.screenshot(path=artifacts / "run-decisions.png", full_page=True)
-    promoted_to_a_plan(page, server, home, artifacts)
+    promoted_to_a_plan(page, server, home, searched, artifacts)
 
 
-def promoted_to_a_plan(page: Page, server: Server, home: Home, artifacts: Path) -> None:
-    """Run a small search beside, and promote what it found; a part of the test above, whose server it shares."""
+def hunt(home: Home) -> str:
+    """Run a small search over the preset, and return its id."""
     with Studio(home, watch=False) as studio:
         few = studio.presets.load("few")
-        space = {"lr": {"low": 1e-3, "high": 1e-1, "log": True}, "weight_decay": {"low": 0.0, "high": 0.1}}
-        change: dict[str, Any] = {
-            "name": "rates", "kind": "search", "steps": 4, "eval_every": 4,
-            "search": {"space": space, "trials": 3, "startup_trials": 3},
-        }  # fmt: skip
-        stage = {**few.stages[0].model_dump(mode="json"), **change}
-        wanted = Plan.model_validate({**few.model_dump(mode="json"), "name": "hunt", "stages": [stage]})
-        run_id = studio.runs.submit(wanted, now=True)
-        page.goto(f"{server.url}/run?id={run_id}")
-        page.get_by_role("tab", name="Search").click()
-        promote = page.locator(".st-key-search_promote_0 button:visible")
-        expect(page.locator(".st-key-search_cards_0")).to_contain_text("3 finished", timeout=PATIENCE)
-        (search,) = studio.runs.searches(run_id)
-        best = search["trials"][search["best"]]
-    # The page changes once more when the run has ended: a click in that moment would meet a button that is replaced.
-    expect(page.locator(".st-key-page_header")).to_contain_text("Finished", timeout=PATIENCE)
+    space = {"lr": {"low": 1e-3, "high": 1e-1, "log": True}, "weight_decay": {"low": 0.0, "high": 0.1}}
+    change: dict[str, Any] = {
+        "name": "rates", "kind": "search", "steps": 4, "eval_every": 4,
+        "search": {"space": space, "trials": 3, "startup_trials": 3},
+    }  # fmt: skip
+    stage = {**few.stages[0].model_dump(mode="json"), **change}
+    wanted = Plan.model_validate({**few.model_dump(mode="json"), "name": "hunt", "stages": [stage]})
+    return finished(home, wanted)
+
+
+def promoted_to_a_plan(page: Page, server: Server, home: Home, searched: str, artifacts: Path) -> None:
+    """Promote what a search found; a part of the test above, whose server it shares."""
+    page.goto(f"{server.url}/run?id={searched}")
+    page.get_by_role("tab", name="Search").click()
+    promote = page.locator(".st-key-search_promote_0 button:visible")
+    expect(page.locator(".st-key-search_cards_0")).to_contain_text("3 finished")
+    with Studio(home, watch=False) as studio:
+        (search,) = studio.runs.searches(searched)
+    best = search["trials"][search["best"]]
+    expect(page.locator(".st-key-page_header")).to_contain_text("Finished")
     page.screenshot(path=artifacts / "run-search.png", full_page=True)
     promote.click()
     expect(page.get_by_text(f"Loaded from trial {best['number'] + 1} of hunt")).to_be_visible(timeout=PATIENCE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,51 +69,47 @@ def test_the_live_card_advances_and_the_queue_moves(
 
 
 def test_selected_runs_are_compared_and_the_address_shows_the_same(
-    page: Page, stopped_server: Server, home: Home, studio: Studio, artifacts: Path
+    page: Page, shared_server: Server, fake_runs: Callable[..., FakeRun], artifacts: Path
 ) -> None:
-    with FakeRun(home, name="one", run_id="20261122-141530-aaaa") as one, FakeRun(
-        home, name="two", run_id="20261122-141531-bbbb"
-    ) as two:  # fmt: skip
-        one.advance(400)
-        two.advance(300)
-        server = stopped_server.start()
-        open_home(page, server)
-        for run in (one, two):
-            page.locator(f".st-key-pick_{run.id} label").click()
-        expect(page.locator(".st-key-compare_plot .main-svg").first).to_be_visible()
-        expect(page.locator(".st-key-compare_plot .legend")).to_contain_text("one")
-        page.screenshot(path=artifacts / "home-compare.png", full_page=True)
-        address = page.url
-        assert one.id in address
-        assert two.id in address
-        with page.expect_download() as waiting:
-            page.locator(".st-key-compare_csv button:visible").click()
-        assert Path(waiting.value.path()).read_text(encoding="utf-8").startswith("run,status,steps")
-        page.goto(address)
-        expect(page.locator(".st-key-compare_plot .main-svg").first).to_be_visible()
+    one, two = fake_runs("one"), fake_runs("two")
+    one.advance(400)
+    two.advance(300)
+    open_home(page, shared_server)
+    for run in (one, two):
+        page.locator(f".st-key-pick_{run.id} label").click()
+    expect(page.locator(".st-key-compare_plot .main-svg").first).to_be_visible()
+    expect(page.locator(".st-key-compare_plot .legend")).to_contain_text("one")
+    page.screenshot(path=artifacts / "home-compare.png", full_page=True)
+    address = page.url
+    assert one.id in address
+    assert two.id in address
+    with page.expect_download() as waiting:
+        page.locator(".st-key-compare_csv button:visible").click()
+    assert Path(waiting.value.path()).read_text(encoding="utf-8").startswith("run,status,steps")
+    page.goto(address)
+    expect(page.locator(".st-key-compare_plot .main-svg").first).to_be_visible()
 
 
-def test_a_name_leads_to_its_run(page: Page, stopped_server: Server, home: Home) -> None:
-    with FakeRun(home, name="at work") as run:
-        run.advance(50)
-        server = stopped_server.start()
-        open_home(page, server)
-        page.locator(f".st-key-row_{run.id} a").first.click()
-        page.wait_for_url(f"**/run?id={run.id}")
-        expect(page.get_by_role("heading", name="at work")).to_be_visible()
+def test_a_name_leads_to_its_run(page: Page, shared_server: Server, fake_runs: Callable[..., FakeRun]) -> None:
+    run = fake_runs("at work")
+    run.advance(50)
+    open_home(page, shared_server)
+    page.locator(f".st-key-row_{run.id} a").first.click()
+    page.wait_for_url(f"**/run?id={run.id}")
+    expect(page.get_by_role("heading", name="at work")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_hangs_over_the_edge(
-    page: Page, stopped_server: Server, home: Home, studio: Studio, width: int, artifacts: Path
+    page: Page, stopped_server: Server, home: Home, studio: Studio, artifacts: Path
 ) -> None:
     with FakeRun(home, name=WILD[:110]) as run:
         run.advance(50)
         submit(studio, WILD)
         server = stopped_server.start()
-        page.set_viewport_size({"width": width, "height": 900})
-        open_home(page, server)
-        expect(page.locator(f".st-key-row_{run.id}")).to_be_visible()
-        page.wait_for_timeout(500)
-        assert page.get_by_test_id("stMain").evaluate("box => box.scrollWidth - box.clientWidth") <= 0
-        page.screenshot(path=artifacts / f"home-{width}.png", full_page=True)
+        for width in (390, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            open_home(page, server)
+            expect(page.locator(f".st-key-row_{run.id}")).to_be_visible()
+            page.wait_for_timeout(500)
+            assert page.get_by_test_id("stMain").evaluate("box => box.scrollWidth - box.clientWidth") <= 0
+            page.screenshot(path=artifacts / f"home-{width}.png", full_page=True)

@@ -14,6 +14,7 @@ from core.api import Studio
 from core.config.statistics import StatisticsConfig
 from core.settings import Home
 from tests.e2e.conftest import Server
+from tests.e2e.made_run import finished
 from tests.unit.search.structure.made import material
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -24,12 +25,11 @@ PATIENCE = 240_000
 
 @pytest.fixture
 def measured(home: Home, tmp_path: Path) -> str:
-    """The id of a measurement that waits in the queue: the server's workers make it, of a tiny parent."""
+    """The id of a measurement of a tiny parent."""
     small = StatisticsConfig.model_validate(
         {**material(tmp_path), "name": "small", "words": 220, "draws": 0, "probe": False, "runtime": {"threads": 1}}
     )
-    with Studio(home, watch=False) as studio:
-        return studio.runs.submit(small, kind="stats", now=True)
+    return finished(home, small, "stats")
 
 
 def fill(page: Page, label: str, value: str) -> None:
