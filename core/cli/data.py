@@ -74,7 +74,7 @@ def check(
         "heads": heads, "relations": relations, "spans": spans,
     }  # fmt: skip
     sample = next((one for one in samples() if one.name == file and task in (None, *one.tasks)), None)
-    kind = task or (sample.tasks[0] if sample and sample.tasks else "classification")
+    kind = task or ("tagging" if spans else None) or (sample.tasks[0] if sample and sample.tasks else "classification")
     settings = {
         "no_answer": no_answer, "tree": not no_tree, "relations": not no_relations,
         **(_SPANS if spans else {}), **(sample.settings if sample else {}),

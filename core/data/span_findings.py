@@ -47,7 +47,7 @@ def tell_spans(
         return
     if any(reason in reading.dropped for reason in REASONS):
         report.add(
-            "note", "span_shape", "Rows with spans that cannot be read were left out.", reading.source,
+            "note", "span_shape", "Rows with spans that cannot be used were left out.", reading.source,
             f"A cell of spans is {expected(str(reading.details.get('offsets', 'words')))}.",
         )  # fmt: skip
     repeated = reading.answers.get("repeated_span")

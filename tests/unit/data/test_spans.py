@@ -231,3 +231,20 @@ def test_overlaps_are_those_of_sets_of_words(drawn: set[tuple[int, int, str]]) -
     for one, mine in zip(spans, words, strict=True):
         longest = max((len(words[spans.index(other)]) for other in kept if mine & words[spans.index(other)]), default=0)
         assert one in kept or longest >= len(mine)
+
+
+def test_the_shell_checks_a_file_of_spans(
+    write: Callable[..., Path], tmp_path: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from core.cli.app import app
+
+    monkeypatch.setenv("BERTLOOM_HOME", str(tmp_path / "home"))
+    rows = [{"tokens": ["film", "was", str(at)], "found": [[0, 1, "A"], [0, 2, "A"]]} for at in range(3)]
+    file = str(write("a.jsonl", lines(*rows)))
+    result = CliRunner().invoke(app, ["data", "check", file, "--spans", "found", "--model", str(small_model), "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["task"], told["labels"][0]["count"]) == ("tagging", 6)
+    assert "50% of the entities lie inside another one" in str(told["findings"])
