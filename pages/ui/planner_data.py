@@ -14,7 +14,8 @@ from core.errors import BertloomError
 from pages.ui.components import error_box, notice
 from pages.ui.format import bytes_text, count, plain
 from pages.ui.forms import subset
-from pages.ui.forms_fields import SECTIONS, words_for
+from pages.ui.forms_fields import SECTIONS
+from pages.ui.forms_values import words_for
 from pages.ui.planner_draft import Draft, given, living, put, widget_key
 from pages.ui.planner_jobs import Job, ask, forget, peek
 from pages.ui.planner_sets import sets_part

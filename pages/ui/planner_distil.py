@@ -10,8 +10,8 @@ import streamlit as st
 from core.api import Studio
 from core.training.files import FREE_FLOOR, free_bytes
 from pages.ui.format import bytes_text, count, plain
-from pages.ui.forms_fields import control
 from pages.ui.forms_stages import dig
+from pages.ui.forms_values import control
 from pages.ui.planner_distil_facts import Side, answer_bytes, teacher_side
 from pages.ui.planner_distil_known import (
     counted,

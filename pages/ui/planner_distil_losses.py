@@ -10,8 +10,8 @@ from typing import Any
 import streamlit as st
 
 from core.api import Studio
-from pages.ui.forms_fields import control, words_for
 from pages.ui.forms_stages import fresh_row
+from pages.ui.forms_values import control, words_for
 from pages.ui.planner_distil_facts import Side, layer_map
 from pages.ui.planner_distil_known import settings_of
 from pages.ui.planner_distil_pairs import pairs_part

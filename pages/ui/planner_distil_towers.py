@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.render.towers_svg import Links, Tower, towers_svg
 from pages.ui.format import number, plain
-from pages.ui.forms_fields import words_for
+from pages.ui.forms_values import words_for
 from pages.ui.planner_distil_facts import Side, layer_map, size_words
 from pages.ui.planner_distil_pairs import Found
 from pages.ui.planner_look import look

@@ -21,7 +21,7 @@ import streamlit as st
 
 from core.config import Plan
 from pages.ui.forms import State, place_problems, read_state, state_from_plan
-from pages.ui.forms_fields import from_widget, message_paths, shown_paths, to_widget
+from pages.ui.forms_fields import message_paths, shown_paths
 from pages.ui.forms_stages import (
     Values,
     dig,
@@ -32,6 +32,7 @@ from pages.ui.forms_stages import (
     store,
     with_stages,
 )
+from pages.ui.forms_values import from_widget, to_widget
 from pages.ui.planner_held import Draft, hold, tell
 
 __all__ = [

@@ -11,8 +11,9 @@ import streamlit as st
 from core.api import Studio
 from pages.ui.components import error_box
 from pages.ui.format import duration, plain
-from pages.ui.forms_fields import control, message_paths
+from pages.ui.forms_fields import message_paths
 from pages.ui.forms_stages import split
+from pages.ui.forms_values import control
 from pages.ui.planner_draft import Draft, sync
 from pages.ui.planner_estimate import estimate_question
 from pages.ui.planner_jobs import ask, forget, peek

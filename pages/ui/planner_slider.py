@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.forms_fields import control
 from pages.ui.forms_stages import dig
+from pages.ui.forms_values import control
 from pages.ui.planner_draft import Draft, given, living, put, widget_key
 from pages.ui.planner_widgets import field, message
 

@@ -8,8 +8,10 @@ from functools import partial
 import streamlit as st
 
 from pages.ui.format import metric_name, plain
-from pages.ui.forms_fields import GATE_FIELDS, STAGE_FIELDS, STAGE_MORE, control, relevant
+from pages.ui.forms_fields import GATE_FIELDS, STAGE_FIELDS, STAGE_MORE
+from pages.ui.forms_relevant import relevant
 from pages.ui.forms_stages import dig, fresh_part, stage_count, stage_values
+from pages.ui.forms_values import control
 from pages.ui.planner_distil import distil_part
 from pages.ui.planner_distil_known import first_teacher
 from pages.ui.planner_draft import Draft, given, living, put, switch_part, sync, widget_key

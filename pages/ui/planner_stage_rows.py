@@ -8,8 +8,10 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.format import count, metric_name, plain
-from pages.ui.forms_fields import control, relevant, shown_paths
+from pages.ui.forms_fields import shown_paths
+from pages.ui.forms_relevant import relevant
 from pages.ui.forms_stages import LISTS, dig, stage_paths
+from pages.ui.forms_values import control
 from pages.ui.planner_draft import Draft, add_row, given, living, once, row_action, widget_key
 from pages.ui.planner_draft import draft as present
 from pages.ui.planner_map import Parameters, matched

@@ -15,7 +15,7 @@ from core.errors import ConfigError
 from core.models.layers import SEPARABLE, kept_layers
 from pages.ui.components import error_box
 from pages.ui.format import duration
-from pages.ui.forms_fields import control
+from pages.ui.forms_values import control
 from pages.ui.planner_distil_facts import student_side
 from pages.ui.planner_distil_known import described, distil_places, teachers_of
 from pages.ui.planner_draft import Draft, anew, given, living, put, widget_key, within

@@ -12,7 +12,7 @@ from core.config.pointer import MOST_ENTRIES
 from core.data.readers.squad import looks_like_squad
 from core.data.span_rows import expected
 from pages.ui.format import plain
-from pages.ui.forms_fields import relevant
+from pages.ui.forms_relevant import relevant
 from pages.ui.planner_draft import Draft, put
 from pages.ui.planner_widgets import field
 

@@ -13,17 +13,10 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.format import plain
-from pages.ui.forms_fields import (
-    SECTIONS,
-    control,
-    field_widget,
-    from_widget,
-    relevant,
-    thread_choices,
-    to_widget,
-    words_for,
-)
+from pages.ui.forms_fields import SECTIONS
+from pages.ui.forms_relevant import relevant
 from pages.ui.forms_stages import dig, split
+from pages.ui.forms_values import control, field_widget, from_widget, thread_choices, to_widget, words_for
 from pages.ui.planner_draft import Draft, draft, given, living, put, widget_key
 
 __all__ = ["choose_reference", "field", "fields", "folded", "message", "section"]

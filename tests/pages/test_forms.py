@@ -15,7 +15,7 @@ from core.config import Plan, Stage, load_config, plan_from_yaml, plan_to_yaml, 
 from core.config.joint import JointPlan
 from core.config.reference import plan_keys
 from pages.ui import forms
-from pages.ui.forms_fields import from_widget, message_paths, shown_paths, to_widget
+from pages.ui.forms_fields import message_paths, shown_paths
 from pages.ui.forms_stages import (
     dig,
     fresh_part,
@@ -27,6 +27,7 @@ from pages.ui.forms_stages import (
     unused_name,
     with_stages,
 )
+from pages.ui.forms_values import from_widget, to_widget
 
 ROOT = Path(__file__).parents[2]
 

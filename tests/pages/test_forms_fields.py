@@ -14,18 +14,10 @@ from core.config.distillation import (
 )
 from core.config.reference import part_keys, plan_keys
 from pages.ui.forms import state_from_plan
-from pages.ui.forms_fields import (
-    SECTIONS,
-    STAGE_FIELDS,
-    STAGE_MORE,
-    control,
-    from_widget,
-    message_paths,
-    relevant,
-    shown_paths,
-    to_widget,
-)
+from pages.ui.forms_fields import SECTIONS, STAGE_FIELDS, STAGE_MORE, message_paths, shown_paths
+from pages.ui.forms_relevant import relevant
 from pages.ui.forms_stages import dig, schema_path
+from pages.ui.forms_values import control, from_widget, to_widget
 from pages.ui.forms_words import LABELS, WORDS
 
 #: A plan with everything that a plan can have.

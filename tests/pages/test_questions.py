@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.forms_fields import relevant
+from pages.ui.forms_relevant import relevant
 from pages.ui.planner_stage_words import metrics_of
 from pages.ui.planner_task import kind_of_file
 from tests.pages import fake_studio

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.forms_fields import relevant
+from pages.ui.forms_relevant import relevant
 from pages.ui.planner_stage_words import metrics_of
 from pages.ui.planner_task import column_names
 from tests.pages.test_planner_page import key, shown_plan

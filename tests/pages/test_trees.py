@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.forms_fields import relevant
+from pages.ui.forms_relevant import relevant
 from pages.ui.planner_stage_words import metrics_of
 from pages.ui.planner_task import fits_kind
 from tests.pages.fake_studio import FakeStudio

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from pages.ui.format import metric_name, plain
-from pages.ui.forms_fields import SECTIONS, STAGE_FIELDS, STAGE_MORE, relevant
+from pages.ui.forms_fields import SECTIONS, STAGE_FIELDS, STAGE_MORE
+from pages.ui.forms_relevant import relevant
 from pages.ui.joint.held import SHARED, STAGE, Joint, draft_of, problem_key, slot
 from pages.ui.joint.parts import TRAINING
 from pages.ui.joint.widgets import own_field
