@@ -48,7 +48,7 @@ def _baseline(plan: str, results: dict[str, Any], home: Path) -> dict[str, float
     """Return the score of a method that needs no model, on the same test rows."""
     from core.config import load_plan
     from core.data.roles import load_roles
-    from core.data.tasks.tagging import most_frequent_tagger
+    from core.data.tasks.tagging_scores import most_frequent_tagger
 
     config = load_plan(ROOT / "docs" / "plans" / f"{plan}.yaml")
     roles = load_roles(config.data, config.task, cache=home / "cache")

@@ -139,7 +139,7 @@ class Evaluation:
         [{"row", "source", "text", "gold", "predicted", "loss", "confidence"}] (the 50 with the highest loss),
         ``majority`` (accuracy of always answering the most frequent label, where that has a meaning) with
         ``majority_label``, ``n``. Whoever has the training rows of a tagging run may add ``baseline``, the scores of
-        :func:`core.data.tasks.tagging.most_frequent_tagger`.
+        :func:`core.data.tasks.tagging_scores.most_frequent_tagger`.
     """
 
     metrics: dict[str, float]

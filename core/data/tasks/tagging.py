@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,14 +14,14 @@ from core.data.tasks.base import Encoded, Evaluation, Prediction, Rows
 from core.data.tasks.pieces import batches, frame_of, pad, piece_words
 from core.data.tasks.span_scores import OF_TAGS, SPAN_METRICS, Span, known_spans, spans_in
 from core.data.tasks.tagging_answers import Answers, entities_of, read_answers
+from core.data.tasks.tagging_scores import entity_scores, most_frequent_tagger, tag_tables
 from core.data.tasks.windows import plan_windows, window_of
-from core.data.tasks.words import spans
 from core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IGNORED", "Tagging", "WordWindow", "entity_scores", "most_frequent_tagger"]
+__all__ = ["IGNORED", "Tagging", "WordWindow"]
 
 #: Gold of a position that is not a word's first sub-word; torch's cross-entropy passes over it.
 IGNORED = -100
@@ -282,7 +280,7 @@ class Tagging:
             name: np.add.reduceat(np.append(values.astype(np.float64), 0.0), bounds[:-1]) * (np.diff(bounds) > 0)
             for name, values in (("loss", losses), ("words", counted), ("right", right))
         }
-        found = self._tables(gold, predicted, sums["right"], np.diff(bounds))
+        found = tag_tables(self.types, gold, predicted, sums["right"], np.diff(bounds))
         found["intervals"] |= intervals
         worded = sums["words"] > 0
         if worded.any():
@@ -292,50 +290,6 @@ class Tagging:
         found["worst"] = self._worst(gold, predicted, means, answers, rows)
         found["empty_words"] = encoded.empty_words
         return Evaluation(metrics, found)
-
-    def _tables(
-        self, gold: list[list[str]], predicted: list[list[str]], right: np.ndarray, words: np.ndarray
-    ) -> dict[str, Any]:
-        """Return the per-entity table and the intervals, resampled over sentences."""
-        size = len(self.types)
-        counts = np.zeros((len(gold), 3 * size + 2), dtype=np.int64)
-        place = {kind: index for index, kind in enumerate(self.types)}
-        for row, (wanted, given) in enumerate(zip(gold, predicted, strict=True)):
-            truth, answer = set(spans(wanted)), set(spans(given))
-            for offset, entities in ((0, truth & answer), (size, answer), (2 * size, truth)):
-                for kind, _, _ in entities:
-                    counts[row, offset + place[kind]] += 1
-        counts[:, -2], counts[:, -1] = right, words
-
-        def statistic(sums: np.ndarray) -> dict[str, np.ndarray]:
-            hits, answered, wanted = (sums[:, index * size : (index + 1) * size] for index in range(3))
-            precision, recall, f1 = scores.f1_parts(hits.sum(1), answered.sum(1), wanted.sum(1))
-            each = scores.f1_parts(hits, answered, wanted)[2]
-            accuracy = sums[:, -2] / np.maximum(sums[:, -1], 1)
-            return {"strict_f1": f1, "precision": precision, "recall": recall, "token_accuracy": accuracy, "each": each}
-
-        drawn = scores.bootstrap_counts(*np.unique(counts, axis=0, return_counts=True), statistic)
-        each = drawn.pop("each")
-        total = counts.sum(axis=0)
-        precision, recall, f1 = scores.f1_parts(total[:size], total[size : 2 * size], total[2 * size : 3 * size])
-        table = [
-            {
-                "type": kind,
-                "precision": float(precision[index]),
-                "recall": float(recall[index]),
-                "f1": float(f1[index]),
-                "support": int(total[2 * size + index]),
-                "interval": scores.interval(each[:, index]),
-            }
-            for index, kind in enumerate(self.types)
-        ]
-        intervals = {name: scores.interval(values) for name, values in drawn.items()}
-        # Found, predicted and gold entities of each row, so that runs can be compared document by document.
-        parts = np.column_stack([counts[:, at * size : (at + 1) * size].sum(axis=1) for at in range(3)])
-        return {
-            "n": len(gold), "words": int(words.sum()), "intervals": intervals, "entities": table,
-            "documents": {"score": "f1", "counts": parts.tolist()},
-        }  # fmt: skip
 
     def _worst(
         self, gold: list[list[str]], predicted: list[list[str]], means: np.ndarray, answers: Answers, rows: Rows
@@ -359,51 +313,3 @@ class Tagging:
                 }
             )
         return found
-
-
-def entity_scores(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, float]:
-    """Return ``precision``, ``recall`` and ``strict_f1`` over entities by seqeval, and ``token_accuracy``.
-
-    Only ``mode="strict"`` with the scheme given counts an entity as right when type and both ends are; seqeval's
-    default mode also accepts tags that IOB2 does not allow.
-    """
-    from seqeval.metrics.v1 import precision_recall_fscore_support  # what mode="strict" calls
-    from seqeval.scheme import IOB2
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an undefined score is 0 here, and no surprise early in training
-        precision, recall, f1, _ = precision_recall_fscore_support(
-            gold, predicted, average="micro", scheme=IOB2, zero_division=0
-        )
-    words = sum(len(tags) for tags in gold)
-    pairs = zip(gold, predicted, strict=True)
-    right = sum(wanted == given for truth, answer in pairs for wanted, given in zip(truth, answer, strict=True))
-    return {
-        "strict_f1": float(f1),
-        "precision": float(precision),
-        "recall": float(recall),
-        "token_accuracy": right / max(1, words),
-    }
-
-
-def most_frequent_tagger(train_rows: Rows, test_rows: Rows, labels: Sequence[str]) -> dict[str, float]:
-    """Score the tagger that gives each word its most frequent training tag, and ``O`` to words it has not seen.
-
-    Parameters
-    ----------
-    train_rows, test_rows
-        Rows with ``tokens`` and ``tags``. Of equally frequent tags the one with the lower index is taken.
-    labels
-        IOB2 tags in the order of their indices.
-    """
-    counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
-    for batch in batches(train_rows):
-        for tokens, tags in zip(batch["tokens"], batch["tags"], strict=True):
-            for token, tag in zip(tokens, tags, strict=True):
-                counts[token][tag] += 1
-    answer = {token: min(found, key=lambda tag: (-found[tag], tag)) for token, found in counts.items()}
-    gold, predicted = [], []
-    for batch in batches(test_rows):
-        gold += [[labels[tag] for tag in tags] for tags in batch["tags"]]
-        predicted += [[labels[answer.get(token, 0)] for token in tokens] for tokens in batch["tokens"]]
-    return entity_scores(gold, predicted)

@@ -16,7 +16,8 @@ from seqeval.scheme import IOB2
 
 from core.config import TaskConfig
 from core.data.tasks import Task, task_for
-from core.data.tasks.tagging import IGNORED, entity_scores, most_frequent_tagger
+from core.data.tasks.tagging import IGNORED
+from core.data.tasks.tagging_scores import entity_scores, most_frequent_tagger
 from core.errors import ConfigError
 from tests.tiny import FAMILIES, WORDS
 
