@@ -214,10 +214,10 @@ def _covered(found: Assignment, find: Any) -> tuple[int, int]:
     """Return how many entities the training rows have, and how many of them an entry says."""
     entities = covered = 0
     for table, rows in found.parts("train"):
-        names, column = table.reading.labels, table.label_column
-        part = table.arrow().select(["tokens", column]).take(rows)
+        names = table.reading.labels
+        part = table.arrow().select(["tokens", "tags"]).take(rows)  # of spans that nest the outermost ones are learnt
         for batch in part.to_batches(max_chunksize=1000):
-            for tokens, tags in zip(batch["tokens"].to_pylist(), batch[column].to_pylist(), strict=True):
+            for tokens, tags in zip(batch["tokens"].to_pylist(), batch["tags"].to_pylist(), strict=True):
                 for kind, first, last in spans([names[tag] for tag in tags]):
                     entities += 1
                     covered += find(tokens[first : last + 1], kind) is not None

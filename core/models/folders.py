@@ -164,7 +164,7 @@ def load_finished(folder: str | Path) -> Finished:
     task, max_length = described(info, place) if info else guessed(config, place)
     model = load_with_head(place, task, seed=0, trained=True)
     tokenizer = load_tokenizer(place, words=task.kind in ("tagging", "dependency"))
-    give_pieces(model, task, tokenizer, max_length)
+    give_pieces(model, tokenizer, max_length)
     return Finished(model, tokenizer, task, max_length, info, place)
 
 

@@ -187,7 +187,7 @@ def build_model(config: ModelConfig, task: Task, *, seed: int) -> tuple[Any, Any
     keep_layers(model, config.keep_layers)
     tokenizer = load_tokenizer(resolved, words=task.kind in ("tagging", "dependency"))
     check_pieces(tokenizer, model, resolved.folder)
-    give_pieces(model, task, tokenizer, config.max_length)
+    give_pieces(model, tokenizer, config.max_length)
     tokenizer.model_max_length = config.max_length
     return model, tokenizer
 

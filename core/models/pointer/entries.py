@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.data.tasks.base import Task
 from core.data.tasks.pieces import frame_of, piece_words
 from core.data.tasks.words import split_words
 from core.errors import ModelError
@@ -19,8 +18,8 @@ __all__ = ["entry_ids", "entry_inputs", "entry_vectors", "give_pieces", "known_h
 _READ = ("pieces", "frame")
 
 
-def give_pieces(model: Any, task: Task, tokenizer: Any, max_length: int) -> None:
-    """Have the model hold the sub-words of the task's entries, in its config; nothing is done without a dictionary.
+def give_pieces(model: Any, tokenizer: Any, max_length: int) -> None:
+    """Have the model hold the sub-words of its dictionary's entries, in its config; nothing is done without one.
 
     An entry is split into words as a raw text is, and then into sub-words as the words of a sentence are.
 
