@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from core.api import Studio
 from core.cli.app import app
+from core.config import Plan
+from core.config.distillation import DistillationConfig
 from core.config.joint import JointPlan
 from core.errors import RunError
 from core.runs.control import Control
@@ -27,7 +29,7 @@ from core.settings import Home
 from core.training.diary import FILE, Diary
 from core.training.distil.places import taught_folder
 from pages.ui import routes, tokens
-from pages.ui.joint.parts import parts_of, read
+from pages.ui.joint.parts import from_single, parts_of, read
 from pages.ui.joint.teacher import taught_words
 from pages.ui.live.component import panels_of
 from tests.pages.fake_studio import FakeStudio
@@ -229,3 +231,10 @@ def test_a_teacher_that_is_gone_stands_beside_its_field(
     test.toggle(key=f"{key(test, number, 'stages.0.distil')}_on").set_value(False).run()
     assert shown(test).tasks[0].distil is None
     assert not primary(test).disabled
+
+
+def test_a_distillation_of_one_task_becomes_the_first_of_several() -> None:
+    stage = {"kind": "distil", "lr": 3e-4, "distil": TAUGHT}
+    joint = from_single(Plan.model_validate({"name": "one", "stages": [stage]}))
+    assert (joint.taught, joint.training.lr) == (["reviews"], 3e-4)
+    assert joint.plan_of(0).stages[0].distil == DistillationConfig.model_validate(TAUGHT)

@@ -25,7 +25,7 @@ from core.training.joint import train
 from core.training.joint.check import check_joint
 from core.training.joint.material import load_joint
 from tests.tiny import tiny_encoder
-from tests.unit.joint.test_joint_run import curves, last, opened, results
+from tests.unit.joint.test_joint_run import curves, gradients, last, opened, results
 
 Joint = Callable[..., JointPlan]
 Make = Callable[..., MemoryContext]
@@ -141,7 +141,8 @@ def test_each_task_learns_from_its_own_teacher_at_its_own_temperature(
         name: taught(joint_teacher, name, temperature=value, alpha=0.3) for name, value in temperatures.items()
     }
     tasks["names"].update(POINTER)
-    plan = joint("mood", "names", tasks=tasks, mixing={"pcgrad": True, "weights": "uncertainty"}, training={"steps": 8})
+    mixing = {"pcgrad": True, "weights": "uncertainty", "monitor_every": 1}
+    plan = joint("mood", "names", tasks=tasks, mixing=mixing, training={"steps": 8})
     context = fresh()
     session = opened(plan, context)
     nothing: dict[str, Any] = {"check": lambda: None, "event": lambda *_, **__: None, "phase": lambda name: None}
@@ -174,7 +175,20 @@ def test_each_task_learns_from_its_own_teacher_at_its_own_temperature(
                 kl = np.where(p > 0, p * np.log(np.maximum(p, 1e-300) / np.maximum(q, 1e-300)), 0).sum(-1)
             each += np.asarray(one.weight) * (some if one.gated else 1.0) * t * t * kl
         softs[name] = float(each.mean())
+    pulls = [np.concatenate(list(gradients(session, task, indices, 1).values())) for task, indices in parts]
+    silent = [engine.objective for engine in session.engines]
+    for engine in session.engines:
+        engine.objective = None
+    plain = [np.concatenate(list(gradients(session, task, indices, 1).values())) for task, indices in parts]
+    for engine, objective in zip(session.engines, silent, strict=True):
+        engine.objective = objective
+        assert objective is not None
+        objective.take()
     told_of = session.step(parts, 1, session.optimiser.base).told
+    # Gradients are compared, and give way, as those of what each task minimises.
+    found, without = (a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in (pulls, plain))
+    assert float(told_of["conflict/mood~names/cosine/encoder"]) == pytest.approx(found, abs=1e-4)
+    assert abs(found - without) > 1e-3
     for name in temperatures:
         assert float(told_of[f"distil/{name}/gold"]) == pytest.approx(golds[name], rel=1e-5)
         assert float(told_of[f"distil/{name}/soft"]) == pytest.approx(softs[name], rel=1e-4, abs=1e-6)
