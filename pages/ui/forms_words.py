@@ -328,9 +328,9 @@ WORDS: dict[str, dict[str, str]] = {
     "task.gold": {"tags": "A tag a word", "spans": "Spans, which may nest"},
     "task.nested": {"refuse": "Refuse them", "outermost": "Learn the outermost"},
     "data.span_offsets": {
-        "words": "Words, end behind the last",
-        "words_inclusive": "Words, end is the last",
-        "characters": "Characters of the text",
+        "words": "Words",
+        "words_inclusive": "Words, end included",
+        "characters": "Characters",
     },
     "task.head": {"linear": "Linear", "pointer": "Pointer"},
     "task.pointer.kind": {"words": "Words that point", "global": "Scores of stretches"},

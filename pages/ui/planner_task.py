@@ -71,13 +71,11 @@ def _gold(draft: Draft) -> None:
     with st.container():
         if draft.state.get("task.gold") != "spans":
             return
-        row = st.columns(2, gap="medium")
-        for column, path in zip(row, ("data.span_offsets", "task.nested"), strict=True):
-            with column:
-                if relevant(path, draft.state):
-                    field(draft, path)
+        field(draft, "data.span_offsets")
         offsets = str(draft.state.get("data.span_offsets") or "words")
         st.caption(f"Spans of a row: {plain(expected(offsets), 300)}.")
+        if relevant("task.nested", draft.state):
+            field(draft, "task.nested")
 
 
 def _head(draft: Draft) -> None:

@@ -44,7 +44,7 @@ def test_fields_and_columns_and_metrics_are_those_of_spans() -> None:
     assert metrics_of("tagging", multi_label=False, spans=True)[0] == "span_f1"
 
 
-def _results(part: dict) -> None:  # type: ignore[type-arg]
+def _results(part: dict) -> None:
     from pages.ui.run_results import scores_part
 
     scores_part({"test/span_f1": 0.5, "test/loss": 0.1}, {"test": part})
