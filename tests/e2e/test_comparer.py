@@ -36,11 +36,10 @@ def fill(page: Page, key: str, value: str) -> None:
 
 
 def test_a_comparison_from_the_form_to_the_report(
-    page: Page, stopped_server: Server, home: Home, artifacts: Path, tmp_path: Path
+    page: Page, shared_server: Server, artifacts: Path, tmp_path: Path
 ) -> None:
-    prepared(home, tmp_path)
-    server = stopped_server.start()
-    page.goto(f"{server.url}/stage_planner?preset=tiny")
+    prepared(shared_server.home, tmp_path)
+    page.goto(f"{shared_server.url}/stage_planner?preset=tiny")
     expect(page.get_by_role("heading", name="Stage planner", exact=True)).to_be_visible()
     page.get_by_role("link", name="Strategy comparer").click()
     expect(page.get_by_role("heading", name="Strategy comparer", exact=True)).to_be_visible()

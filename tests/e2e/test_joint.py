@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.settings import Home
 from tests.e2e.conftest import Server
 from tests.tiny import tiny_encoder
 
@@ -18,11 +17,10 @@ PATIENCE = 120_000
 
 
 def test_the_ready_pair_is_started_and_watched(
-    page: Page, stopped_server: Server, home: Home, artifacts: Path, tmp_path: Path
+    page: Page, shared_server: Server, artifacts: Path, tmp_path: Path
 ) -> None:
     encoder = tiny_encoder(tmp_path / "encoder", max_positions=256)
-    server = stopped_server.start()
-    page.goto(f"{server.url}/stage_planner?together=names-and-questions&model={encoder}")
+    page.goto(f"{shared_server.url}/stage_planner?together=names-and-questions&model={encoder}")
     card = page.locator(".st-key-joint_tasks_card")
     expect(card).to_contain_text("names")
     expect(card).to_contain_text("questions")
@@ -41,6 +39,8 @@ def test_the_ready_pair_is_started_and_watched(
     curves = page.get_by_role("region", name="Training curves")
     expect(curves).to_contain_text("of each task", timeout=PATIENCE)
     expect(page.locator(".st-key-page_header")).to_contain_text("Finished", timeout=PATIENCE)
+    # Six steps are fewer than from one comparison of gradients to the next.
+    expect(curves.locator("[data-panel=agree]")).to_contain_text("ended before its first comparison")
     page.get_by_role("tab", name="Export").click()
     expect(page.get_by_role("button", name="Write the model folder")).to_be_visible()
     page.screenshot(path=artifacts / "joint-run.png")
