@@ -81,7 +81,7 @@ def test_an_entry_is_the_mean_of_its_own_pieces() -> None:
 
 
 @given(tag_lists, st.lists(st.sampled_from(WORDS), min_size=10, max_size=10), st.sampled_from(["labels", "gazetteer"]))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_gold_and_back(tags: list[str], words: list[str], dictionary: str) -> None:
     task = tagger(dictionary)
     tokens = words[: len(tags)]

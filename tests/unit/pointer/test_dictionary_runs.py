@@ -297,3 +297,19 @@ def test_a_student_learns_the_entries_of_its_teacher(
     right = prepared.task.evaluate(said, encoded, rows).metrics
     pointed = np.array(sides.chosen["student"][0]) == np.array(sides.chosen["gold"][0])
     assert pointed.mean() == pytest.approx(right["pointer_accuracy"])
+
+
+def test_coverage_of_rows_with_spans(pointer_plan: Callable[..., Plan], ground: Path, listed: Path) -> None:
+    """Of spans that nest the outermost ones are what words are taught to point to."""
+    rows = [
+        {"tokens": ["anna", "in", "paris", "york", str(at)], "spans": [[0, 1, "PER"], [2, 4, "LOC"], [2, 3, "LOC"]]}
+        for at in range(30)
+    ]
+    source = listed.with_name("spans.jsonl")
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values = pointer_plan(pointer={"dictionary": "gazetteer", "gazetteer": str(listed)}).model_dump(mode="json")
+    values["task"] |= {"gold": "spans", "nested": "outermost"}
+    plan = Plan.model_validate(values | {"data": {"source": str(source)}})
+    roles = load_roles(plan.data, plan.task, cache=ground / "cache")
+    told = roles.report["dictionary"]
+    assert told["entities"] == told["covered"] == 2 * len(roles.train)
