@@ -41,7 +41,7 @@ encoder serves both tasks at once. A joint run makes the steps of both tasks, so
 evaluations.
 
 - **Equal steps**: {steps} optimiser steps a task; joint runs make {both}, a batch of one task each, drawn in proportion
-  to the square root of its examples.
+  to the square root of its examples{drawn}.
 - **Equal examples**: {examples:,} examples a task, repeated ones counted again, for joint runs as a quota for each
   task.
 
@@ -97,8 +97,13 @@ def _introduction(results: Mapping[str, Sequence[ChildRun]]) -> str:
         for name, count in sorted(rows.items())
     )
     stage, budget = config.stage, config.budget
+    roots = {name: count["train"] ** 0.5 for name, count in sorted(rows.items())}
+    drawn = ", ".join(
+        f"{name} in about {2 * budget.steps * root / sum(roots.values()):.0f}" for name, root in roots.items()
+    )
     return _INTRODUCTION.format(
-        rows=f"{told}. " if told else "", batch=stage.batch_size, lr=stage.lr, head_lr=stage.head_lr,
+        rows=f"{told}. " if told else "", drawn=f": {drawn}" if drawn else "",
+        batch=stage.batch_size, lr=stage.lr, head_lr=stage.head_lr,
         every=stage.eval_every, steps=budget.steps, both=2 * budget.steps, examples=budget.examples,
         margin=100 * config.margin, seeds=SEEDS, precision=config.runtime.precision,
     )  # fmt: skip
