@@ -16,7 +16,7 @@ import numpy as np
 
 from core.data.tasks.base import Encoded
 from core.data.tasks.heads import cut_logits
-from core.data.tasks.pointer_view import gold_entries, gold_of, pointer_views, points
+from core.data.tasks.pointer_view import gold_of, pointer_views, points, watched_entries
 from core.training.diary import Diary
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class _Watched:
         ]
         rows = ListRows({name: [row[name] for row in self.rows] for name in self.rows[0]})
         again = Encoded(features, lengths, list(range(len(features))))
-        # Columns stay the same over the training: those of the gold. Test sentences are looked at once.
-        keep = None if self.role == "test" else [gold_entries(prepared.task, row) for row in self.rows]
+        # Columns stay the same over the training; test sentences are looked at once.
+        keep = None if self.role == "test" else [watched_entries(prepared.task, row) for row in self.rows]
         return pointer_views(prepared.task, cut, again, rows, taken(noted, len(features)), keep)
 
 

@@ -10,14 +10,14 @@ import numpy as np
 from core.config import TaskConfig
 from core.data.tasks.base import Encoded, Prediction, Rows, Task
 from core.data.tasks.pointer_decoding import ENTRY
-from core.data.tasks.pointer_entries import Entered, entered_columns, entry_place, named_entries
+from core.data.tasks.pointer_entries import SHOWN, Entered, entered_columns, entry_place, named_entries
 from core.data.tasks.pointer_shown import SLOTS, Memory, empty_view, listed, memory_shares
 from core.data.tasks.pointer_shown_answers import gold_answer, question_view
 from core.data.tasks.pointer_tagging import PointerTagging
 from core.data.tasks.scores import softmax
 from core.data.tasks.words import spans
 
-__all__ = ["Memory", "gold_entries", "gold_of", "memory_shares", "pointer_views", "points"]
+__all__ = ["Memory", "gold_of", "memory_shares", "pointer_views", "points", "watched_entries"]
 
 
 def points(config: TaskConfig) -> bool:
@@ -154,12 +154,19 @@ def _stretches(
     return {**found, "shares": shares.tolist()}
 
 
-def gold_entries(task: Task, row: Mapping[str, Any]) -> list[int]:
-    """Return the entries of a dictionary that the gold of a row points to; none where there is no dictionary."""
+def watched_entries(task: Task, row: Mapping[str, Any]) -> list[int]:
+    """Return which entries of a large dictionary are worth following in a row while its head learns.
+
+    Those that its gold points to; then, as long as there is room, those that share a word with it: they are what a
+    pointer confuses. None where there is no dictionary.
+    """
     if not isinstance(task, PointerTagging) or task.dictionary is None:
         return []
     targets = task.pointers([task.labels[at] for at in row["tags"]], row["tokens"])
-    return [int(entry) for entry in ENTRY - targets[targets <= ENTRY]]
+    gold = [int(entry) for entry in ENTRY - targets[targets <= ENTRY]]
+    words = {str(word).casefold() for word in row["tokens"]}
+    near = [at for at, one in enumerate(task.dictionary.entries) if words & set(one.text.casefold().split())]
+    return list(dict.fromkeys([*gold, *near]))[: max(SHOWN, len(set(gold)))]
 
 
 def gold_of(task: Task, row: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, Any]:

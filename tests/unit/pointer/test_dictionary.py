@@ -17,6 +17,7 @@ from core.data.tasks.base import Encoded
 from core.data.tasks.heads import cut_logits
 from core.data.tasks.pointer_decoding import ENTRY, NOWHERE, pointed_entities, pointers_of
 from core.data.tasks.pointer_dictionary import plain_name
+from core.data.tasks.pointer_view import pointer_views, watched_entries
 from core.data.tasks.tagging import WordWindow
 from core.data.tasks.words import spans
 from core.errors import DataError
@@ -135,6 +136,24 @@ def test_an_entry_says_the_type_whatever_the_type_head_says() -> None:
     (answer,) = task.decode([logits], Encoded([feature], [4], [0]), rows)
     assert answer.label == ["B-PER", "B-LOC"]
     assert answer.pointers == [{"entry": "per", "type": "PER", "number": 1}, 1]
+
+
+def test_of_a_large_dictionary_the_entries_of_a_sentence_are_followed() -> None:
+    listed = [*GAZETTEER, *((f"place {number}", "LOC") for number in range(30)), ("old york", "LOC")]
+    task = tagger("gazetteer", entries=listed)
+    tags = ["O", "B-LOC", "I-LOC", "O"]
+    row = {"tokens": ["in", "new", "york", "place"], "tags": [LABELS.index(tag) for tag in tags]}
+    assert watched_entries(task, row) == [0, *range(3, 14)]  # its own first, then as many as there is room for
+    feature = {"places": [1], "words": np.arange(1), "own": np.ones(1, dtype=bool), "entries": len(listed)}
+    logits = np.zeros((1, 1 + 1 + len(listed) + 2))
+    logits[0, 2 + 33] = 9.0
+    rows = ListRows({"tokens": [["york"]]})
+    for keep, numbers, answer in (([[0, 5]], [0, 5], 4), (None, [33], 2)):
+        (view,) = pointer_views(task, [logits], Encoded([feature], [3], [0]), rows, [None], keep)
+        assert view["entries"] == {"numbers": numbers, "left": len(listed) - len(numbers)}
+        assert view["pointed"] == [answer]  # with the others where it has no column of its own
+        assert sum(view["shares"][0]) == pytest.approx(1.0)
+        assert np.argmax(view["shares"][0]) == answer
 
 
 def test_names_of_types() -> None:
