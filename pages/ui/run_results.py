@@ -153,7 +153,8 @@ def _stretches(items: Sequence[Mapping[str, Any]]) -> None:
     named = [{**item, "entities": f"{_GROUPS.get(str(item['by']), item['by'])}: {item['value']}"} for item in items]
     _table(named, "entities", key="stretch_table")
     st.caption(
-        "Whether an entity overlaps another one is asked of the gold for recall, and of the answers for precision."
+        "Whether an entity overlaps another one is asked of the gold; a wrong answer overlaps if it shares a word with "
+        "another answer."
     )
 
 

@@ -24,7 +24,7 @@ SPAN_METRICS = ("span_f1", "span_precision", "span_recall")
 OF_TAGS = ("strict_f1", "precision", "recall", "token_accuracy", "span_f1")
 #: Words of a span, by group.
 LENGTHS = ("1", "2", "3", "4–6", "7 or more")
-#: Whether a span shares a word with another one of the same sentence: of the gold for gold, of the answers for answers.
+#: Whether a span shares a word with another one of the same sentence, see :class:`SpanCounts`.
 NESTING = ("overlaps another", "stands alone")
 
 
@@ -69,10 +69,9 @@ class SpanCounts:
 
     Notes
     -----
-    A group has four counts: answers that are right, answers, gold that is found, gold. Type and length are the same
-    for an answer and the gold that it equals, so that the first and third are one number. Whether a span overlaps
-    another one is asked of the answers among themselves, and of the gold among itself: precision is then the share of
-    right ones among overlapping answers, recall the share of found ones among overlapping gold.
+    A group has three counts: right answers, answers, gold. Type and length are the same for an answer and the gold
+    that it equals. Whether a span overlaps another one is asked of the gold among itself; a right answer is in the
+    group of its gold, and a wrong one overlaps if it shares a word with another answer.
     """
 
     def __init__(self, gold: Sequence[set[Span]], given: Sequence[set[Span]], types: Sequence[str]):
@@ -87,18 +86,16 @@ class SpanCounts:
         self._pairs = pairs
 
     def _counts(self) -> np.ndarray:
-        """Return the counts of each row and group, shape (rows, groups, 4)."""
+        """Return the counts of each row and group, shape (rows, groups, 3)."""
         place = {name: at for at, name in enumerate(self.types)}
-        counts = np.zeros((len(self._pairs), len(self.groups), 4), dtype=np.int64)
+        counts = np.zeros((len(self._pairs), len(self.groups), 3), dtype=np.int64)
         behind = len(self.types)
         for row, (wanted, answered) in enumerate(self._pairs):
-            for column, ours, theirs in ((0, answered, wanted), (2, wanted, answered)):
-                listed = sorted(ours)
-                for span, shares in zip(listed, overlaps(listed)[0], strict=True):
-                    at = [place[span[2]], behind + int(not shares), behind + len(NESTING) + length_of(span)]
-                    counts[row, at, column + 1] += 1
-                    if span in theirs:
-                        counts[row, at, column] += 1
+            told, said = (dict(zip(one, overlaps(one)[0], strict=True)) for one in (sorted(wanted), sorted(answered)))
+            for span in wanted | answered:
+                shares = told.get(span, said.get(span, False))
+                at = [place[span[2]], behind + int(not shares), behind + len(NESTING) + length_of(span)]
+                counts[row, at] += [span in wanted and span in answered, span in answered, span in wanted]
         return counts
 
     @property
@@ -107,38 +104,33 @@ class SpanCounts:
         return {name: float(values[0]) for name, values in span_rates(self.documents.sum(axis=0)[None]).items()}
 
     def tables(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, list[float]]]:
-        """Return scores by type, scores by nesting and length, and the intervals of all, resampled over rows."""
+        """Return scores by type, scores by nesting and length, and the intervals of all, resampled over rows.
+
+        Groups of nesting and length in which there is neither gold nor an answer have no scores, and are left out.
+        """
         counts, width = self._counts(), len(self.groups)
 
         def statistic(sums: np.ndarray) -> dict[str, np.ndarray]:
-            parts = sums.reshape(len(sums), width, 4)
-            whole = parts[:, : len(self.types)].sum(axis=1)[:, [0, 1, 3]]
-            return {**span_rates(whole), "each": _f1(parts)[2]}
+            parts = sums.reshape(len(sums), width, 3)
+            whole = parts[:, : len(self.types)].sum(axis=1)
+            return {**span_rates(whole), "each": scores.f1_parts(*np.moveaxis(parts, 2, 0))[2]}
 
         found = np.unique(counts.reshape(len(counts), -1), axis=0, return_counts=True)
         drawn = scores.bootstrap_counts(*found, statistic)
         each = drawn.pop("each")
-        precision, recall, f1 = _f1(counts.sum(axis=0)[None])
-        support = counts[:, :, 3].sum(axis=0)
+        right, given, support = counts.sum(axis=0).T
+        precision, recall, f1 = scores.f1_parts(right, given, support)
         lines = [
             {
-                "by": by, "value": value, "precision": float(precision[0, at]), "recall": float(recall[0, at]),
-                "f1": float(f1[0, at]), "support": int(support[at]), "interval": scores.interval(each[:, at]),
+                "by": by, "value": value, "precision": float(precision[at]), "recall": float(recall[at]),
+                "f1": float(f1[at]), "support": int(support[at]), "interval": scores.interval(each[:, at]),
             }
             for at, (by, value) in enumerate(self.groups)
         ]  # fmt: skip
         types = [{"type": one["value"], **{key: one[key] for key in one if key not in ("by", "value")}}
                  for one in lines[: len(self.types)]]  # fmt: skip
-        return types, lines[len(self.types) :], {name: scores.interval(values) for name, values in drawn.items()}
-
-
-def _f1(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return precision, recall and their harmonic mean of four counts, shape (…, 4)."""
-    right, given, found, gold = (parts[..., at] for at in range(4))
-    precision = np.divide(right, given, out=np.zeros(right.shape), where=given > 0)
-    recall = np.divide(found, gold, out=np.zeros(right.shape), where=gold > 0)
-    both = precision + recall
-    return precision, recall, np.divide(2 * precision * recall, both, out=np.zeros(right.shape), where=both > 0)
+        groups = [line for at, line in enumerate(lines) if at >= len(self.types) and given[at] + support[at]]
+        return types, groups, {name: scores.interval(values) for name, values in drawn.items()}
 
 
 def known_spans(train_rows: Rows, rows: Rows, labels: Sequence[str]) -> dict[str, float]:
