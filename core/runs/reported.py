@@ -52,11 +52,9 @@ def reported(runs: RunDesk, home: Home, run_id: str) -> dict[str, Any]:
     name = str((record.progress.get("best") or {}).get("metric") or "")
     series = runs.series(record.id, names=[name]).series.get(name) if name else None
     looked = sentences_of_test(home.run(record.id))
-    pointed: list[dict[str, Any]] = [
-        {"name": task or record.name, "sentences": found} for task, found in looked.items()
-    ]
+    pointed = [{"name": task or record.name, "sentences": told} for task, told in looked.items()]
     return {
         "run": record, "results": results, "plan": plan_to_yaml(runs.config(record.id)),
-        "curve": series and {"name": name, "steps": series["steps"], "values": series["values"]},
+        "curve": {"name": name, "steps": series["steps"], "values": series["values"]} if series else None,
         "pointed": pointed,
     }  # fmt: skip
