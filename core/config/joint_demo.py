@@ -19,7 +19,8 @@ __all__ = ["ReadyJoint", "example", "joint_plans", "names_and_questions", "ready
 #: Rows of each task, so that a plan ends within minutes.
 _ROWS = {"train_rows": 1000, "gate_rows": 200, "test_rows": 400, "drop_duplicates": True}
 _QUESTIONS = {
-    "name": "questions", "task": {"kind": "question_answering"}, "data": {"source": "tweet-questions", **_ROWS},
+    "name": "questions", "task": {"kind": "question_answering", "no_answer": True},
+    "data": {"source": "tweet-questions", **_ROWS},
     "max_length": 160, "head_lr": 1e-3,
 }  # fmt: skip
 _NAMES = {"name": "names", "task": {"kind": "tagging"}, "data": {"source": "tweets", **_ROWS}}
