@@ -31,7 +31,7 @@ OTHER: dict[str, Any] = {
         "source": "zh-news", "subset": "s", "revision": "r", "split": "test", "encoding": "gb18030",
         "columns": {"text": "a", "text_pair": "b", "label": "c", "tokens": "d", "tags": "e",
                     "question": "f", "context": "g", "answers": "h", "start": "i",
-                    "heads": "j", "relations": "k"}, "language": "zh",
+                    "heads": "j", "relations": "k", "spans": "l"}, "language": "zh",
         "unit": "character", "lowercase": False, "max_sentences": 77, "min_count": 4, "max_words": 99,
         "parts_of_speech": ["NOUN"], "stop_words": False, "seed": 3,
     },
