@@ -59,7 +59,7 @@ def written(blocks: Sequence[Block], html: Path | None, markdown: Path | None) -
     StorageError
         If one cannot be written.
     """
-    from core.render.comparison_page import html_report, markdown_report
+    from core.render.report_page import html_report, markdown_report
 
     found = []
     for path, text in ((html, html_report), (markdown, markdown_report)):

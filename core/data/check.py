@@ -66,7 +66,7 @@ def check(
         found = assign(data, task, cache)
     except UnusableData as error:
         report = DataReport(task.kind, max_length)
-        report.add("error", "unusable", error.what, error.where or "", _advice(error))
+        report.refuse("unusable", error)
         return report
     report = describe(found, data, task, max_length)
     _tell_texts(report, _learnt(found), task, model_folder)
@@ -79,12 +79,6 @@ def _learnt(found: Assignment) -> pa.Table:
 
     sets = [table.arrow() for table, _ in found.parts("train")]
     return sets[0] if len(sets) == 1 else pa.concat_tables(sets)
-
-
-def _advice(error: UnusableData) -> str:
-    return " ".join(
-        part for part in (f"Expected: {error.expected}." if error.expected else "", error.advice or "") if part
-    )
 
 
 def _tell_texts(report: DataReport, arrow: pa.Table, task: TaskConfig, model_folder: Path | None) -> None:

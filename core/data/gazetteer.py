@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import TaskConfig
 from core.config.pointer import LONGEST_ENTRY, MOST_ENTRIES
+from core.data.fetch import sha256_of
 from core.data.readers.base import RawRow, shown
 from core.data.readers.jsonl import open_jsonl
 from core.data.readers.tables import open_table
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.data.assignment import Assignment
     from core.data.report import DataReport
 
-__all__ = ["Gazetteer", "file_digest", "gazetteer_of", "tell_dictionary"]
+__all__ = ["Gazetteer", "gazetteer_of", "tell_dictionary"]
 
 _COLUMNS = ("entry", "type")
 _NAMED = 5
@@ -97,13 +97,7 @@ def gazetteer_of(task: TaskConfig) -> Gazetteer | None:
         else:
             entries.append(pair)
             places.append(f"line {row.line}")
-    return _checked(Gazetteer(entries, places, name, file_digest(path)), wrong)
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return _checked(Gazetteer(entries, places, name, sha256_of(path)), wrong)
 
 
 def _form(path: Path, head: str) -> str:
@@ -174,7 +168,7 @@ def tell_dictionary(report: DataReport, found: Assignment, task: TaskConfig) -> 
             task = task.model_copy(update={"pointer": pointer})
         dictionary = dictionary_of(task, types)
     except DataError as error:
-        report.add("error", "dictionary", error.what, error.where or "", _advice(error))
+        report.refuse("dictionary", error)
         return
     assert dictionary is not None
     listed = task.pointer.entries or []
@@ -222,9 +216,3 @@ def _covered(found: Assignment, find: Any) -> tuple[int, int]:
                     entities += 1
                     covered += find(tokens[first : last + 1], kind) is not None
     return entities, covered
-
-
-def _advice(error: DataError) -> str:
-    return " ".join(
-        part for part in (f"Expected: {error.expected}." if error.expected else "", error.advice or "") if part
-    )

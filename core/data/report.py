@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from core.errors import BertloomError
+
 __all__ = ["DataReport", "Finding", "histogram"]
 
 Level = Literal["error", "warning", "note"]
@@ -89,6 +91,11 @@ class DataReport:
     def add(self, level: Level, code: str, message: str, where: str = "", advice: str = "") -> None:
         """Add a finding."""
         self.findings.append(Finding(level, code, message, where, advice))
+
+    def refuse(self, code: str, error: BertloomError) -> None:
+        """Add what an error says, as an error."""
+        expected = f"Expected: {error.expected}." if error.expected else ""
+        self.add("error", code, error.what, error.where or "", " ".join(filter(None, (expected, error.advice))))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the whole report with ``ok`` and ``rows`` {"read", "kept", "dropped"} in front."""

@@ -11,7 +11,7 @@ from core.render.conflict_report import conflict_blocks
 from core.render.pointer_report import pointer_blocks
 from core.render.report_block import Block, percent, points
 
-__all__ = ["Block", "answer_words", "blocks", "percent", "points"]
+__all__ = ["answer_words", "blocks"]
 
 
 def _bounds(bounds: Sequence[float] | None) -> str:

@@ -8,8 +8,8 @@ from functools import partial
 import streamlit as st
 
 from core.api import Studio
-from core.render.comparison_page import html_report, markdown_report
 from core.render.report_block import Block
+from core.render.report_page import html_report, markdown_report
 from core.render.run_report import run_blocks
 from core.runs.records import RunRecord
 from core.runs.reported import reported

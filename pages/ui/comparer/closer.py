@@ -12,8 +12,9 @@ import streamlit as st
 from core.api import Studio
 from core.config.comparison_file import comparison_yaml
 from core.errors import BertloomError
-from core.render.comparison_page import html_report, markdown_report
-from core.render.comparison_report import Block, answer_words, blocks
+from core.render.comparison_report import answer_words, blocks
+from core.render.report_block import Block
+from core.render.report_page import html_report, markdown_report
 from pages.ui import studio as desk
 from pages.ui.comparer.asking import asking
 from pages.ui.components import error_box, notice, run_url

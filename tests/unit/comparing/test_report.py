@@ -13,9 +13,10 @@ from core.api import Studio
 from core.cli.app import app
 from core.config import Comparison, load_config
 from core.errors import ConfigError
-from core.render.comparison_page import html_report, markdown_report
-from core.render.comparison_report import Block, answer_words
+from core.render.comparison_report import answer_words
 from core.render.comparison_svg import band_of
+from core.render.report_block import Block
+from core.render.report_page import html_report, markdown_report
 from core.settings import Home
 from core.studies.comparing import desk
 from tests.unit.comparing.made import Trainer, comparison, execute, learns

@@ -25,7 +25,7 @@ GLOBAL = TaskConfig.model_validate(
 )
 LINEAR = TaskConfig(kind="tagging", gold="spans")
 OUTER = TaskConfig(kind="tagging", gold="spans", nested="outermost")
-WORDS = "the bank of london works".split()  # noqa: SIM905
+WORDS = ["the", "bank", "of", "london", "works"]
 NESTED = [(1, 3, "ORG"), (3, 3, "LOC")]
 
 

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from core.config.joint import JointPlan
-from core.data.parts import Parts
 from core.errors import ConfigError
 from core.training import MemoryContext, Outcome, Request
 from core.training import train as train_alone
@@ -30,17 +29,7 @@ from tests.unit.joint.test_joint_run import curves, gradients, last, opened, res
 Joint = Callable[..., JointPlan]
 Make = Callable[..., MemoryContext]
 POINTER = {"task": {"kind": "tagging", "stride": 4, "head": "pointer"}}
-
-
-@pytest.fixture(autouse=True)
-def parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have parts of speech without a tagger: these tests are not about it."""
-
-    def found(rows: Any, *_: Any, **__: Any) -> Parts:
-        codes = [len(one) % 3 for words in rows[:]["tokens"] for one in words]
-        return Parts(np.asarray(codes, dtype=np.int8), "gold", "their length")
-
-    monkeypatch.setattr("core.training.distil.gaps.parts_of", found)
+pytestmark = pytest.mark.usefixtures("parts_by_length")
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from core.render.comparison_page import html_report, markdown_report
 from core.render.pointer_report import pointer_blocks
 from core.render.pointer_svg import MOST, columns_shown, pointer_svg
+from core.render.report_page import html_report, markdown_report
 from core.runs.pointing import pointer_looks, sentences_of_test
 from core.training.diary import Diary
 from core.training.pointing import FILE

@@ -14,7 +14,6 @@ import torch
 from scipy.special import expit, log_softmax, softmax
 
 from core.config import Plan
-from core.data.parts import Parts
 from core.errors import ConfigError
 from core.models.folders import load_finished
 from core.models.trained import task_difference
@@ -45,18 +44,8 @@ TASKS: dict[str, dict[str, Any]] = {
     "arcs": {"kind": "dependency", "stride": 4, "tree": False, "relations": False, "pointer": {"size": 16, "reach": 4}},
 }  # fmt: skip
 CASES = pytest.mark.parametrize("case", list(TASKS))
+pytestmark = pytest.mark.usefixtures("parts_by_length")
 METRICS = {"pointers": "strict_f1", "stretches": "strict_f1", "trees": "las", "arcs": "pointer_accuracy"}
-
-
-@pytest.fixture(autouse=True)
-def parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have parts of speech without a tagger: these tests are not about it."""
-
-    def found(rows: Any, *_: Any, **__: Any) -> Parts:
-        codes = [len(one) % 3 for words in rows[:]["tokens"] for one in words]
-        return Parts(np.asarray(codes, dtype=np.int8), "gold", "their length")
-
-    monkeypatch.setattr("core.training.distil.gaps.parts_of", found)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The report of a comparison as one stand-alone HTML page, or as Markdown: nothing in it leads anywhere else."""
+"""A report as one stand-alone HTML page, or as Markdown: nothing in it leads anywhere else."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import html
 import re
 from collections.abc import Sequence
 
-from core.render.comparison_report import Block
 from core.render.graph_page import DARK, LIGHT
 from core.render.look import Look
+from core.render.report_block import Block
 
 __all__ = ["html_report", "markdown_report"]
 
@@ -26,7 +26,7 @@ def html_report(blocks: Sequence[Block]) -> str:
     blocks
         The report.
     """
-    title = next((one.text for one in blocks if one.kind == "title"), "Comparison")
+    title = next((one.text for one in blocks if one.kind == "title"), "Report")
     body = "\n".join(_html(one) for one in blocks)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>\n'
