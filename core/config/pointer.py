@@ -72,8 +72,10 @@ class PointerConfig(Config):
     def _listed(self) -> PointerConfig:
         given = [name for name in ("gazetteer", "entries") if getattr(self, name) is not None]
         if self.dictionary == "gazetteer" and len(given) != 1:
-            what = "gazetteer (a file) or entries" if not given else "one of gazetteer and entries, not both"
-            raise ValueError(f"task.pointer.dictionary gazetteer needs {what}")
+            both = ", not both" if given else ""
+            raise ValueError(
+                f"a gazetteer needs a file (task.pointer.gazetteer) or entries in the plan (task.pointer.entries){both}"
+            )
         if self.gazetteer is not None and self.dictionary != "gazetteer":
             raise ValueError("task.pointer.gazetteer needs task.pointer.dictionary gazetteer")
         if self.entries is not None and self.dictionary == "none":

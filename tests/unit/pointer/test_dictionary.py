@@ -170,7 +170,7 @@ def test_names_of_types() -> None:
 @pytest.mark.parametrize(
     ("task", "said"),
     [
-        ({"kind": "tagging", "pointer": {"dictionary": "gazetteer"}}, "needs gazetteer"),
+        ({"kind": "tagging", "pointer": {"dictionary": "gazetteer"}}, "a gazetteer needs a file"),
         ({"kind": "tagging", "pointer": {"gazetteer": "a.csv"}}, "needs task.pointer.dictionary gazetteer"),
         ({"kind": "tagging", "pointer": {"kind": "global", "dictionary": "labels"}}, "point to nothing"),
         ({"kind": "question_answering", "pointer": {"dictionary": "labels"}}, "is for tagging"),
