@@ -81,7 +81,8 @@ def test_make_bench_measures_distillation_too() -> None:
 
 
 def test_answers_on_the_disk_stay_there(tmp_path: Path) -> None:
-    found = {kept: memory(tmp_path / str(kept), 20_000, kept=kept) for kept in (True, False)}
-    assert found[True]["file_mb"] == pytest.approx(20_000 * 512 * 2 / 1e6)
+    # More than the 32 MiB up to which the allocator may serve an array from memory that the process has kept.
+    found = {kept: memory(tmp_path / str(kept), 40_000, kept=kept) for kept in (True, False)}
+    assert found[True]["file_mb"] == pytest.approx(40_000 * 512 * 2 / 1e6)
     assert found[True]["own_mb"] < found[False]["own_mb"] / 2
     assert np.isfinite(found[True]["peak_mb"])
