@@ -53,17 +53,19 @@ def wait_for(page: Page, condition: Callable[[], bool], seconds: float = 60) -> 
         page.wait_for_timeout(150)
 
 
-def zoom(page: Page) -> list[float]:
-    """Draw a box in the loss plot with the mouse and return the range that is shown then."""
-    first, last = page.evaluate(RANGE)
+def zoom(page: Page, linger: Callable[[], None] | None = None) -> list[float]:
+    """Draw a box in the loss plot with the mouse, `linger` before it is let go, and return what is shown then."""
     box = page.locator(f"{LOSS} .nsewdrag").first.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
     page.mouse.down()
+    first, last = page.evaluate(RANGE)  # from here on it stands still
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.7, steps=8)
+    if linger is not None:
+        linger()
     page.mouse.up()
 
-    def narrow() -> bool:  # points that come in meanwhile widen what is shown
+    def narrow() -> bool:
         left, right = page.evaluate(RANGE)
         return right - left < 0.6 * (last - first)
 
@@ -124,6 +126,30 @@ def test_zoom_and_legend_survive_updates_and_reruns(
         wait_for(second_tab, lambda: second_tab.evaluate(LAST) > end)
     page.locator(".bl-reset").click()
     wait_for(page, lambda: page.evaluate(RANGE)[1] >= page.evaluate(LAST))
+
+
+def test_a_box_takes_the_stretch_it_was_drawn_over(
+    page: Page, shared_server: Server, fake_runs: Callable[..., FakeRun]
+) -> None:
+    """A run of twenty steps gets a hundred times as long while the box is drawn."""
+    run = fake_runs(total=6000)
+    run.advance(20)
+    open_run(page, shared_server, run)
+    shown = page.evaluate(RANGE)
+
+    def longer() -> None:
+        run.advance(2000)
+        expect(page.locator(".st-key-run_cards")).to_contain_text("step 2,020 of 6,000")
+        page.wait_for_timeout(1000)  # the curves ask as often
+        assert page.evaluate(RANGE) == shown
+
+    left, right = zoom(page, longer)
+    width = shown[1] - shown[0]
+    assert left == pytest.approx(shown[0] + 0.3 * width, abs=0.02 * width)
+    assert right == pytest.approx(shown[0] + 0.6 * width, abs=0.02 * width)
+    # What came meanwhile is drawn now.
+    wait_for(page, lambda: page.evaluate(LAST) > 1900)
+    assert page.evaluate(RANGE) == [left, right]
 
 
 def test_the_theme_is_followed_with_the_zoom_kept(

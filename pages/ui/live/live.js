@@ -51,6 +51,26 @@ export class LivePlot {
     this.resize = new ResizeObserver(() => this.fit());
     this.resize.observe(this.view.root);
     this.watch = setInterval(() => this.checkLook(), 500);
+    this.holdWhileDragged();
+  }
+
+  /** While a box is drawn with the mouse nothing is drawn anew: an axis that moved below it would show another stretch. */
+  holdWhileDragged() {
+    this.ends = new AbortController();
+    const { signal } = this.ends;
+    const release = () => {
+      if (!this.held) return;
+      const { whole } = this.held;
+      this.held = null;
+      // Plotly's own answer to the mouse comes first.
+      setTimeout(() => this.alive() && whole !== undefined && this.draw(whole), 50);
+    };
+    this.view.root.addEventListener("pointerdown", (event) => {
+      if (event.target.closest(".draglayer")) this.held = {};
+    }, { capture: true, signal });
+    for (const kind of ["pointerup", "pointercancel"]) window.addEventListener(kind, release, { capture: true, signal });
+    // A button that was let go outside the window is told by the next move.
+    window.addEventListener("pointermove", (event) => event.buttons || release(), { capture: true, signal });
   }
 
   update(data, renew) {
@@ -138,6 +158,10 @@ export class LivePlot {
   /** Draw all panels; `whole` builds them anew, otherwise only what came after the drawn points is added. */
   draw(whole) {
     if (!this.plotly || !this.look) return;
+    if (this.held) {
+      this.held.whole = this.held.whole || whole;
+      return;
+    }
     if (this.options.x === "time") {
       const unit = this.pickTimeUnit();
       whole ||= unit !== this.options.timeUnit;
@@ -221,6 +245,7 @@ export class LivePlot {
   close() {
     this.closed = true;
     clearInterval(this.watch);
+    this.ends.abort();
     this.resize.disconnect();
     this.feed.close();
     if (this.plotly) for (const id of this.drawn.keys()) this.plotly.purge(this.view.plot(id));
