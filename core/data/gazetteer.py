@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from core.data.assignment import Assignment
     from core.data.report import DataReport
 
-__all__ = ["Gazetteer", "gazetteer_of", "tell_dictionary"]
+__all__ = ["Gazetteer", "gazetteer_facts", "gazetteer_of", "tell_dictionary"]
 
 _COLUMNS = ("entry", "type")
 _NAMED = 5
+_FIRST = 50
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,28 @@ def _checked(found: Gazetteer, wrong: list[str]) -> Gazetteer:
 
 def _listed(places: Sequence[str]) -> str:
     return "; ".join(places[:_NAMED]) + (f"; and {len(places) - _NAMED} more" if len(places) > _NAMED else "")
+
+
+def gazetteer_facts(task: TaskConfig) -> dict[str, Any]:
+    """Read the gazetteer that a task names, for a look at it.
+
+    Returns
+    -------
+    dict
+        ``source`` (name of the file), ``entries`` (how many), ``types`` {type: entries, most first} and ``first`` (up
+        to 50 pairs of entry and type). Zero entries where the task names none.
+
+    Raises
+    ------
+    DataError
+        As :func:`gazetteer_of`.
+    """
+    found = gazetteer_of(task) or Gazetteer()
+    types = Counter(kind for _, kind in found.entries)
+    return {
+        "source": found.source, "entries": len(found.entries), "types": dict(types.most_common()),
+        "first": [list(pair) for pair in found.entries[:_FIRST]],
+    }  # fmt: skip
 
 
 def tell_dictionary(report: DataReport, found: Assignment, task: TaskConfig) -> None:

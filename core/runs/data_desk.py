@@ -56,6 +56,23 @@ class DataDesk:
         hub = data_uses_hub(data) or model.source.startswith("hub:")
         return dict(self._helper.call("check", arguments, timeout=900, hub=hub, remember=stamp(data, task)))
 
+    def gazetteer(self, task: TaskConfig) -> dict[str, Any]:
+        """Return what stands in the gazetteer that a task names (helper process, remembered).
+
+        Returns
+        -------
+        dict
+            ``source``, ``entries`` (how many), ``types`` {type: entries}, ``first`` (pairs of entry and type).
+
+        Raises
+        ------
+        DataError
+            If its file cannot be read, or rows of it cannot be used.
+        """
+        task = absolute_task(task)
+        arguments = {"task": task.model_dump(mode="json")}
+        return dict(self._helper.call("gazetteer", arguments, timeout=60, remember=stamp(None, task)))
+
     def save_upload(self, name: str, content: bytes) -> Path:
         """Keep an uploaded file in the home folder and return its path.
 

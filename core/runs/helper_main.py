@@ -99,6 +99,12 @@ def _preview(home: Home, data: dict[str, Any], task: dict[str, Any], rows: int) 
     return preview(DataConfig.model_validate(data), TaskConfig.model_validate(task), rows)
 
 
+def _gazetteer(home: Home, task: dict[str, Any]) -> Any:
+    from core.data.gazetteer import gazetteer_facts
+
+    return gazetteer_facts(TaskConfig.model_validate(task))
+
+
 def _check(home: Home, data: dict[str, Any], task: dict[str, Any], model: dict[str, Any]) -> Any:
     from core.data import check
     from core.models import resolve
@@ -215,6 +221,7 @@ REQUESTS: dict[str, Callable[..., Any]] = {
     "check_joint": _check_joint,
     "parameters": _parameters,
     "preview": _preview,
+    "gazetteer": _gazetteer,
     "check": _check,
     "export": _export,
     "bench": _bench,

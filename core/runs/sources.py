@@ -154,10 +154,11 @@ def _part_of(source: str, home: Home | None, task: str) -> str:
     return str(parts[0].absolute()) if parts else source
 
 
-def stamp(data: DataConfig, task: TaskConfig | None = None) -> tuple[Any, ...]:
+def stamp(data: DataConfig | None, task: TaskConfig | None = None) -> tuple[Any, ...]:
     """Return what changes when one of the named files (or the task's gazetteer) changes: size and time of change."""
     found: list[Any] = []
-    for source in (*(getattr(data, field) for field in _FIELDS), None if task is None else task.pointer.gazetteer):
+    sources = [] if data is None else [getattr(data, field) for field in _FIELDS]
+    for source in (*sources, None if task is None else task.pointer.gazetteer):
         if source:
             try:
                 state = Path(source).stat()

@@ -60,7 +60,7 @@ def data_part(draft: Draft, studio: Studio) -> None:
         kind = _source(draft, studio, studio.data.samples())
     field(draft, "task.kind", on_change=suit_kind)
     with st.container():
-        task_fields(draft)
+        task_fields(draft, studio)
     with st.container():
         _preview(draft, studio, kind)
     fields(draft, SECTIONS["rows"][0])

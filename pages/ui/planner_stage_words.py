@@ -93,6 +93,8 @@ def settings_of(state: Mapping[str, Any]) -> dict[str, bool]:
         "multi_label": bool(state.get("task.multi_label")), "tree": bool(state.get("task.tree", True)),
         "relations": bool(state.get("task.relations", True)), "pointer": state.get("task.head") == "pointer",
         "stretches": state.get("task.pointer.kind") == "global", "spans": state.get("task.gold") == "spans",
+        "dictionary": (state.get("task.pointer.dictionary") or "none") != "none",
+        "sentence": bool(state.get("task.pointer.sentence_weight")),
     }  # fmt: skip
 
 
@@ -105,6 +107,8 @@ def metrics_of(
     pointer: bool = False,
     stretches: bool = False,
     spans: bool = False,
+    dictionary: bool = False,
+    sentence: bool = False,
 ) -> list[str]:
     """Return the names of a task's metrics on the gate rows, its own first, the loss last."""
     from core.config import TaskConfig
@@ -112,6 +116,10 @@ def metrics_of(
 
     several = multi_label and kind == "classification"
     head = "pointer" if pointer and kind in ("tagging", "question_answering") else "linear"
+    pointers: dict[str, Any] = {"kind": "global"} if stretches else {"kind": "words"}
+    if head == "pointer" and kind == "tagging" and not stretches:
+        # Which entries there are does not matter here: those of the labels stand for any.
+        pointers |= {"dictionary": "labels" if dictionary else "none", "sentence_weight": float(sentence)}
     config = TaskConfig.model_validate(
         {
             "kind": kind,
@@ -120,7 +128,7 @@ def metrics_of(
             "relations": relations,
             "head": head,
             "gold": "spans" if spans and kind == "tagging" else "tags",
-            "pointer": {"kind": "global" if stretches else "words"},
+            "pointer": pointers,
         }
     )
     task = task_for(config, example_labels(kind, relations=relations))

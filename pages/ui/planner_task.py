@@ -8,12 +8,13 @@ from typing import Any
 
 import streamlit as st
 
-from core.config.pointer import MOST_ENTRIES
+from core.api import Studio
 from core.data.readers.squad import looks_like_squad
 from core.data.span_rows import expected
 from pages.ui.format import plain
 from pages.ui.forms_relevant import relevant
 from pages.ui.planner_draft import Draft, put
+from pages.ui.planner_gazetteer import gazetteer_part
 from pages.ui.planner_widgets import field
 
 __all__ = ["column_names", "fits_kind", "forget_columns", "kind_of_file", "suit_kind", "suit_task", "task_fields"]
@@ -39,7 +40,7 @@ _POINTS = {
 _HEAD = 4096
 
 
-def task_fields(draft: Draft) -> None:
+def task_fields(draft: Draft, studio: Studio) -> None:
     """Draw the settings that stand below the kind of task."""
     kind = draft.state.get("task.kind")
     if kind == "classification":
@@ -62,7 +63,7 @@ def task_fields(draft: Draft) -> None:
         _gold(draft)
     with st.container():
         if kind in ("tagging", "question_answering"):
-            _head(draft)
+            _head(draft, studio)
 
 
 def _gold(draft: Draft) -> None:
@@ -78,7 +79,7 @@ def _gold(draft: Draft) -> None:
             field(draft, "task.nested")
 
 
-def _head(draft: Draft) -> None:
+def _head(draft: Draft, studio: Studio) -> None:
     """Draw the choice of the head."""
     field(draft, "task.head")
     with st.container():
@@ -91,7 +92,7 @@ def _head(draft: Draft) -> None:
             _parts(draft)
         if tags and relevant("task.pointer.dictionary", draft.state):
             with st.container():
-                _dictionary(draft)
+                _dictionary(draft, studio)
         what = _POINTS[str(draft.state.get("task.kind"))]
         if tags and draft.state.get("task.pointer.kind") == "global":
             what = "Every stretch of words has a score for each type, and is an entity where it is above zero"
@@ -101,19 +102,13 @@ def _head(draft: Draft) -> None:
         )
 
 
-def _dictionary(draft: Draft) -> None:
+def _dictionary(draft: Draft, studio: Studio) -> None:
     """Draw what the first words of entities point to."""
     field(draft, "task.pointer.dictionary", on_change=_suit_dictionary)
     with st.container():
         chosen = draft.state.get("task.pointer.dictionary")
         if chosen == "gazetteer":
-            if draft.state.get("task.pointer.entries") is None:
-                field(draft, "task.pointer.gazetteer")
-            st.caption(
-                f"A file with the columns entry and type, {MOST_ENTRIES} rows at most: the encoder reads each in every "
-                "step. The first word of an entity points to its entry; to itself where there is none. The model keeps "
-                "the entries."
-            )
+            gazetteer_part(draft, studio)
         elif chosen == "labels":
             st.caption(
                 "The first word of an entity points to the name of its type, read by the same encoder: the label in "

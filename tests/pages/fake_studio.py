@@ -222,6 +222,12 @@ class _Data:
             "mapping": {name: name for name in columns},
         }  # fmt: skip
 
+    def gazetteer(self, task: Any) -> dict[str, Any]:
+        self._studio.slow("gazetteer")
+        from core.data.gazetteer import gazetteer_facts
+
+        return gazetteer_facts(task)
+
     def check(self, data: Any, task: Any, model: Any) -> dict[str, Any]:
         self._studio.slow("check")
         return REPORT

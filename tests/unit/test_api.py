@@ -243,6 +243,24 @@ def test_the_samples_and_a_preview_error_come_through(studio: Studio, tmp_path: 
     assert "empty.csv" in caught.value.message()
 
 
+def test_what_stands_in_a_gazetteer_is_read_again_when_it_changes(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the helper process works elsewhere: the name is made absolute before it is asked
+    file = tmp_path / "known.csv"
+    pointer = {"dictionary": "gazetteer", "gazetteer": "known.csv"}
+    task = TaskConfig.model_validate({"kind": "tagging", "head": "pointer", "pointer": pointer})
+    file.write_text("entry,type\nRome,place\nAnna,person\nPaul  K,person\n")
+    assert studio.data.gazetteer(task) == {
+        "source": "known.csv", "entries": 3, "types": {"person": 2, "place": 1},
+        "first": [["Rome", "place"], ["Anna", "person"], ["Paul K", "person"]],
+    }  # fmt: skip
+    file.write_text("entry,type\n,place\n")
+    with pytest.raises(BertloomError, match="1 entry of the gazetteer cannot be used"):
+        studio.data.gazetteer(task)
+    assert studio.data.gazetteer(TaskConfig())["entries"] == 0
+
+
 def test_a_home_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):

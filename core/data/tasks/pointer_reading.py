@@ -228,7 +228,9 @@ def _log_shares(values: np.ndarray) -> np.ndarray:
 
 
 def pointer_counts(answers: PointerAnswers, gold: np.ndarray) -> np.ndarray:
-    """Return counts of each row: right pointers, words, right empty slots, predicted ones, gold ones.
+    """Return counts of each row: right pointers, words; of empty slots and then of entries right, predicted, gold.
+
+    Entries are those of a dictionary: right is a word that points to the very entry that its gold points to.
 
     Parameters
     ----------
@@ -240,12 +242,14 @@ def pointer_counts(answers: PointerAnswers, gold: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        Shape (rows, 5).
+        Shape (rows, 8).
     """
     targets, _ = answers.gold(gold)
+    right = answers.targets == targets
     none, wanted = answers.targets == NOWHERE, targets == NOWHERE
-    each = np.stack([answers.targets == targets, np.ones_like(none), none & wanted, none, wanted], axis=1)
-    padded = np.concatenate([each.astype(np.int64), np.zeros((1, 5), dtype=np.int64)])
+    entry, named = answers.targets <= ENTRY, targets <= ENTRY
+    each = np.stack([right, np.ones_like(right), none & wanted, none, wanted, right & named, entry, named], axis=1)
+    padded = np.concatenate([each.astype(np.int64), np.zeros((1, each.shape[1]), dtype=np.int64)])
     sums: np.ndarray = np.add.reduceat(padded, answers.bounds[:-1], axis=0)
     sums[np.diff(answers.bounds) == 0] = 0
     return sums

@@ -64,6 +64,8 @@ class PointerTagging(Tagging):
         self.dictionary = dictionary_of(config, self.types)
         self._entries = 0 if self.dictionary is None else len(self.dictionary)
         self._sentences = len(self.types) if config.pointer.sentence_weight else 0
+        if self._entries:
+            self.metric_names = (*self.metric_names[:-1], "entry_precision", "entry_recall", "loss")
         if self._sentences:
             self.metric_names = (*self.metric_names[:-1], "sentence_accuracy", "frame_accuracy", "loss")
 
@@ -254,14 +256,15 @@ class PointerTagging(Tagging):
     def _more(self, answers: Answers, gold: list[np.ndarray], *, details: bool) -> tuple[dict[str, float], Any]:
         assert isinstance(answers, PointerAnswers)
         counts = pointer_counts(answers, np.concatenate(gold))
-        metrics = {name: float(values[0]) for name, values in _rates(counts.sum(axis=0)[None]).items()}
+        rates = _entry_rates if self._entries else _rates
+        metrics = {name: float(values[0]) for name, values in rates(counts.sum(axis=0)[None]).items()}
         told = np.zeros((0, 3), dtype=np.int64)
         if self._sentences:
             told = sentence_counts(answers, np.concatenate(gold))
             metrics |= {name: float(values[0]) for name, values in _sentences(told.sum(axis=0)[None]).items()}
         if not details:
             return metrics, {}
-        drawn = scores.bootstrap_counts(*np.unique(counts, axis=0, return_counts=True), _rates)
+        drawn = scores.bootstrap_counts(*np.unique(counts, axis=0, return_counts=True), rates)
         if self._sentences:
             drawn |= scores.bootstrap_counts(*np.unique(told, axis=0, return_counts=True), _sentences)
         return metrics, {name: scores.interval(values) for name, values in drawn.items()}
@@ -284,10 +287,16 @@ class PointerTagging(Tagging):
 
 
 def _rates(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Return scores of counts as :func:`~.pointer_reading.pointer_counts` gives them, summed; shape (resamples, 5)."""
-    right, words, hits, predicted, gold = sums.T
+    """Return scores of counts as :func:`~.pointer_reading.pointer_counts` gives them, summed; shape (resamples, 8)."""
+    right, words, hits, predicted, gold = sums.T[:5]
     precision, recall, _ = scores.f1_parts(hits, predicted, gold)
     return {"pointer_accuracy": right / np.maximum(words, 1), "null_precision": precision, "null_recall": recall}
+
+
+def _entry_rates(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the same, and how well entries of the dictionary are pointed to."""
+    precision, recall, _ = scores.f1_parts(*sums.T[5:])
+    return {**_rates(sums), "entry_precision": precision, "entry_recall": recall}
 
 
 def _sentences(sums: np.ndarray) -> dict[str, np.ndarray]:

@@ -138,6 +138,29 @@ def test_an_entry_says_the_type_whatever_the_type_head_says() -> None:
     assert answer.pointers == [{"entry": "per", "type": "PER", "number": 1}, 1]
 
 
+def test_pointing_to_entries_has_scores_of_its_own() -> None:
+    task = tagger("gazetteer")
+    tokens = ["Paris", "likes", "new", "york", "and", "Paris", "anna"]
+    tags = ["B-PER", "O", "B-LOC", "I-LOC", "O", "B-LOC", "B-PER"]
+    ids = np.array([LABELS.index(tag) for tag in tags])
+    every = np.arange(7, dtype=np.int32)
+    encoded = Encoded([], [9], [0])
+    window = WordWindow([0] * 9, every + 1, every, np.ones(7, dtype=bool), ids, tokens=tokens)
+    encoded.features.append(task._feature(window, encoded))
+    # Right; the slot instead of an entry; an entry of the dictionary where there is no entity; itself, as nobody lists
+    # anna. The second Paris points to the entry of the other type.
+    columns = [1 + 7 + 2, 0, 0, 3, 1 + 7 + 0, 1 + 7 + 2, 7]
+    logits = np.zeros((7, 1 + 7 + 3 + 2))
+    logits[np.arange(7), columns] = 50.0
+    rows = ListRows({"tokens": [tokens], "tags": [ids.tolist()]})
+    found = task.evaluate([logits], encoded, rows, details=True)
+    assert set(found.metrics) == set(task.metric_names)
+    wanted = {"entry_precision": 1 / 3, "entry_recall": 1 / 3, "pointer_accuracy": 4 / 7, "null_recall": 1 / 2}
+    assert {name: found.metrics[name] for name in wanted} == pytest.approx(wanted)
+    assert {"entry_precision", "entry_recall"} <= set(found.details["intervals"])
+    assert not {"entry_precision", "entry_recall"} & set(tagger("none").metric_names)
+
+
 def test_of_a_large_dictionary_the_entries_of_a_sentence_are_followed() -> None:
     listed = [*GAZETTEER, *((f"place {number}", "LOC") for number in range(30)), ("old york", "LOC")]
     task = tagger("gazetteer", entries=listed)
