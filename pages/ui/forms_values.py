@@ -12,8 +12,9 @@ from typing import Any, Literal
 import yaml
 
 from core.config.reference import Key, part_keys, plan_keys
+from pages.ui.forms_labels import LABELS
 from pages.ui.forms_stages import schema_path
-from pages.ui.forms_words import LABELS, PLACEHOLDERS, STEPS, WORDS
+from pages.ui.forms_words import PLACEHOLDERS, STEPS, WORDS
 
 __all__ = [
     "Control",

@@ -15,10 +15,11 @@ from core.config.distillation import (
 from core.config.reference import part_keys, plan_keys
 from pages.ui.forms import state_from_plan
 from pages.ui.forms_fields import SECTIONS, STAGE_FIELDS, STAGE_MORE, message_paths, shown_paths
+from pages.ui.forms_labels import LABELS
 from pages.ui.forms_relevant import relevant
 from pages.ui.forms_stages import dig, schema_path
 from pages.ui.forms_values import control, from_widget, to_widget
-from pages.ui.forms_words import LABELS, WORDS
+from pages.ui.forms_words import WORDS
 
 #: A plan with everything that a plan can have.
 FULL = Plan(

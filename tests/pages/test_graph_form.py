@@ -21,7 +21,8 @@ from pages.ui.graph.trained import TRAINED_FIELDS
 from pages.ui.graph.values import from_widget, to_widget
 from tests.pages.explorer import fill, open_tab, widget, words
 from tests.pages.fake_graphs import READY, FakeGraphs
-from tests.pages.fake_studio import BUNDLED, FakeStudio
+from tests.pages.fake_models import BUNDLED
+from tests.pages.fake_studio import FakeStudio
 
 #: Every key differs from the schema's default.
 OTHER: dict[str, Any] = {

@@ -25,7 +25,8 @@ from pages.ui.planner_shape_words import (
     suggested_name,
     wish_problem,
 )
-from tests.pages.fake_studio import BUNDLED, FakeStudio, pruning_report
+from tests.pages.fake_models import BUNDLED, pruning_report
+from tests.pages.fake_studio import FakeStudio
 from tests.pages.test_planner_page import shown_plan, wait_for_answers, words
 
 
