@@ -42,6 +42,11 @@ class LateMessages:
         else:
             self.socket.send(message)
 
+    def hold(self) -> None:
+        """Keep what the server says from now on, until :meth:`late`."""
+        assert self.socket is not None
+        self.delay = DELAY
+
     def late(self, seconds: float) -> None:
         """Let messages come late for a while, and in time again afterwards."""
         assert self.socket is not None

@@ -1,11 +1,15 @@
-"""The form of a comparison: strategies, tasks, seeds, budget and margin, the time it takes, and its start."""
+"""The form of a comparison: strategies, tasks, seeds, budget and margin, the time it takes, and its start.
+
+What comes and goes is drawn in a container that is always there: a browser builds fields anew when one more thing comes
+in above them, and what a person was typing is gone.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -20,6 +24,9 @@ from pages.ui.components import error_box, notice, run_url
 from pages.ui.format import count, duration, plain
 from pages.ui.leaving import go
 from pages.ui.planner_jobs import ask, peek
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 __all__ = ["JOB", "setup"]
 
@@ -43,10 +50,12 @@ def setup(studio: Studio) -> None:
             for one in tasks:  # one task may be judged on texts that another one trains on: those are dropped
                 one["data"]["drop_duplicates"] = True
         budget, numbers = _numbers()
+        with st.container():
+            model = _model()
         fields = {
             "name": " or ".join(strategies)[:120] or "comparison",
             "strategies": [one.model_dump(mode="json") for one in ready], "tasks": tasks, **numbers,
-            "budget": budget, "model": _model(),
+            "budget": budget, "model": model,
         }  # fmt: skip
         if len(strategies) < 2 or not tasks:
             st.info("Choose two strategies and a task at least.", icon=":material/info:")
@@ -73,8 +82,9 @@ def _tasks(studio: Studio) -> list[dict[str, Any]]:
     rows = row.number_input("Training rows", 20, 100_000, 1000, 100, key="comparer_rows", width=140,
                             help="Of each task, at most.")  # fmt: skip
     found = []
+    kinds = st.container()
     for source in chosen:
-        kind = samples[source]["tasks"][0] if source in samples else _kind(source, uploads[source])
+        kind = samples[source]["tasks"][0] if source in samples else _kind(kinds, source, uploads[source])
         settings = samples[source].get("settings") or {} if source in samples else {}
         name = source if source in samples else Path(uploads[source]).stem
         found.append(
@@ -89,8 +99,8 @@ def _tasks(studio: Studio) -> list[dict[str, Any]]:
     return found
 
 
-def _kind(source: str, name: str) -> str:
-    return st.selectbox(
+def _kind(place: DeltaGenerator, source: str, name: str) -> str:
+    return place.selectbox(
         f"What is learnt on {plain(name, 60)}", list(TASKS), format_func=lambda kind: TASKS[kind],
         key=f"comparer_kind_{source}", width=320,
     )  # fmt: skip
@@ -106,16 +116,18 @@ def _numbers() -> tuple[dict[str, Any], dict[str, Any]]:
         help="Equal steps favour nobody in time; equal examples favour nobody in data. They differ where strategies "
         "have other batches, or share steps between tasks.",
     ) or "steps"  # fmt: skip
+    amounts = row.container(width="content")
     if rule == "steps":
-        amount = row.number_input("Steps a task", 2, 100_000, 300, 50, key="comparer_steps", width=150)
+        amount = amounts.number_input("Steps a task", 2, 100_000, 300, 50, key="comparer_steps", width=150)
     else:
-        amount = row.number_input("Examples a task", 32, 10_000_000, 9600, 320, key="comparer_examples", width=170)
+        amount = amounts.number_input("Examples a task", 32, 10_000_000, 9600, 320, key="comparer_examples", width=170)
     margin = row.number_input(
         "Margin in points", 0.1, 50.0, 1.0, 0.5, key="comparer_margin", width=150,
         help="Differences of the score below it do not matter. Choose it before you look.",
     )  # fmt: skip
-    if seeds < 5:
-        st.caption(":material/info: With fewer than 5 seeds there is no verdict, only a first look.")
+    with st.container():
+        if seeds < 5:
+            st.caption(":material/info: With fewer than 5 seeds there is no verdict, only a first look.")
     return {"rule": rule, rule: int(amount)}, {"seeds": int(seeds), "margin": round(margin / 100, 6)}
 
 
