@@ -77,8 +77,9 @@ def setup(studio: Studio) -> Setup:
     seeds = row.number_input(
         "Seeds", 1, 30, 5, key="claims_seeds", width=110, help="Each arm is trained once a seed; 5 give a verdict."
     )
-    if seeds < 5:
-        st.caption(":material/info: With fewer than 5 seeds there is no verdict, only a first look.")
+    with st.container():
+        if seeds < 5:
+            st.caption(":material/info: With fewer than 5 seeds there is no verdict, only a first look.")
     base: dict[str, Any] = {"data": {"source": source, **_ROWS}}
     if source == _PLANNER:
         data = now.data.model_dump(mode="json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -79,10 +79,11 @@ def settings(studio: Studio, form: Form, *, source: str | None, text: str | None
             format_func=edge_name,
             help=" ".join(f"{look[1].capitalize()}: {look[3]}" for kind, look in EDGE_LOOKS.items() if kind != "gnn"),
         )  # fmt: skip
-    if reason and "dep" not in chosen and form.state["vectors.mode"] == "contexts":
-        st.caption(f":material/info: Dependencies are left out. {plain(reason, 300)}")
-    elif reason and form.state["settings.dep.source"] != "probe":
-        st.caption(f":orange[:material/warning:] Dependencies may be refused. {plain(reason, 300)}")
+    with st.container():  # the fields below keep their place whether or not something stands here
+        if reason and "dep" not in chosen and form.state["vectors.mode"] == "contexts":
+            st.caption(f":material/info: Dependencies are left out. {plain(reason, 300)}")
+        elif reason and form.state["settings.dep.source"] != "probe":
+            st.caption(f":orange[:material/warning:] Dependencies may be refused. {plain(reason, 300)}")
     facts = encoder_facts(encoders.get(form.state["model.source"]))
     with st.expander("More settings", icon=":material/tune:", key="graph_more"):
         _more(studio, form, list(chosen), facts)
@@ -142,18 +143,21 @@ def _more(studio: Studio, form: Form, chosen: list[str], facts: dict[str, list[s
     far = str(form.state["model.source"]).startswith("hub:")
     grid(form, (*_VECTORS, *(("model.revision",) if far else ())), options=options)
     for kind in _EDGES:
-        if kind not in chosen:
-            continue
-        st.markdown(f"**{edge_name(kind).capitalize()}**")
-        if kind == "dep":
-            _trees(studio, form)
-        grid(form, _EDGES[kind], options=options)
-        if kind == "attn":
-            st.caption(
-                "Every chosen layer from 1 on has attention edges of its own; the embeddings, layer 0, have none."
-            )
+        with st.container():
+            if kind in chosen:
+                _edge(studio, form, kind, options)
     st.markdown("**Run**")
     grid(form, _RUN)
+
+
+def _edge(studio: Studio, form: Form, kind: str, options: Mapping[str, Sequence[str]]) -> None:
+    """Draw the settings of one type of edges."""
+    st.markdown(f"**{edge_name(kind).capitalize()}**")
+    if kind == "dep":
+        _trees(studio, form)
+    grid(form, _EDGES[kind], options=options)
+    if kind == "attn":
+        st.caption("Every chosen layer from 1 on has attention edges of its own; the embeddings, layer 0, have none.")
 
 
 def _trees(studio: Studio, form: Form) -> None:

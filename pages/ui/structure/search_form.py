@@ -47,7 +47,8 @@ def start_form(studio: Studio, place: Place, *, parent: str, statistics: Mapping
     left, right = st.columns([3, 2], gap="large")
     with left, st.container(border=True, gap="small", key="search_form"):
         _main(studio, now)
-        _finetune(studio, now)
+        with st.container():
+            _finetune(studio, now)
         with st.expander("More settings", icon=":material/tune:", key="search_more", expanded=folded_problem(now)):
             for title, paths in MORE.items():
                 st.markdown(f"**{title}**")
