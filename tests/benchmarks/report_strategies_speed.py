@@ -76,7 +76,7 @@ def comparing(results: Path) -> str:
     return (
         f"{found['runs']} runs of {found['steps']} steps on {found['rows']:,} review snippets (everything trained, and "
         f"the head alone, {found['seeds']} seeds each): {seconds['compare']:.1f} s as a comparison, "
-        f"{seconds['apart']:.1f} s one by one with empty caches; ratio {found['ratio']:.2f} (median of "
-        f"{_rounds(found)}, {found['highest']:.2f} at most; promised ≤ {found['promised']}: "
+        f"{seconds['apart']:.1f} s one by one with empty caches, in turns; ratio {found['ratio']:.3f} (median of "
+        f"{_rounds(found)}, {found['highest']:.3f} at most; promised ≤ {found['promised']}: "
         f"{'held' if found['ratio'] <= found['promised'] else '**not held**'}).\n"
     )
