@@ -17,6 +17,8 @@ _M_MMAP_MAX = -4
 _NEVER = 2**31 - 1
 #: Objects that are not freed by a collection: so many only libraries have.
 _MANY = 100_000
+#: Whether this process is a worker's own: it was told to keep freed memory.
+_alone = False
 
 
 def keep_freed_memory() -> bool:
@@ -29,6 +31,8 @@ def keep_freed_memory() -> bool:
     bool
         Whether the allocator took it; False where the C library is another one.
     """
+    global _alone
+    _alone = True
     if not sys.platform.startswith("linux"):
         return False
     try:
@@ -42,10 +46,11 @@ def give_back_freed_memory() -> None:
     """Give what was freed back to the system, so that the next run's memory is its own.
 
     What is left then is mostly the libraries: looking through all of it takes a fifth of a second each time. Where it
-    is that much, the collector leaves it alone from now on.
+    is that much, the collector leaves it alone from now on, but only in a process that keeps freed memory: what lives
+    in a dashboard may die later, and would never be freed.
     """
     gc.collect()
-    if len(gc.get_objects()) > _MANY:
+    if _alone and len(gc.get_objects()) > _MANY:
         gc.freeze()
     if sys.platform.startswith("linux"):
         try:

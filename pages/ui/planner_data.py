@@ -10,9 +10,8 @@ import streamlit as st
 
 from core.api import Studio
 from core.data.samples import sample_names
-from core.errors import BertloomError
 from pages.ui.components import error_box, notice
-from pages.ui.format import bytes_text, count, plain
+from pages.ui.format import count, plain
 from pages.ui.forms import subset
 from pages.ui.forms_fields import SECTIONS
 from pages.ui.forms_values import words_for
@@ -28,6 +27,7 @@ from pages.ui.planner_task import (
     suit_task,
     task_fields,
 )
+from pages.ui.planner_upload import upload_part
 from pages.ui.planner_widgets import field, fields, folded, section
 
 __all__ = ["data_part", "data_section", "language_of", "preview_question", "source_kind"]
@@ -178,46 +178,14 @@ def use_sample(draft: Draft, sample: Mapping[str, Any], names: Sequence[str]) ->
 
 
 def _upload(draft: Draft, studio: Studio) -> None:
-    key = f"{widget_key('data.source')}_upload"
-
-    def came() -> None:
-        file = st.session_state.get(key)
-        if file is None:
-            return
-        try:
-            path = studio.data.save_upload(file.name, file.getvalue())
-        except BertloomError as error:
-            st.session_state["planner_upload_problem"] = error
-            return
-        _use_file(draft, path)
-
-    st.file_uploader(
-        "File", type=_FILE_TYPES, key=key, on_change=living("data.source", "_upload", came),
-        label_visibility="collapsed",
+    earlier = upload_part(
+        draft, studio, "data.source", lambda path: _use_file(draft, path), label="File", types=_FILE_TYPES,
+        label_visible=False,
         help="A table with a row a text or question (CSV, TSV, JSON lines, Parquet), words in columns (CoNLL), or "
         "questions as SQuAD writes them (JSON).",
     )  # fmt: skip
-    problem = st.session_state.pop("planner_upload_problem", None)
-    if problem is not None:
-        error_box(problem)
-    uploads = studio.data.uploads()
-    if not uploads:
+    if not earlier:
         st.caption("The file is copied into the home folder. For larger files than 20 MB give their path instead.")
-        return
-    by_path = {str(upload["path"]): upload for upload in uploads}
-    pick = f"{key}_pick"
-    source = draft.state.get("data.source")
-    st.session_state[pick] = source if source in by_path else None
-
-    def picked() -> None:
-        if st.session_state[pick]:
-            _use_file(draft, Path(st.session_state[pick]))
-
-    st.selectbox(
-        "Uploaded files", list(by_path), index=None, key=pick, placeholder="Use an earlier upload",
-        on_change=living("data.source", "_upload_pick", picked),
-        format_func=lambda path: f"{by_path[path]['name']} · {bytes_text(by_path[path]['bytes'])}",
-    )  # fmt: skip
 
 
 def _use_file(draft: Draft, path: Path) -> None:

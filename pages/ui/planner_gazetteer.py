@@ -8,18 +8,17 @@ import streamlit as st
 
 from core.api import Studio
 from core.config.pointer import MOST_ENTRIES
-from core.errors import BertloomError
 from pages.ui.components import error_box, notice
-from pages.ui.format import bytes_text, count, plain
-from pages.ui.planner_draft import Draft, living, put, widget_key
+from pages.ui.format import count, plain
+from pages.ui.planner_draft import Draft, put
 from pages.ui.planner_jobs import ask, forget, peek
+from pages.ui.planner_upload import upload_part
 from pages.ui.planner_widgets import field
 
 __all__ = ["gazetteer_part"]
 
 _PATH = "task.pointer.gazetteer"
 _TYPES = ["csv", "tsv", "tab", "json", "jsonl", "ndjson"]
-_PROBLEM = "planner_gazetteer_problem"
 _NAMED = 8
 
 
@@ -30,11 +29,11 @@ def gazetteer_part(draft: Draft, studio: Studio) -> None:
         row = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
         with row[0]:
             field(draft, _PATH, told=bool(draft.state.get(_PATH)))
-        with row[1]:
-            _upload(studio)
-        problem = st.session_state.pop(_PROBLEM, None)
-        if problem is not None:
-            error_box(problem, title="This file was not kept")
+        with row[1], st.popover("Upload", icon=":material/upload_file:", width="stretch"):
+            upload_part(
+                draft, studio, _PATH, _use, label="A table with the columns entry and type", types=_TYPES,
+                among_types=True,
+            )  # fmt: skip
     st.caption(
         f"A table with the columns entry and type, {MOST_ENTRIES} rows at most: the encoder reads each in every step. "
         "The first word of an entity points to its entry; to itself where there is none. The model keeps the entries."
@@ -42,42 +41,6 @@ def gazetteer_part(draft: Draft, studio: Studio) -> None:
     with st.container():
         if listed or draft.state.get(_PATH):
             _facts(draft, studio)
-
-
-def _upload(studio: Studio) -> None:
-    key = f"{widget_key(_PATH)}_upload"
-    pick = f"{key}_pick"
-
-    def came() -> None:
-        file = st.session_state.get(key)
-        if file is None:
-            return
-        try:
-            path = studio.data.save_upload(file.name, file.getvalue())
-        except BertloomError as error:
-            st.session_state[_PROBLEM] = error
-            return
-        _use(path)
-
-    def picked() -> None:
-        if st.session_state[pick]:
-            _use(Path(st.session_state[pick]))
-
-    with st.popover("Upload", icon=":material/upload_file:", width="stretch"):
-        st.file_uploader(
-            "A table with the columns entry and type", type=_TYPES, key=key, on_change=living(_PATH, "_upload", came)
-        )
-        by_path = {str(one["path"]): one for one in studio.data.uploads() if _fits(str(one["name"]))}
-        if by_path:
-            st.selectbox(
-                "Uploaded files", list(by_path), index=None, key=pick, placeholder="Use an earlier upload",
-                on_change=living(_PATH, "_upload_pick", picked),
-                format_func=lambda path: f"{by_path[path]['name']} · {bytes_text(by_path[path]['bytes'])}",
-            )  # fmt: skip
-
-
-def _fits(name: str) -> bool:
-    return any(suffix.lower().lstrip(".") in _TYPES for suffix in Path(name).suffixes)
 
 
 def _use(path: Path) -> None:
